@@ -1,0 +1,195 @@
+#include "base/json.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/str.h"
+
+void json_quote(struct buf *b, const char *s, size_t n) {
+  buf_char(b, '"');
+  size_t plain = 0; /* bytes before s + i that can be copied as they are start here */
+  size_t i = 0;
+  while (i < n) {
+    unsigned char c = (unsigned char)s[i];
+    size_t k = str_utf8_len(s + i, n - i);
+    if (k && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
+      i += k;
+      continue;
+    }
+    buf_add(b, s + plain, i - plain);
+    if (c == '"' || c == '\\')
+      buf_fmt(b, "\\%c", c);
+    else if (c == '\n')
+      buf_str(b, "\\n");
+    else if (c == '\t')
+      buf_str(b, "\\t");
+    else if (c == '\r')
+      buf_str(b, "\\r");
+    else if (k)
+      buf_fmt(b, "\\u%04x", c);
+    else
+      buf_str(b, "\xef\xbf\xbd");
+    plain = ++i;
+  }
+  buf_add(b, s + plain, n - plain);
+  buf_char(b, '"');
+}
+
+static void begin(struct json *j, const char *key) {
+  if (!j->first) buf_str(j->out, ", ");
+  j->first = false;
+  if (key) {
+    json_quote(j->out, key, strlen(key));
+    buf_str(j->out, ": ");
+  }
+}
+
+static void nest(struct json *j, const char *key, char c) {
+  begin(j, key);
+  buf_char(j->out, c);
+  j->first = true;
+}
+
+static void unnest(struct json *j, char c) {
+  buf_char(j->out, c);
+  j->first = false;
+}
+
+void json_object(struct json *j, const char *key) { nest(j, key, '{'); }
+void json_object_end(struct json *j) { unnest(j, '}'); }
+void json_array(struct json *j, const char *key) { nest(j, key, '['); }
+void json_array_end(struct json *j) { unnest(j, ']'); }
+
+void json_strn(struct json *j, const char *key, const char *s, size_t n) {
+  begin(j, key);
+  json_quote(j->out, s, n);
+}
+
+void json_str(struct json *j, const char *key, const char *s) {
+  if (s)
+    json_strn(j, key, s, strlen(s));
+  else
+    json_null(j, key);
+}
+
+void json_fmt(struct json *j, const char *key, const char *fmt, ...) {
+  auto_buf struct buf b = {0};
+  va_list ap;
+  va_start(ap, fmt);
+  buf_vfmt(&b, fmt, ap);
+  va_end(ap);
+  json_strn(j, key, buf_cstr(&b), b.len);
+}
+
+void json_int(struct json *j, const char *key, int64_t v) {
+  begin(j, key);
+  buf_fmt(j->out, "%lld", (long long)v);
+}
+
+void json_num(struct json *j, const char *key, double v) {
+  begin(j, key);
+  if (!isfinite(v)) {
+    buf_str(j->out, "null");
+    return;
+  }
+  if (v == floor(v) && fabs(v) < 1e15) {
+    buf_fmt(j->out, "%.0f", v);
+    return;
+  }
+  char text[32]; /* the shortest form that reads back as the same number */
+  for (int digits = 6; digits <= 17; digits++) {
+    snprintf(text, sizeof text, "%.*g", digits, v);
+    if (strtod(text, NULL) == v) break;
+  }
+  buf_str(j->out, text);
+}
+
+void json_bool(struct json *j, const char *key, bool v) {
+  begin(j, key);
+  buf_str(j->out, v ? "true" : "false");
+}
+
+void json_null(struct json *j, const char *key) {
+  begin(j, key);
+  buf_str(j->out, "null");
+}
+
+void json_raw(struct json *j, const char *key, const char *json, size_t n) {
+  begin(j, key);
+  buf_add(j->out, json, n);
+}
+
+void json_value(struct json *j, const char *key, const cJSON *v) {
+  if (!v || cJSON_IsNull(v)) {
+    json_null(j, key);
+  } else if (cJSON_IsBool(v)) {
+    json_bool(j, key, cJSON_IsTrue(v));
+  } else if (cJSON_IsNumber(v)) {
+    json_num(j, key, v->valuedouble);
+  } else if (cJSON_IsString(v)) {
+    json_str(j, key, v->valuestring);
+  } else {
+    bool object = cJSON_IsObject(v);
+    nest(j, key, object ? '{' : '[');
+    const cJSON *item;
+    cJSON_ArrayForEach(item, v) json_value(j, object ? item->string : NULL, item);
+    unnest(j, object ? '}' : ']');
+  }
+}
+
+/* cJSON recurses up to its own limit of 1000; ours is lower and told with a position. */
+static int check_depth(const char *text, size_t n, const char *what, struct err *err) {
+  int depth = 0;
+  int line = 1;
+  bool in_string = false;
+  for (size_t i = 0; i < n; i++) {
+    char c = text[i];
+    if (c == '\n') line++;
+    if (in_string) {
+      if (c == '\\')
+        i++;
+      else if (c == '"')
+        in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > LIMIT_JSON_DEPTH)
+        return err_set(err, -E2BIG, "%s:%d: JSON nested deeper than %d levels", what, line, LIMIT_JSON_DEPTH);
+    } else if (c == '}' || c == ']') {
+      depth--;
+    }
+  }
+  return 0;
+}
+
+int json_parse(const char *text, size_t n, const char *what, cJSON **out, struct err *err) {
+  if (n > LIMIT_JSON_FILE)
+    return err_set(err, -E2BIG, "%s: %zu bytes of JSON, at most %d are read", what, n, LIMIT_JSON_FILE);
+  int rc = check_depth(text, n, what, err);
+  if (rc) return rc;
+  const char *end = text;
+  cJSON *v = cJSON_ParseWithLengthOpts(text, n, &end, 0);
+  if (v) {
+    while (end < text + n && (*end == ' ' || *end == '\n' || *end == '\r' || *end == '\t' || *end == 0)) end++;
+    if (end == text + n) {
+      *out = v;
+      return 0;
+    }
+    cJSON_Delete(v);
+  }
+  int line = 1;
+  int column = 1;
+  for (const char *p = text; p < end && p < text + n; p++) {
+    column++;
+    if (*p == '\n') {
+      line++;
+      column = 1;
+    }
+  }
+  return err_set(err, -EINVAL, "%s:%d:%d: not valid JSON", what, line, column);
+}

@@ -1,0 +1,36 @@
+/* Every fixed bound of tend in one place. docs/operations.md lists them with what happens at each. */
+#ifndef TEND_BASE_LIMITS_H
+#define TEND_BASE_LIMITS_H
+
+enum {
+  LIMIT_INSTANCES = 1024,             /* processes times instances of one plan */
+  LIMIT_CHILDREN = 1536,              /* children of init at once, helpers included */
+  LIMIT_PROCESSES = 1024,             /* processes of one plan */
+  LIMIT_AFTER = 32,                   /* `after` names of one process */
+  LIMIT_STOP_STEPS = 8,               /* steps of one stop ladder */
+  LIMIT_RULES = 32,                   /* restart rules of one process */
+  LIMIT_DEPENDENCIES = 256,           /* dependency checks of one plan */
+  LIMIT_CLEANUPS = 256,               /* cleanup handlers of one plan */
+  LIMIT_WINDOW = 1024,                /* restarts remembered in the window (highest max attempts) */
+  LIMIT_NAME = 64,                    /* bytes of a name, terminator included */
+  LIMIT_KEPT = 64,                    /* descriptors kept by init */
+  LIMIT_LINE = 64 * 1024,             /* output: a longer line keeps the stream */
+  LIMIT_JSON_PART = 16 * 1024,        /* output json: longer lines go in parts */
+  LIMIT_TAIL = 64 * 1024,             /* last output kept of each process, bytes */
+  LIMIT_HELPER_OUTPUT = 64 * 1024,    /* output kept of a helper */
+  LIMIT_LOG_PIPE = 1024 * 1024,       /* engine's event lines on their way to init, bytes */
+  LIMIT_EVENTS = 1000,                /* events kept in memory */
+  LIMIT_EVENT_LINE = 32 * 1024,       /* one event line, bytes */
+  LIMIT_SPAWN_BLOB = 8 * 1024 * 1024, /* argv and environment of one spawn */
+  LIMIT_FLOW_FILE = 1024 * 1024,      /* a flow file or script, bytes */
+  LIMIT_JSON_FILE = 1024 * 1024,      /* a configuration file, bytes */
+  LIMIT_JSON_DEPTH = 32,              /* nesting of parsed JSON and of converted Lua values */
+  LIMIT_SETTING_VALUE = 32 * 1024,    /* one setting's value, bytes */
+  LIMIT_CONTROL_FRAME = 256 * 1024,   /* one request on the control socket */
+  LIMIT_CONTROL_CLIENTS = 64,
+  LIMIT_TASKS = 16384, /* Lua tasks at once */
+  LIMIT_LUA_MB = 64,   /* memory of one Lua generation */
+  LIMIT_HTTP_READ = 10 * 1024,
+};
+
+#endif

@@ -1,0 +1,33 @@
+/* The commands of the program: the top layer, which may use all others. Each file is one command or a group
+ * of near ones; main.c picks by name from one list. argv[0] is the command's name. Each returns the exit code.
+ */
+#ifndef TEND_CMD_CMD_H
+#define TEND_CMD_CMD_H
+
+typedef int cmd_fn(int argc, char **argv);
+
+struct command {
+  const char *name;
+  cmd_fn *fn;
+  const char *args;    /* for help: "[--flow-name F] [--json]" */
+  const char *summary; /* one line */
+};
+
+/* Ends with {0}. */
+extern const struct command commands[];
+
+cmd_fn cmd_run, cmd_check, cmd_config, cmd_script, cmd_helper, cmd_version, cmd_help;
+
+/* Exit codes (contract 4). */
+enum {
+  EXIT_USAGE = 64,
+  EXIT_DEPENDENCY = 69,
+  EXIT_INTERNAL = 70,
+  EXIT_SYSTEM = 71,
+  EXIT_CANNOT_CREATE = 73,
+  EXIT_RESOURCES = 75,
+  EXIT_NO_PERMISSION = 77,
+  EXIT_CONFIG = 78,
+};
+
+#endif

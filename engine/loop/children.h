@@ -1,0 +1,96 @@
+/* The engine's side of the channel to init: init owns and reaps every child, the engine names them by
+ * number. A number is chosen here, grows, and is never used twice.
+ *
+ * Callbacks come from the loop, never from inside the call that caused them. For each spawn: either
+ * `failed` once, or `started` once and later `exited` once. After children_forget no callback comes.
+ */
+#ifndef TEND_LOOP_CHILDREN_H
+#define TEND_LOOP_CHILDREN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/proto.h"
+#include "loop/loop.h"
+
+struct children;
+
+enum child_kind {
+  CHILD_PROCESS, /* of the plan: output goes out through init; outlives the engine */
+  CHILD_HELPER,  /* a command check or a file helper: output comes to the engine, capped; dies with it */
+};
+
+struct child_spec {
+  enum child_kind kind;
+  const char *name;  /* process name (label of its output) or what the helper is for */
+  unsigned instance; /* 0-based */
+  char *const *argv; /* argv[0] "tend" means the running binary */
+  char *const *envp; /* the whole environment; NULL: tend's own, unchanged */
+  const char *cwd;   /* NULL: tend's */
+  const char *user;  /* name or uid, optionally ":group"; NULL: no change. Resolved before the fork */
+  bool no_new_privs;
+  bool own_stdin;    /* gets tend's standard input unless that is a terminal; else /dev/null */
+  bool tty;          /* run --tty: tend's session, the terminal, its foreground group */
+  const void *input; /* helper: bytes for its standard input, then end of file; NULL: /dev/null */
+  size_t input_len;
+};
+
+struct child_exit {
+  int status; /* as of wait(2) */
+  struct rusage usage;
+  bool oom;              /* killed while the cgroup's oom_kill counter moved */
+  const struct buf *out; /* helper: standard output and error together, capped; NULL for a process */
+  bool out_cut;          /* there was more */
+};
+
+struct child_ops {
+  void (*started)(void *arg, uint32_t child, pid_t pid);
+  void (*failed)(void *arg, uint32_t child, enum spawn_stage stage, int error); /* error: positive errno */
+  void (*exited)(void *arg, uint32_t child, const struct child_exit *exit);
+};
+
+enum kill_scope {
+  KILL_MAIN,  /* the process alone */
+  KILL_GROUP, /* its whole process group, also after the leader's end */
+};
+
+/* fd: the engine's end of the channel, owned from now on. */
+struct children *children_new(struct loop *loop, int fd);
+void children_free(struct children *c);
+
+/* Returns the child's number, 0 with err when it could not even be asked for. */
+uint32_t children_spawn(struct children *c, const struct child_spec *spec, const struct child_ops *ops, void *arg,
+                        struct err *err);
+void children_kill(struct children *c, uint32_t child, int sig, enum kill_scope scope);
+/* No more callbacks for this child; a helper is killed too. */
+void children_forget(struct children *c, uint32_t child);
+
+/* Signals every descendant that is no live process of the plan, no engine and no helper: daemonised ones,
+ * orphans, rests of groups. done gets how many are still there once signalled (asked again: sig 0). */
+typedef void children_swept_fn(void *arg, unsigned left);
+void children_sweep(struct children *c, int sig, children_swept_fn *done, void *arg);
+
+/* What init must know to act alone and to write; sent before anything that depends on it. */
+void children_output(struct children *c, const struct proto_output *output);
+void children_plan(struct children *c, const struct proto_plan *plan);
+
+/* A signal that init has taken. level: see base/stopreq.h; begun: init has already sent the first stop
+ * signals of the plan. For HUP and others that concern the engine: level 0. */
+typedef void children_signal_fn(void *arg, int sig, int level, bool begun);
+void children_on_signal(struct children *c, children_signal_fn *fn, void *arg);
+
+/* The last lines of a process (all instances when instance < 0); text is valid during the call. */
+typedef void children_tail_fn(void *arg, const char *text, size_t n);
+void children_tail(struct children *c, const char *name, int instance, children_tail_fn *done, void *arg);
+
+/* Keeps a descriptor by name over the engine's life (a duplicate; the caller's stays its own). fd -1 drops it. */
+int children_keep(struct children *c, const char *name, int fd);
+
+/* The last word: init writes out what is left and ends with this code. */
+void children_exit(struct children *c, int code);
+
+#endif

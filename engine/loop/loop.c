@@ -1,0 +1,202 @@
+#include "loop/loop.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+struct deferred {
+  loop_fn *fn;
+  void *arg;
+};
+
+struct loop {
+  struct ev_loop *ev;
+  ev_prepare prepare;
+  ev_idle idle; /* active while deferred work waits, so that the loop does not sleep */
+  struct deferred *queue;
+  size_t n, cap;
+  loop_fn *turn;
+  void *turn_arg;
+  int64_t now_ns;
+};
+
+struct timer {
+  struct loop *loop;
+  ev_timer ev;
+  loop_fn *fn;
+  void *arg;
+};
+
+struct watch {
+  struct loop *loop;
+  ev_io ev;
+  watch_fn *fn;
+  void *arg;
+};
+
+static void run_deferred(struct loop *loop) {
+  /* what is deferred by these waits for the next round of this function */
+  struct deferred *queue = loop->queue;
+  size_t n = loop->n;
+  loop->queue = NULL;
+  loop->n = loop->cap = 0;
+  for (size_t i = 0; i < n; i++) queue[i].fn(queue[i].arg);
+  free(queue);
+}
+
+static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
+  (void)revents;
+  struct loop *loop = w->data;
+  loop->now_ns = clock_mono_ns();
+  if (loop->n) run_deferred(loop);
+  if (loop->turn) loop->turn(loop->turn_arg);
+  if (loop->n)
+    ev_idle_start(ev, &loop->idle);
+  else
+    ev_idle_stop(ev, &loop->idle);
+  /* callbacks of this turn saw the time of its start; timers armed by them count from now */
+  ev_now_update(ev);
+}
+
+static void on_idle(struct ev_loop *ev, ev_idle *w, int revents) {
+  (void)ev;
+  (void)w;
+  (void)revents;
+}
+
+struct loop *loop_new(void) {
+  struct loop *loop = calloc(1, sizeof *loop);
+  if (!loop) return NULL;
+  loop->ev = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
+  if (!loop->ev) {
+    free(loop);
+    return NULL;
+  }
+  loop->now_ns = clock_mono_ns();
+  ev_prepare_init(&loop->prepare, on_prepare);
+  loop->prepare.data = loop;
+  ev_prepare_start(loop->ev, &loop->prepare);
+  ev_idle_init(&loop->idle, on_idle);
+  return loop;
+}
+
+void loop_free(struct loop *loop) {
+  if (!loop) return;
+  ev_loop_destroy(loop->ev);
+  free(loop->queue);
+  free(loop);
+}
+
+void loop_run(struct loop *loop) { ev_run(loop->ev, 0); }
+
+void loop_stop(struct loop *loop) { ev_break(loop->ev, EVBREAK_ALL); }
+
+int64_t loop_now_ns(const struct loop *loop) { return loop->now_ns; }
+
+int64_t loop_update_now(struct loop *loop) {
+  ev_now_update(loop->ev);
+  return loop->now_ns = clock_mono_ns();
+}
+
+static void on_timer(struct ev_loop *ev, ev_timer *w, int revents) {
+  (void)ev;
+  (void)revents;
+  struct timer *t = w->data;
+  t->loop->now_ns = clock_mono_ns();
+  t->fn(t->arg);
+}
+
+struct timer *timer_new(struct loop *loop, loop_fn *fn, void *arg) {
+  struct timer *t = calloc(1, sizeof *t);
+  if (!t) return NULL;
+  t->loop = loop;
+  t->fn = fn;
+  t->arg = arg;
+  ev_timer_init(&t->ev, on_timer, 0., 0.);
+  t->ev.data = t;
+  return t;
+}
+
+void timer_after(struct timer *t, int64_t delay_ns) {
+  ev_timer_stop(t->loop->ev, &t->ev);
+  if (delay_ns == TIME_NEVER) return;
+  /* libev counts from its own idea of now, which is as old as the turn */
+  ev_tstamp late = ev_time() - ev_now(t->loop->ev);
+  if (late < 0 || late > 1) late = 0;
+  if (delay_ns < 0) delay_ns = 0;
+  ev_timer_set(&t->ev, (double)delay_ns / (double)NS_PER_S + late, 0.);
+  ev_timer_start(t->loop->ev, &t->ev);
+}
+
+void timer_at(struct timer *t, int64_t due_ns) {
+  timer_after(t, due_ns == TIME_NEVER ? TIME_NEVER : due_ns - clock_mono_ns());
+}
+
+void timer_stop(struct timer *t) { ev_timer_stop(t->loop->ev, &t->ev); }
+
+bool timer_active(const struct timer *t) { return ev_is_active(&t->ev); }
+
+void timer_free(struct timer *t) {
+  if (!t) return;
+  timer_stop(t);
+  free(t);
+}
+
+static void on_io(struct ev_loop *ev, ev_io *w, int revents) {
+  (void)ev;
+  struct watch *watch = w->data;
+  watch->loop->now_ns = clock_mono_ns();
+  int events = (revents & EV_READ ? WATCH_READ : 0) | (revents & EV_WRITE ? WATCH_WRITE : 0);
+  watch->fn(watch->arg, w->fd, events);
+}
+
+static int to_ev(int events) { return (events & WATCH_READ ? EV_READ : 0) | (events & WATCH_WRITE ? EV_WRITE : 0); }
+
+struct watch *watch_new(struct loop *loop, int fd, int events, watch_fn *fn, void *arg) {
+  struct watch *w = calloc(1, sizeof *w);
+  if (!w) return NULL;
+  w->loop = loop;
+  w->fn = fn;
+  w->arg = arg;
+  ev_io_init(&w->ev, on_io, fd, to_ev(events));
+  w->ev.data = w;
+  if (events) ev_io_start(loop->ev, &w->ev);
+  return w;
+}
+
+void watch_set(struct watch *w, int fd, int events) {
+  ev_io_stop(w->loop->ev, &w->ev);
+  ev_io_set(&w->ev, fd, to_ev(events));
+  if (events) ev_io_start(w->loop->ev, &w->ev);
+}
+
+void watch_events(struct watch *w, int events) {
+  if (to_ev(events) == (w->ev.events & (EV_READ | EV_WRITE)) && ev_is_active(&w->ev) == (events != 0)) return;
+  watch_set(w, w->ev.fd, events);
+}
+
+void watch_free(struct watch *w) {
+  if (!w) return;
+  ev_io_stop(w->loop->ev, &w->ev);
+  free(w);
+}
+
+int loop_defer(struct loop *loop, loop_fn *fn, void *arg) {
+  if (loop->n == loop->cap) {
+    size_t cap = loop->cap ? loop->cap * 2 : 16;
+    struct deferred *p = realloc(loop->queue, cap * sizeof *p);
+    if (!p) return -ENOMEM;
+    loop->queue = p;
+    loop->cap = cap;
+  }
+  loop->queue[loop->n++] = (struct deferred){fn, arg};
+  if (!ev_is_active(&loop->idle)) ev_idle_start(loop->ev, &loop->idle);
+  return 0;
+}
+
+void loop_on_turn(struct loop *loop, loop_fn *fn, void *arg) {
+  loop->turn = fn;
+  loop->turn_arg = arg;
+}

@@ -1,0 +1,48 @@
+/* Probes: one attempt at finding out whether something is there. They never block the loop and never
+ * outlive their deadline. Kinds: postgres, tcp, file, directory, command (more come as files of their own).
+ */
+#ifndef TEND_LOOP_PROBE_H
+#define TEND_LOOP_PROBE_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "loop/children.h"
+#include "loop/loop.h"
+
+struct probe;
+
+enum probe_status { PROBE_OK, PROBE_WARN, PROBE_FAIL, PROBE_UNKNOWN };
+
+struct probe_result {
+  enum probe_status status;
+  /* A stable word for what went wrong, "" when ok: dns, refused, unreachable, timeout, tls, authentication,
+   * no_database, too_many_clients, starting_up, read_only, missing, permission, exit, signal, exec, script … */
+  char reason[32];
+  char detail[256];    /* for people; names the peer, path or command; no secret */
+  int64_t duration_ns; /* filled by the caller of the kind: from start to result */
+  const cJSON *data;   /* kind-specific facts, may be NULL; valid during the callback */
+};
+
+typedef void probe_done_fn(void *arg, const struct probe_result *result);
+
+/* What probes need of the engine; lives as long as any probe. */
+struct probe_env {
+  struct loop *loop;
+  struct children *children;
+  struct resolver *resolver;
+  const char *parts_dir; /* where parts are loaded from */
+};
+
+/* Checks kind and parameters only: the same messages as probe_start, nothing is started. */
+int probe_check(const char *kind, const cJSON *params, struct err *err);
+
+/* Starts an attempt. done is called once, from the loop, at the deadline at the latest. NULL with err when the
+ * kind or a parameter is wrong. params are copied as needed. */
+struct probe *probe_start(struct probe_env *env, const char *kind, const cJSON *params, int64_t deadline_ns,
+                          probe_done_fn *done, void *arg, struct err *err);
+/* Ends the attempt; done is not called. */
+void probe_cancel(struct probe *p);
+
+#endif

@@ -1,0 +1,48 @@
+/* The event path: the one way in which anything is told. Redacts, keeps in the ring, writes the log line to
+ * init's pipe, counts metrics, feeds subscribers (control clients).
+ */
+#ifndef TEND_LOOP_SINK_H
+#define TEND_LOOP_SINK_H
+
+#include "core/event.h"
+#include "core/settings.h"
+#include "loop/loop.h"
+
+struct sink;
+
+struct sink_options {
+  int fd;           /* init's log pipe, non-blocking; the sink's from now on */
+  enum level level; /* lines below it are not written (the ring keeps INFO and above whatever it is) */
+  bool pretty, colour;
+  struct event_source who;
+};
+
+struct sink *sink_new(struct loop *loop, const struct sink_options *options);
+void sink_free(struct sink *s);
+/* Settings that come in later; secrets of `settings` are replaced by *** in every line from now on. */
+void sink_configure(struct sink *s, const struct sink_options *options, const struct settings *settings);
+
+/* What to tell; zero for what there is not. details: text of a JSON object, copied. */
+struct sink_event {
+  enum level level;
+  const char *message;
+  const char *details;
+  const char *component; /* NULL: the kind's */
+  bool timed;            /* duration_ns is meant */
+  int64_t duration_ns;
+};
+void sink_emit(struct sink *s, enum event_kind kind, const struct sink_event *e);
+/* The short way for an event with a message only. */
+void sink_say(struct sink *s, enum event_kind kind, enum level level, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+const struct event_ring *sink_ring(const struct sink *s);
+const struct event_source *sink_who(const struct sink *s);
+uint64_t sink_dropped(const struct sink *s); /* lines lost because the log's reader was slow */
+
+/* Each new event, until removed. */
+typedef void sink_fn(void *arg, const struct event *e);
+int sink_subscribe(struct sink *s, sink_fn *fn, void *arg);
+void sink_unsubscribe(struct sink *s, sink_fn *fn, void *arg);
+
+#endif
