@@ -1,0 +1,242 @@
+/* The plan: a flow file's table, checked key by key, as immutable C data.
+ *
+ * The scripts turn the table that a flow file returns into JSON, a function in it into {"$fn": number}; plan_from_json
+ * checks that and reports everything that is wrong at once. Pure: no file, no clock, no script is touched.
+ *
+ * struct plan owns all it points to; plan_free releases it. Times are nanoseconds; PLAN_UNSET (-1) in a number,
+ * NULL in a text and PLAN_NO_FN in a function mean that the flow says nothing and the setting or default decides.
+ */
+#ifndef TEND_CORE_PLAN_H
+#define TEND_CORE_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "core/problem.h"
+#include "core/settings.h"
+
+enum { PLAN_UNSET = -1, PLAN_NO_FN = 0 };
+
+/* In the order of CONTAINER_EXECUTION_MODE's choices. */
+enum plan_mode { PLAN_MODE_UNSET = -1, PLAN_MODE_DAEMON, PLAN_MODE_SINGLE, PLAN_MODE_SERVER };
+/* In the order of CONTAINER_RESTART_POLICY's choices. */
+enum plan_policy {
+  PLAN_POLICY_UNSET = -1,
+  PLAN_POLICY_NO,
+  PLAN_POLICY_ALWAYS,
+  PLAN_POLICY_ON_FAILURE,
+  PLAN_POLICY_UNLESS_STOPPED,
+};
+
+enum plan_action {
+  PLAN_RESTART, /* again, whatever the policy says; delay, window and attempts still hold */
+  PLAN_FAIL,    /* a final failure at once */
+  PLAN_STOP,    /* counts as a good end and is not started again */
+};
+
+/* Why a process ended badly; a set of them in a rule. */
+enum plan_reason {
+  PLAN_REASON_EXIT = 1 << 0,
+  PLAN_REASON_SIGNAL = 1 << 1,
+  PLAN_REASON_OOM = 1 << 2,
+  PLAN_REASON_START_TIMEOUT = 1 << 3,
+  PLAN_REASON_CHECK = 1 << 4,
+  PLAN_REASON_DEPENDENCY = 1 << 5,
+  PLAN_REASON_EXEC_ERROR = 1 << 6,
+};
+
+/* The first rule all of whose given parts match decides. */
+struct plan_rule {
+  bool any_exit;        /* no exit codes are named */
+  uint64_t exit_set[4]; /* bit n: exit code n (0 to 255) */
+  uint64_t signal_set;  /* bit n - 1: signal n; 0: no signals are named */
+  unsigned reasons;     /* enum plan_reason; 0: none are named */
+  enum plan_action action;
+};
+
+/* Overrides of the restart settings for one process. */
+struct plan_restart {
+  enum plan_policy policy;
+  int max_attempts; /* 0: without limit */
+  int64_t delay_ns, max_delay_ns, window_ns, reset_ns;
+  int exponential; /* 0, 1 or PLAN_UNSET */
+  int jitter_percent;
+  struct plan_rule *rules;
+  size_t rules_n;
+};
+
+struct plan_stop_step {
+  int signal;
+  int64_t wait_ns; /* until the next step; the last one's: until SIGKILL. PLAN_UNSET: what is left of the time */
+};
+
+struct plan_stop {
+  struct plan_stop_step ladder[LIMIT_STOP_STEPS]; /* at least one: TERM */
+  size_t ladder_n;
+  int64_t timeout_ns; /* the whole ladder; PLAN_UNSET: the workload's share of the shutdown timeout */
+  bool group;         /* signals go to the process group */
+};
+
+/* One thing to ask: a probe kind with parameters, or a function. */
+struct plan_check {
+  const char *name;
+  const char *description; /* "" when there is none */
+  const char *kind;        /* NULL: fn is asked */
+  const cJSON *params;     /* an object, for probe_start; never NULL when kind is given */
+  int fn;
+  bool required;                        /* a dependency gates the start */
+  int64_t timeout_ns;                   /* dependency: the whole wait; check: one attempt */
+  int64_t attempt_timeout_ns;           /* dependency: one attempt, at most 10 s */
+  int64_t interval_ns, max_interval_ns; /* between attempts; max: with backoff */
+  double backoff;                       /* factor from attempt to attempt; 1: none */
+  int failures, successes;              /* checks: thresholds in a row */
+  bool readiness;                       /* checks: a bad result makes the container not ready */
+  const char *skip;                     /* not NULL: left out, and why (a setting that is not given) */
+};
+
+struct plan_process {
+  const char *name;
+  const char *description;
+  char **argv; /* NULL-terminated; argv[0] "tend" means the running binary */
+  char **env;  /* "NAME=value", NULL-terminated, on top of tend's environment */
+  const char *cwd;
+  const char *user; /* name or uid, optionally ":group" */
+  bool no_new_privs;
+  unsigned instances;
+  uint16_t *after; /* indices of processes */
+  size_t after_n;
+  unsigned level; /* 0: nothing comes before it; otherwise 1 + the highest of `after` */
+  bool essential; /* its final failure ends the container; main always is */
+  enum plan_mode mode;
+  int64_t interval_ns;
+  struct plan_restart restart;
+  uint64_t success_set[4]; /* bit n: exit code n is a good end; bit 0 always */
+  struct plan_stop stop;
+  int64_t start_timeout_ns;   /* until the start-up check must have passed */
+  struct plan_check *startup; /* NULL: started means executed */
+};
+
+struct plan_cleanup {
+  const char *name;
+  const char *description;
+  const char *kind;    /* sync, remove_temporary, rotate_logs, close_files; NULL: fn is called */
+  const cJSON *params; /* an object when kind is given */
+  int fn;
+  int64_t timeout_ns;
+  bool critical; /* run before the others */
+};
+
+struct plan_directory {
+  const char *path;
+  bool make; /* made when missing */
+};
+
+struct plan_setting {
+  const char *name; /* with CONTAINER_ */
+  const char *value;
+  const char *origin; /* "flows/rpa1.lua:9" */
+};
+
+/* P(id, key, doc) */
+#define PLAN_HOOKS(P) \
+  P(START, "on_start", "Dependencies are ready; the processes are about to be started.") \
+  P(RUNNING, "on_running", "The start is complete.") \
+  P(DRAIN, "on_drain", "A stop begins; the processes still serve.") \
+  P(STOP, "on_stop", "Before the stop signals.")
+
+enum plan_hook_kind {
+#define P(id, key, doc) PLAN_HOOK_##id,
+  PLAN_HOOKS(P)
+#undef P
+      PLAN_HOOKS_N
+};
+
+struct plan_hook {
+  int fn;
+  int64_t timeout_ns;
+};
+
+struct plan {
+  const char *name;
+  const char *summary;
+  const char *file; /* as shown; "" for the built-in policy */
+  int memory_mb, cpu_percent, cpus, disk_mb;
+  enum plan_mode mode;
+  struct plan_directory *directories;
+  size_t directories_n;
+  struct plan_setting *settings; /* the flow's values for tend's own settings, resources and mode included */
+  size_t settings_n;
+  const char **needs; /* names of settings that must have a value */
+  size_t needs_n;
+  struct plan_process *processes; /* in the order of `after`: what comes first is first */
+  size_t processes_n, main;       /* main: index */
+  struct plan_check *dependencies, *checks;
+  size_t dependencies_n, checks_n;
+  struct plan_check *skipped; /* dependencies and checks that were left out, for print only */
+  size_t skipped_n;
+  const cJSON *remedies;        /* an array or NULL */
+  struct plan_cleanup *cleanup; /* in the order of registration */
+  size_t cleanup_n;
+  struct plan_hook hooks[PLAN_HOOKS_N];
+
+  cJSON *json_;               /* what most texts above point into */
+  struct plan_block *blocks_; /* memory of the rest */
+};
+
+/* The line of the flow file in which the value at a key path ("dependencies[2].timeout") is; 0: unknown. */
+typedef int plan_locate_fn(void *arg, const char *path);
+/* Checks a probe's kind and parameters (probe_check). */
+typedef int plan_probe_check_fn(const char *kind, const cJSON *params, struct err *err);
+
+struct plan_options {
+  const char *file; /* as shown: "flows/rpa1.lua" */
+  const char *name; /* the flow asked for; the file must say the same or nothing. NULL: whatever it says */
+  plan_locate_fn *locate;
+  void *locate_arg;
+  plan_probe_check_fn *check_probe; /* NULL: kinds and parameters are taken as they are */
+};
+
+/* 0 with *out, or -EINVAL (problems tell, all of them) or -ENOMEM. flow stays the caller's. */
+int plan_from_json(const cJSON *flow, const struct plan_options *options, struct plan **out, struct problems *problems);
+void plan_free(struct plan *plan); /* NULL is allowed */
+
+/* The built-in policy for a command without a flow file: one process, main. argv is copied. NULL: no memory. */
+struct plan *plan_default(const char *name, char *const *argv);
+/* Another command for main; copied. -EINVAL when it is empty, -ENOMEM. */
+int plan_set_command(struct plan *plan, char *const *argv);
+
+/* Index of a process by name, -1 when there is none. */
+int plan_find_process(const struct plan *plan, const char *name);
+
+/* Gives the flow's values to LAYER_FLOW. */
+void plan_give_settings(const struct plan *plan, struct settings *settings);
+/* After settings_resolve: a problem for every setting that the plan needs and that has no value, or that is
+ * no setting at all. */
+void plan_check_needs(const struct plan *plan, const struct settings *settings, struct problems *problems);
+
+/* Readable text and JSON for `tend check`. Parameters and environment may hold secrets: redact the result
+ * (settings_redact) before it goes anywhere. */
+void plan_print(const struct plan *plan, struct buf *out);
+void plan_json(const struct plan *plan, struct json *j, const char *key);
+
+const char *plan_mode_name(enum plan_mode mode); /* "daemon"; "" when unset */
+const char *plan_policy_name(enum plan_policy policy);
+const char *plan_action_name(enum plan_action action);
+
+/* A plan_locate_fn over the text of a flow file: the line on which the value at a key path of the last returned
+ * table constructor begins, or of the nearest part of it that is written there. */
+struct plan_text {
+  const char *text;
+  size_t n;
+};
+int plan_locate(void *plan_text, const char *path);
+
+static inline void clean_plan(struct plan **p) { plan_free(*p); }
+#define auto_plan __attribute__((cleanup(clean_plan)))
+
+#endif
