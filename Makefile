@@ -1,42 +1,144 @@
-# tend: see `make help`.
+# tend. `make help` lists the targets; all output goes to $(BUILD).
 BUILD ?= build
-CC := $(shell command -v ccache >/dev/null 2>&1 && echo "ccache gcc" || echo gcc)
 PREFIX ?= /usr/local
+DESTDIR ?=
+CC := $(if $(shell command -v ccache),ccache gcc,gcc)
 
+# --- flags ----------------------------------------------------------------------------------------------------------
 CFLAGS ?= -O2 -g
+SAN ?=# sanitizers and coverage; set by `make asan` and `make coverage`
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 \
   -Wundef -Wwrite-strings -Wno-format-nonliteral
-HARDEN := -fPIE -fstack-protector-strong -fcf-protection -D_FORTIFY_SOURCE=2
+HARDEN := -fstack-protector-strong -fcf-protection $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+COMMON := -std=gnu11 -D_GNU_SOURCE -Iinclude -include engine/base/banned.h -MMD -MP $(CFLAGS) $(HARDEN) $(WARN) $(SAN)
 # libev's and Lua's headers are not ours to warn about
-CPPFLAGS := -D_GNU_SOURCE -Iengine -Iinclude -isystem /usr/include/lua5.4 -include engine/base/banned.h
-LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+ENGINE := $(COMMON) -fPIE -Iengine -isystem /usr/include/lua5.4
+LINK := $(CFLAGS) $(SAN) -Wl,-z,relro,-z,now -Wl,--as-needed
 LIBS := -l:liblua5.4.a -l:libev.a -l:libcares.a -lcjson -lm -ldl
 
+# --- the program ----------------------------------------------------------------------------------------------------
 DIRS := base core init helper loop lua client cmd
 SRC := $(foreach d,$(DIRS),$(wildcard engine/$(d)/*.c))
 OBJ := $(SRC:engine/%.c=$(BUILD)/obj/%.o)
-TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-all: $(BUILD)/tend
+# Parts are shared objects that see include/tend/ and their one library; a part whose library is not there is left out.
+PART_postgres := libpq
+PARTS := $(foreach p,postgres,$(if $(wildcard engine/parts/$(p)*.c),$(if $(shell pkg-config --exists $(PART_$(p)) && echo y),$(p))))
+PART_OBJ := $(patsubst engine/%.c,$(BUILD)/obj/%.o,$(foreach p,$(PARTS),$(wildcard engine/parts/$(p)*.c)))
+
+.PHONY: all
+all: $(BUILD)/tend $(PARTS:%=$(BUILD)/parts/%.so)
+
+$(BUILD)/obj/parts/%.o: engine/parts/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"; $(CC) $(COMMON) -fPIC -fvisibility=hidden $(foreach p,$(PARTS),$(if $(filter $(p)%,$*),$(shell pkg-config --cflags $(PART_$(p)) | sed 's/-I/-isystem /g'))) -c -o $@ $<
 
 $(BUILD)/obj/%.o: engine/%.c
 	@mkdir -p $(@D)
-	@echo "  CC      $@"; $(CC) $(CPPFLAGS) $(CFLAGS) $(HARDEN) $(WARN) -std=gnu11 -MMD -MP -c -o $@ $<
+	@echo "  CC      $@"; $(CC) $(ENGINE) -c -o $@ $<
 
 $(BUILD)/libtend.a: $(OBJ)
 	@rm -f $@
-	@ar rcs $@ $^
+	@echo "  AR      $@"; ar rcs $@ $^
 
 $(BUILD)/tend: $(BUILD)/obj/main.o $(BUILD)/libtend.a
-	@echo "  CC      $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	@echo "  LD      $@"; $(CC) -pie $(LINK) -o $@ $^ $(LIBS)
+
+.SECONDEXPANSION:
+$(BUILD)/parts/%.so: $$(patsubst engine/%.c,$(BUILD)/obj/%.o,$$(wildcard engine/parts/$$**.c))
+	@mkdir -p $(@D)
+	@echo "  LD      $@"; $(CC) -shared $(LINK) -o $@ $^ $(shell pkg-config --libs $(PART_$*))
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libtend.a
 	@mkdir -p $(@D)
-	@echo "  CC      $@"; $(CC) $(CPPFLAGS) $(CFLAGS) $(HARDEN) $(WARN) -std=gnu11 -MMD -MP $(LDFLAGS) -o $@ $< $(BUILD)/libtend.a -lcmocka $(LIBS)
+	@echo "  CC      $@"; $(CC) $(ENGINE) $(LINK) -pie -o $@ $< $(BUILD)/libtend.a -lcmocka $(LIBS)
 
-unit: $(TESTS)
-	@for t in $(TESTS); do $$t || exit 1; done
+# The tests' own Lua module is loaded by the system's Lua, so it has no sanitizer.
+$(BUILD)/tests/native.so: tests/system/native.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"; $(CC) $(filter-out $(SAN),$(COMMON)) -fPIC -isystem /usr/include/lua5.4 -shared -o $@ $<
 
-.PHONY: all unit
+# --- run and test ---------------------------------------------------------------------------------------------------
+.PHONY: run test unit spec system check layers luacheck format-check format lint asan coverage
+run: ## build, and run flow rpa1 in the foreground (a private PostgreSQL where none is given)
+	@.ci/deps run
+	@$(MAKE) --no-print-directory all
+	@exec deploy/local/run.sh
+
+test: ## all tests: unit, spec and system
+	@.ci/deps test
+	@$(MAKE) --no-print-directory all tests
+	@tests/run.sh unit spec system
+
+.PHONY: tests
+tests: $(UNIT) $(BUILD)/tests/native.so
+
+unit: all $(UNIT) ## the C units (cmocka)
+	@BUILD=$(BUILD) tests/run.sh unit
+spec: all ## the Lua specs (busted)
+	@BUILD=$(BUILD) tests/run.sh spec
+system: all $(BUILD)/tests/native.so ## the real binary; FILES=... for some of them
+	@BUILD=$(BUILD) tests/run.sh $(or $(FILES),system)
+
+check: all $(UNIT) layers luacheck format-check ## what to run before each commit
+	@BUILD=$(BUILD) tests/run.sh unit spec
+
+layers: ## the arrows between the folders, read off the #includes
+	@tests/layers.sh
+
+LUA_SOURCES = $(wildcard scripts flows spec) tests
+luacheck: ## luacheck on all Lua
+	@if command -v luacheck >/dev/null; then luacheck --no-color --quiet $(LUA_SOURCES); else echo "luacheck is not there (Debian: lua-check); left out"; fi
+
+C_SOURCES = $(shell find engine include tests -name '*.[ch]')
+format: ## clang-format on all C
+	@clang-format -i $(C_SOURCES)
+format-check:
+	@if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(C_SOURCES); else echo "clang-format is not there; left out"; fi
+
+lint: ## clang-tidy, cppcheck, shellcheck, length of files
+	@.ci/deps lint
+	@tests/lint.sh
+
+asan: ## unit and system tests under AddressSanitizer and UBSan, in build-asan/
+	@.ci/deps test
+	@$(MAKE) --no-print-directory BUILD=build-asan CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	  SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" all tests
+	@BUILD=build-asan TEST_SLOW=3 tests/run.sh unit $(or $(FILES),system)
+
+coverage: ## line coverage of the C code, in build-cov/ (gcovr)
+	@.ci/deps test lint
+	@$(MAKE) --no-print-directory BUILD=build-cov CFLAGS="-O0 -g" SAN=--coverage all tests
+	@find build-cov -name '*.gcda' -delete
+	@BUILD=build-cov tests/run.sh unit $(or $(FILES),system)
+	@gcovr -r . --object-directory build-cov -e 'tests/' --exclude-throw-branches --print-summary --txt build-cov/coverage.txt
+	@cat build-cov/coverage.txt
+
+# --- docs, install --------------------------------------------------------------------------------------------------
+.PHONY: docs docs-check install deps help clean
+docs: all ## write the generated docs anew
+	@docs/generate.sh
+docs-check: all
+	@docs/generate.sh --check
+
+install: all ## DESTDIR= PREFIX=
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/tend/parts $(DESTDIR)$(PREFIX)/share/tend
+	install -m 755 $(BUILD)/tend $(DESTDIR)$(PREFIX)/bin/tend
+	$(if $(PARTS),install -m 644 $(PARTS:%=$(BUILD)/parts/%.so) $(DESTDIR)$(PREFIX)/lib/tend/parts/)
+	cp -R --no-preserve=ownership $(wildcard flows scripts) $(DESTDIR)$(PREFIX)/share/tend/
+	install -D -m 644 docs/tend.1 $(DESTDIR)$(PREFIX)/share/man/man1/tend.1
+	install -D -m 644 deploy/completion/tend.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tend
+	install -D -m 644 deploy/completion/_tend $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tend
+
+deps: ## install the Debian packages for everything above
+	@.ci/deps --install build run test lint
+
+clean: ## remove what was built
+	rm -rf build build-asan build-cov
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
 .SECONDARY:
--include $(OBJ:.o=.d) $(BUILD)/obj/main.d $(TESTS:=.d)
+-include $(OBJ:.o=.d) $(PART_OBJ:.o=.d) $(BUILD)/obj/main.d $(UNIT:=.d)
