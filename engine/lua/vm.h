@@ -1,0 +1,76 @@
+/* A generation: one lua_State built from one version of the scripts, with its memory limit, its environment
+ * and its modules. Loads a flow file into plain JSON and runs the functions that the flow holds as tasks.
+ *
+ * The host and all it points to must outlive the vm. Nothing here blocks, except vm_load_flow, which runs the
+ * flow file to its end (or LIMIT: 500 ms of CPU). Errors name file and line.
+ */
+#ifndef TEND_LUA_VM_H
+#define TEND_LUA_VM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "core/settings.h"
+#include "loop/children.h"
+#include "loop/loop.h"
+#include "loop/policy.h"
+#include "loop/probe.h"
+#include "loop/sink.h"
+#include "lua/task.h"
+
+struct vm;
+struct metrics;
+
+/* What a generation may use. Pointers may be NULL where said; calls that need them then give nil, err. */
+struct vm_host {
+  struct sched *sched; /* shared by all generations */
+  struct loop *loop;
+  struct sink *sink;         /* NULL: log lines go nowhere */
+  struct settings *settings; /* settings.declare adds to it; NULL: declared defaults are the values */
+  struct probe_env *probes;  /* NULL: no probes */
+  struct children *children; /* NULL: no processes */
+  struct metrics *metrics;   /* NULL: counted for nobody */
+  const char *scripts;       /* colon list of directories for require */
+  const char *flows;         /* colon list, searched after the scripts; NULL: none */
+  const char *flow;          /* the flow's name */
+  bool script;               /* tend script: file calls are direct */
+  size_t memory_mb;          /* 0: LIMIT_LUA_MB */
+  /* What the engine knows, as JSON: what is "metrics" (the lifecycle counters), "report", "processes" or
+   * "status". Appends to out; 0 or a negative errno. NULL: there is no engine around. */
+  int (*ask)(void *arg, const char *what, struct buf *out);
+  void *ask_arg;
+};
+
+/* NULL with err: no memory, or our own scripts are damaged. */
+struct vm *vm_new(const struct vm_host *host, struct err *err);
+/* Ends every task of this generation (no callback comes) and all it holds. NULL is allowed. */
+void vm_free(struct vm *vm);
+
+/* Runs the flow file and gives the table that it returned as JSON, functions as {"$fn": N} for vm_policy. What
+ * lifecycle.add_dependency_check and add_cleanup_handler added is appended to "dependencies" and "cleanup". An empty
+ * table is written as {}. The caller owns *plan. Once for each vm. */
+int vm_load_flow(struct vm *vm, const char *path, cJSON **plan, struct err *err);
+
+/* The line of a key path ("dependencies[2].timeout", numbers from 1) in the loaded flow file: of the key; for what
+ * a helper made, of its call; else of the nearest enclosing key, at last of the `return`. 0 when nothing is loaded. */
+int vm_locate(struct vm *vm, const char *key_path);
+
+/* Calls of the flow's functions as tasks. Valid as long as the vm. */
+struct policy vm_policy(struct vm *vm);
+
+/* Runs a script file as one task, with the arguments as `...` and `arg`; no CPU budget. done is called once with an
+ * array of what the chunk returned. Returns the task's token, 0 with err when the file does not load. */
+uint64_t vm_run_script(struct vm *vm, const char *path, char *const *argv, policy_done_fn *done, void *arg,
+                       struct err *err);
+
+/* A signal has come: signal.stopping() is true from now on where it is a stop, and functions given to signal.on run
+ * as tasks. Returns how many there were. */
+unsigned vm_signal(struct vm *vm, int sig, bool stop);
+
+size_t vm_memory(const struct vm *vm); /* bytes in use */
+
+#endif
