@@ -37,6 +37,8 @@ int level_parse(const char *s, enum level *out); /* any case; -EINVAL */
   E(HEALTH_CHECK, "health_check", "health_monitor", "One health round ended.") \
   E(DEPENDENCY_READY, "dependency_ready", "dependency", "One dependency is ready.") \
   E(DEPENDENCY_FAILED, "dependency_failed", "dependency", "One dependency did not become ready in its time.") \
+  E(DEPENDENCY_WAITING, "dependency_waiting", "dependency", \
+    "A dependency is not ready yet and is asked again; told once and when the reason changes.") \
   E(PROCESS_STARTED, "process_started", "restart", "A process was executed.") \
   E(PROCESS_EXITED, "process_exited", "restart", "A process ended; how, and after how long.") \
   E(REMEDIATION_STARTED, "remediation_started", "health_monitor", "A remedy begins.") \

@@ -1,5 +1,6 @@
 /* Probes: one attempt at finding out whether something is there. They never block the loop and never
- * outlive their deadline. Kinds: postgres, tcp, file, directory, command (more come as files of their own).
+ * outlive their deadline, which is kept here, not by the kinds. Built-in kinds: tcp, dns, file, directory, command;
+ * any other is looked for in the part of its name (postgres). What a kind takes is its table of parameters.
  */
 #ifndef TEND_LOOP_PROBE_H
 #define TEND_LOOP_PROBE_H
@@ -10,10 +11,14 @@
 #include "base/json.h"
 #include "loop/children.h"
 #include "loop/loop.h"
+#include "tend/part.h"
 
 struct probe;
+struct settings;
 
 enum probe_status { PROBE_OK, PROBE_WARN, PROBE_FAIL, PROBE_UNKNOWN };
+
+const char *probe_status_name(enum probe_status status); /* "ok" … */
 
 struct probe_result {
   enum probe_status status;
@@ -27,22 +32,24 @@ struct probe_result {
 
 typedef void probe_done_fn(void *arg, const struct probe_result *result);
 
-/* What probes need of the engine; lives as long as any probe. */
+/* What probes need of the engine; lives as long as any probe. Zero-initialise, fill, then probe_env_init. */
 struct probe_env {
   struct loop *loop;
-  struct children *children;
-  struct resolver *resolver;
-  const char *parts_dir; /* where parts are loaded from */
+  struct children *children;       /* NULL: kinds that need a child fail with reason exec */
+  const struct settings *settings; /* for `setting = NAME` in parameters; may be NULL, may change */
+  struct tend_host host;           /* what parts see; filled by probe_env_init */
 };
+
+void probe_env_init(struct probe_env *env);
 
 /* Checks kind and parameters only: the same messages as probe_start, nothing is started. */
 int probe_check(const char *kind, const cJSON *params, struct err *err);
 
-/* Starts an attempt. done is called once, from the loop, at the deadline at the latest. NULL with err when the
- * kind or a parameter is wrong. params are copied as needed. */
+/* Starts an attempt. done is called once, from the loop, at the deadline at the latest, never from inside this call.
+ * NULL with err when the kind or a parameter is wrong. params are copied as needed. */
 struct probe *probe_start(struct probe_env *env, const char *kind, const cJSON *params, int64_t deadline_ns,
                           probe_done_fn *done, void *arg, struct err *err);
-/* Ends the attempt; done is not called. */
+/* Ends the attempt; done is not called. NULL is allowed. */
 void probe_cancel(struct probe *p);
 
 #endif

@@ -1,0 +1,20 @@
+/* Loads parts: shared objects that speak include/tend/part.h. A part is loaded once and stays.
+ *
+ * They lie beside the program: DIR/parts of the program's own folder (a checkout's build/), else
+ * ../lib/tend/parts from it (installed).
+ */
+#ifndef TEND_LOOP_PART_H
+#define TEND_LOOP_PART_H
+
+#include "base/err.h"
+#include "tend/part.h"
+
+/* Another folder than the default, for tests; NULL: the default. */
+void part_set_dir(const char *dir);
+/* The folder where parts are looked for; "" when the program's place is unknown. */
+const char *part_dir(void);
+
+/* NULL with err, which names the file and what to install. */
+const struct tend_part *part_load(const char *name, struct err *err);
+
+#endif
