@@ -1,0 +1,219 @@
+/* The lifecycle as a pure function: machine_step(state, input, now) → actions. No I/O, no clock, no Lua, and no
+ * allocation after machine_new.
+ *
+ * The caller (the supervisor; `tend simulate`) carries out the actions in their order and feeds what comes of them
+ * back as inputs, each in a step of its own, never from inside carrying out. The machine keeps its own deadlines:
+ * machine_due_ns is the earliest; feed IN_TICK then. Times are CLOCK_MONOTONIC ns; time must not go back.
+ * Inputs that make no sense in a state are ignored (machine.def says which).
+ *
+ * A process has `instances`; each is one slot, numbered through over all processes (machine_slot). For each
+ * ACT_SPAWN the caller answers with IN_SPAWN_FAILED once, or IN_STARTED once and later IN_EXITED once, for that slot.
+ *
+ * The config is not copied: it and all it points to must outlive the machine.
+ */
+#ifndef TEND_CORE_MACHINE_H
+#define TEND_CORE_MACHINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/proto.h"
+#include "base/stopreq.h"
+#include "core/event.h"
+#include "core/restart.h"
+
+/* --- what it is told once ---------------------------------------------------------------------------------------- */
+
+enum on_failure { ON_FAILURE_EXIT, ON_FAILURE_HOLD };
+
+struct stop_step {
+  int signal;
+  int64_t wait_ns; /* then the next step; after the last SIGKILL. 0 in the last step: until the timeout */
+};
+
+struct machine_process {
+  const char *name; /* for who prints; not used here */
+  bool main;        /* exactly one process is */
+  bool essential;   /* its final failure ends the container (main always does) */
+  unsigned instances;
+  const uint16_t *after; /* indices into processes; no cycle */
+  unsigned n_after;
+  enum execution_mode mode;
+  int64_t interval_ns; /* mode daemon */
+  struct restart_config restart;
+  const struct restart_rule *rules;
+  unsigned n_rules;
+  uint64_t success[4];          /* bitmap of exit codes that are a good end; 0 always is one */
+  const struct stop_step *stop; /* none: SIGTERM until the timeout */
+  unsigned n_stop;
+  bool stop_group;          /* stop signals go to its process group */
+  int64_t stop_timeout_ns;  /* from its stop signal to SIGKILL; 0: the workload's share of the shutdown */
+  int64_t start_timeout_ns; /* for the start-up check; 0: no limit */
+  bool has_startup_check;
+};
+
+struct machine_config {
+  bool simple; /* any bad end is final, no remedy restarts */
+  enum on_failure on_failure;
+  int64_t shutdown_timeout_ns;
+  int64_t drain_ns;   /* not ready, still serving, before the stop signals */
+  unsigned hooks;     /* pre-stop hooks; 0 and no drain: stop signals go out at once */
+  unsigned cleanups;  /* cleanup handlers */
+  unsigned processes; /* n of process[], at least 1 */
+  const struct machine_process *process;
+};
+
+/* --- states ------------------------------------------------------------------------------------------------------ */
+
+enum machine_state {
+#define STATE(id, name, doc) STATE_##id,
+#include "core/machine.def"
+  STATES
+};
+
+enum instance_state {
+#define INSTANCE(id, name, doc) INSTANCE_##id,
+#include "core/machine.def"
+  INSTANCES
+};
+
+/* Why the container changes its state; of a stop: why it stops. */
+enum machine_cause {
+#define CAUSE(id, name, doc) CAUSE_##id,
+#include "core/machine.def"
+  CAUSES
+};
+
+enum machine_input_kind {
+#define INPUT(id, name, doc) IN_##id,
+#include "core/machine.def"
+  INPUTS
+};
+
+enum machine_action_kind {
+#define ACTION(id, name, doc) ACT_##id,
+#include "core/machine.def"
+  ACTIONS
+};
+
+const char *machine_state_name(enum machine_state s);        /* "RUNNING" */
+const char *instance_state_name(enum instance_state s);      /* "backoff" */
+const char *machine_cause_name(enum machine_cause c);        /* "signal" */
+const char *machine_input_name(enum machine_input_kind k);   /* "EXITED" */
+const char *machine_action_name(enum machine_action_kind k); /* "SPAWN" */
+
+/* --- inputs ------------------------------------------------------------------------------------------------------ */
+
+#define MACHINE_ALL UINT32_MAX /* as process of an operator's input */
+
+struct machine_input {
+  enum machine_input_kind kind;
+  uint32_t slot;            /* STARTED SPAWN_FAILED STARTUP_CHECK EXITED CHECK_FAILED */
+  uint32_t process;         /* OPERATOR_*: index or MACHINE_ALL */
+  bool ok;                  /* VALIDATED DEPENDENCIES STARTUP_CHECK HEALTH CLEANED */
+  bool can_pass;            /* VALIDATED, not ok: the reason can pass (75, 73), so the restart policy decides */
+  int exit_code;            /* VALIDATED, not ok: 73 75 78 */
+  bool stopped_mark;        /* BEGIN: the mark of an operator's stop was found (matters under unless-stopped) */
+  bool dependency_bad;      /* EXITED CHECK_FAILED: a required dependency is bad now, so its return ends the wait */
+  int status;               /* EXITED: as of wait(2) */
+  bool oom;                 /* EXITED */
+  enum spawn_stage stage;   /* SPAWN_FAILED */
+  int error;                /* SPAWN_FAILED: positive errno */
+  enum stop_level level;    /* STOP */
+  enum machine_cause cause; /* STOP: CAUSE_SIGNAL, CAUSE_SHUTDOWN (tend shutdown), CAUSE_TERMINAL */
+  int signal;               /* STOP by a signal: which */
+  bool begun;               /* STOP: init has already sent the first stop signals */
+  unsigned left;            /* SWEPT: processes still there */
+};
+
+/* --- actions ----------------------------------------------------------------------------------------------------- */
+
+struct machine_action {
+  enum machine_action_kind kind;
+  uint32_t slot; /* SPAWN START_CHECK CANCEL_CHECK KILL, events of a process; UINT32_MAX: none */
+  int signal;    /* KILL SWEEP; event: the signal that ended it or the stop signal */
+  bool group;    /* KILL: to the process group */
+  bool cont;     /* KILL: SIGCONT follows, so that a stopped process can obey */
+  bool on;       /* REMEMBER_STOP: set or remove the mark; CHECK_DEPENDENCIES: only those whose last result is bad */
+  int64_t deadline_ns;         /* HOOKS CLEANUP REPORT START_CHECK (TIME_NEVER: none) */
+  enum machine_state from, to; /* STATE */
+  enum machine_cause cause;    /* STATE EXIT, events of start and shutdown */
+  /* EVENT: only what belongs to the kind is set */
+  enum event_kind event;
+  enum level level;
+  enum end_reason reason;
+  int64_t duration_ns; /* -1: none */
+  int64_t delay_ns;    /* restart_initiated, failure_detected of a spawn: until the next try */
+  unsigned attempt;    /* restart_initiated: which in a row, from 1 */
+  unsigned in_window;  /* restart_initiated: restarts in the window, this one included */
+  unsigned max_attempts;
+  bool final;             /* failure_detected: no restart follows */
+  bool graceful;          /* shutdown_completed: nothing had to be killed and no deadline passed */
+  int exit_code;          /* EXIT, process_exited (128+N for a signal), shutdown_completed, failure_detected */
+  bool from_workload;     /* EXIT, shutdown_completed: exit_source is workload, else engine */
+  enum spawn_stage stage; /* failure_detected, reason exec_error or system */
+  int error;
+};
+
+struct machine_out {
+  const struct machine_action *action; /* the machine's; valid until the next step */
+  unsigned n;
+};
+
+/* --- use --------------------------------------------------------------------------------------------------------- */
+
+struct machine;
+
+/* seed: for jitter and the random part of a second; the same seed and inputs give the same actions. NULL: no
+ * memory, or a config that cannot be (no process, no main or two, no instance, a cycle, bounds of base/limits.h). */
+struct machine *machine_new(const struct machine_config *config, uint64_t seed);
+void machine_free(struct machine *m);
+
+void machine_step(struct machine *m, const struct machine_input *in, int64_t now_ns, struct machine_out *out);
+/* When IN_TICK is wanted; TIME_NEVER: not. */
+int64_t machine_due_ns(const struct machine *m);
+
+/* --- what can be seen -------------------------------------------------------------------------------------------- */
+
+unsigned machine_slots(const struct machine *m);
+uint32_t machine_slot(const struct machine *m, unsigned process, unsigned instance);
+unsigned machine_slot_process(const struct machine *m, uint32_t slot);
+unsigned machine_slot_instance(const struct machine *m, uint32_t slot);
+/* Level of the stop order, 0 is stopped first; for init's plan. */
+unsigned machine_slot_level(const struct machine *m, uint32_t slot);
+/* The first stop signal of a slot and how long all levels have together; for init's plan. */
+int machine_slot_stop_signal(const struct machine *m, uint32_t slot);
+int64_t machine_grace_ns(const struct machine *m);
+
+struct machine_view {
+  enum machine_state state;
+  enum machine_cause cause; /* of the last change */
+  bool accepting;           /* RUNNING and not draining */
+  bool degraded;            /* a process that is not essential failed for good, or an instance is in back-off */
+  bool held;                /* FAILED, waiting for a stop (on_failure hold) */
+  bool stopping;            /* tend itself ends */
+  bool started;             /* startup_completed at least once */
+  int64_t since_ns;         /* of the state */
+  int64_t due_ns;           /* RESTARTING: the next start; TIME_NEVER */
+  unsigned passes;          /* through STARTING */
+  uint64_t restarts;        /* of all processes */
+};
+void machine_view(const struct machine *m, struct machine_view *out);
+
+struct instance_view {
+  enum instance_state state;
+  int64_t since_ns; /* of the state */
+  int64_t due_ns;   /* BACKOFF, INTERVAL: the next start; TIME_NEVER */
+  unsigned n;       /* restarts in a row */
+  uint64_t restarts, runs;
+  unsigned in_window;
+  enum end_reason last_reason; /* END_NONE: never ended */
+  int last_code;               /* 128+N for a signal */
+};
+void machine_instance(const struct machine *m, uint32_t slot, int64_t now_ns, struct instance_view *out);
+
+/* Appends the table of states × inputs as Markdown, with the lists of states, inputs and actions; for docs/. */
+void machine_markdown(struct buf *out);
+
+#endif
