@@ -32,22 +32,21 @@ int level_parse(const char *s, enum level *out); /* any case; -EINVAL */
     "A restart is decided; delay and attempt are in the details.") \
   E(FAILURE_DETECTED, "failure_detected", "lifecycle_manager", "A process, a start or a check failed critically.") \
   E(RECOVERY_COMPLETED, "recovery_completed", "lifecycle_manager", "What had failed is good again.") \
-  E(VALIDATION_COMPLETED, "validation_completed", "health_monitor", \
-    "The start-up validation ended; failures are listed.") \
+  E(VALIDATION_COMPLETED, "validation_completed", "config", "The start-up validation ended; failures are listed.") \
   E(HEALTH_CHECK, "health_check", "health_monitor", "One health round ended.") \
   E(DEPENDENCY_READY, "dependency_ready", "dependency", "One dependency is ready.") \
   E(DEPENDENCY_FAILED, "dependency_failed", "dependency", "One dependency did not become ready in its time.") \
   E(DEPENDENCY_WAITING, "dependency_waiting", "dependency", \
     "A dependency is not ready yet and is asked again; told once and when the reason changes.") \
-  E(PROCESS_STARTED, "process_started", "restart", "A process was executed.") \
-  E(PROCESS_EXITED, "process_exited", "restart", "A process ended; how, and after how long.") \
+  E(PROCESS_STARTED, "process_started", "init", "A process was executed.") \
+  E(PROCESS_EXITED, "process_exited", "init", "A process ended; how, and after how long.") \
   E(REMEDIATION_STARTED, "remediation_started", "health_monitor", "A remedy begins.") \
   E(REMEDIATION_COMPLETED, "remediation_completed", "health_monitor", "A remedy ended.") \
   E(POLICY_RELOADED, "policy_reloaded", "script", "New scripts are in force.") \
   E(POLICY_REJECTED, "policy_rejected", "script", "New scripts were refused; the old ones stay in force.") \
   E(POLICY_ROLLED_BACK, "policy_rolled_back", "script", "The scripts before are in force again.") \
   E(SCRIPT_ERROR, "script_error", "script", "A script raised an error or exceeded a limit.") \
-  E(CLEANUP_COMPLETED, "cleanup_completed", "lifecycle", "One cleanup handler ended.") \
+  E(CLEANUP_COMPLETED, "cleanup_completed", "script", "One cleanup handler ended.") \
   E(MAINTENANCE, "maintenance", "control", "Maintenance was turned on or off.") \
   E(AUDIT, "audit", "control", "Somebody changed something over the control socket.") \
   E(ENGINE_RESTARTED, "engine_restarted", "init", "A new engine has taken over from one that ended.") \
