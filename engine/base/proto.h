@@ -5,7 +5,9 @@
 #define TEND_BASE_PROTO_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include "base/limits.h"
 
@@ -17,8 +19,8 @@ enum spawn_stage {
   SPAWN_FORK,
   SPAWN_SESSION,
   SPAWN_STDIO,
-  SPAWN_CWD,
   SPAWN_USER,
+  SPAWN_CWD,
   SPAWN_EXEC,
 };
 
@@ -46,9 +48,133 @@ struct proto_plan_child {
 struct proto_plan {
   uint32_t main_child; /* 0: none; forwarded signals go to it, its status becomes tend's in the worst case */
   bool immediate;      /* no drain and no hook: init begins the stop itself */
+  bool stopped_is_0;   /* modes daemon and server: main ended by its stop signal, when a stop was asked for, gives 0 */
   int64_t grace_ns;    /* from the stop signal to SIGKILL, all levels together */
   uint16_t n;          /* children that follow */
   struct proto_plan_child children[LIMIT_INSTANCES];
+};
+
+enum proto_type {
+  /* to init */
+  PROTO_SPAWN = 1, /* proto_spawn; descriptors: blob, then helper output, then helper input, where there are such */
+  PROTO_KILL,
+  PROTO_SWEEP,
+  PROTO_PLAN,
+  PROTO_OUTPUT,
+  PROTO_TAIL,
+  PROTO_KEEP, /* with the descriptor; without one the name is dropped */
+  PROTO_ACK,  /* a signal was taken note of */
+  PROTO_EXIT,
+  /* to the engine */
+  PROTO_STARTED,
+  PROTO_FAILED,
+  PROTO_EXITED,
+  PROTO_SIGNALED,
+  PROTO_SWEPT,
+  PROTO_TAIL_REPLY, /* with a memfd that holds the text */
+};
+
+/* Each message begins with it. */
+struct proto_head {
+  uint32_t type;  /* enum proto_type */
+  uint32_t child; /* the child's number; a request's number in SWEEP, TAIL and their answers */
+};
+
+enum { PROTO_FDS = 3 }; /* descriptors of one message at most */
+
+enum proto_spawn_flags {
+  PROTO_HELPER = 1,       /* dies with the engine; its output is the engine's */
+  PROTO_NO_NEW_PRIVS = 2, /* no privilege by exec from here on */
+  PROTO_STDIN = 4,        /* gets tend's standard input unless that is a terminal */
+  PROTO_TTY = 8,          /* the terminal's foreground group */
+  PROTO_USER = 16,        /* uid, gid and groups are set */
+  PROTO_SELF = 32,        /* the running binary */
+  PROTO_INPUT = 64,       /* helper: a descriptor for its standard input came along */
+};
+
+struct proto_spawn {
+  struct proto_head head;
+  uint32_t flags;
+  uint32_t instance;
+  uint32_t uid, gid;
+  char name[LIMIT_NAME];
+};
+
+/* The head of a spawn's blob, a sealed memfd: counts, then `slots` of offsets from the blob's start (uintptr_t,
+ * 0 for NULL), then groups (uint32_t), then strings. Slots: one free, argv, NULL, environment, NULL,
+ * candidates for exec in order, NULL. */
+struct proto_blob {
+  uint32_t size;
+  uint32_t argc, envc, ncandidates, ngroups;
+  uint32_t cwd; /* offset, 0: tend's */
+};
+
+struct proto_kill {
+  struct proto_head head;
+  int32_t sig;
+  bool group;
+};
+
+struct proto_sweep {
+  struct proto_head head;
+  int32_t sig; /* 0: count only */
+};
+
+struct proto_swept {
+  struct proto_head head;
+  uint32_t left;
+};
+
+struct proto_tail {
+  struct proto_head head;
+  int32_t instance; /* below 0: all */
+  char name[LIMIT_NAME];
+};
+
+struct proto_keep {
+  struct proto_head head;
+  char name[LIMIT_NAME];
+};
+
+struct proto_exit {
+  struct proto_head head;
+  int32_t code;
+};
+
+struct proto_started {
+  struct proto_head head;
+  int32_t pid;
+};
+
+struct proto_failed {
+  struct proto_head head;
+  int32_t stage; /* enum spawn_stage */
+  int32_t error;
+};
+
+struct proto_exited {
+  struct proto_head head;
+  int32_t status; /* as of wait(2) */
+  bool oom;
+  bool group_left; /* others of its process group are still there */
+  struct rusage usage;
+};
+
+struct proto_signaled {
+  struct proto_head head;
+  int32_t sig;
+  int32_t level;
+  bool begun;
+};
+
+struct proto_plan_msg {
+  struct proto_head head;
+  struct proto_plan plan; /* cut after the last child */
+};
+
+struct proto_output_msg {
+  struct proto_head head;
+  struct proto_output output;
 };
 
 #endif

@@ -43,6 +43,7 @@ struct child_exit {
   int status; /* as of wait(2) */
   struct rusage usage;
   bool oom;              /* killed while the cgroup's oom_kill counter moved */
+  bool group_left;       /* others of its process group are still there (a helper's are killed by init) */
   const struct buf *out; /* helper: standard output and error together, capped; NULL for a process */
   bool out_cut;          /* there was more */
 };
@@ -69,8 +70,9 @@ void children_kill(struct children *c, uint32_t child, int sig, enum kill_scope 
 /* No more callbacks for this child; a helper is killed too. */
 void children_forget(struct children *c, uint32_t child);
 
-/* Signals every descendant that is no live process of the plan, no engine and no helper: daemonised ones,
- * orphans, rests of groups. done gets how many are still there once signalled (asked again: sig 0). */
+/* Signals every descendant that is no live process of the plan, no engine, no helper, and no descendant of such:
+ * daemonised ones, orphans, rests of groups; as PID 1 all others of the namespace. done gets how many are
+ * there once signalled (ask again with sig 0; with KILL until none is left, as orphans arrive one by one). */
 typedef void children_swept_fn(void *arg, unsigned left);
 void children_sweep(struct children *c, int sig, children_swept_fn *done, void *arg);
 
