@@ -77,21 +77,29 @@ struct event {
   const char *details;   /* a JSON object as text, NULL: {} */
 };
 
+/* Makes any text fit for `details`: a JSON object with the contract's separators and at most LIMIT_EVENT_DETAILS bytes.
+ * What is no object becomes {"text": …}, what is too long {"cut": bytes}. NULL and "" give {}. */
+void event_details(const char *text, struct buf *out);
+/* The same for a message: at most EVENT_MESSAGE_MAX bytes, cut between characters. Returns how many to take. */
+enum { EVENT_MESSAGE_MAX = 2400 };
+size_t event_message_len(const char *message);
+
 struct event_source { /* who speaks; the same for all events of an engine */
   char container_id[256];
   char flow[64];
 };
 
-/* One line of JSON without a newline, keys in the contract's order. */
+/* One line of JSON without a newline, keys in the contract's order; details have been through event_details. */
 void event_json(const struct event *e, const struct event_source *who, struct buf *out);
-/* One readable line without a newline; colour with ANSI sequences where asked. */
+/* One readable line without a newline: time of day, level, event, message, details as key=value; control characters
+ * of any text are shown, not sent to the terminal; colour with ANSI sequences where asked. */
 void event_pretty(const struct event *e, const struct event_source *who, bool colour, struct buf *out);
 
 /* The last n events; owns copies. */
 struct event_ring;
 struct event_ring *event_ring_new(unsigned capacity);
 void event_ring_free(struct event_ring *r);
-/* Copies *e and gives it the next number, which is returned (also where memory was short and the copy was lost). */
+/* Copies *e and gives it the next number, which is returned (where memory is short its texts are lost). */
 uint64_t event_ring_add(struct event_ring *r, const struct event *e);
 /* The first event with a number >= seq, NULL when there is none; valid until the next add. */
 const struct event *event_ring_from(const struct event_ring *r, uint64_t seq);

@@ -1,0 +1,213 @@
+#include "core/event.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/str.h"
+
+static const char *const level_names[] = {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"};
+
+const char *level_name(enum level level) { return level_names[level]; }
+
+int level_parse(const char *s, enum level *out) {
+  for (size_t i = 0; i < ARRAY_LEN(level_names); i++) {
+    if (strcasecmp(s, level_names[i]) == 0) {
+      *out = (enum level)i;
+      return 0;
+    }
+  }
+  return -EINVAL;
+}
+
+static const struct {
+  const char *name, *component, *doc;
+} kinds[] = {
+#define E(id, name, component, doc) {name, component, doc},
+    EVENT_LIST(E)
+#undef E
+};
+
+const char *event_name(enum event_kind kind) { return kinds[kind].name; }
+const char *event_component(enum event_kind kind) { return kinds[kind].component; }
+const char *event_doc(enum event_kind kind) { return kinds[kind].doc; }
+
+static const char *component_of(const struct event *e) {
+  return e->component ? e->component : kinds[e->kind].component;
+}
+
+void event_details(const char *text, struct buf *out) {
+  if (!text || !*text) {
+    buf_str(out, "{}");
+    return;
+  }
+  size_t n = strlen(text);
+  size_t start = out->len;
+  struct json j = JSON_INIT(out);
+  auto_json cJSON *v = NULL;
+  if (n <= 4 * LIMIT_EVENT_DETAILS && json_parse(text, n, "details", &v, NULL) == 0 && cJSON_IsObject(v)) {
+    json_value(&j, NULL, v);
+  } else {
+    json_object(&j, NULL);
+    json_strn(&j, "text", text, n <= LIMIT_EVENT_DETAILS ? n : LIMIT_EVENT_DETAILS);
+    json_object_end(&j);
+  }
+  if (out->len - start <= LIMIT_EVENT_DETAILS || out->failed) return;
+  out->len = start;
+  out->data[start] = 0;
+  buf_fmt(out, "{\"cut\": %zu}", n);
+}
+
+size_t event_message_len(const char *message) {
+  size_t n = strnlen(message, EVENT_MESSAGE_MAX + 1);
+  if (n <= EVENT_MESSAGE_MAX) return n;
+  n = EVENT_MESSAGE_MAX;
+  /* a continuation byte right after the cut means that it goes through a character */
+  for (int back = 0; back < 3 && n > 0 && ((unsigned char)message[n] & 0xc0) == 0x80; back++) n--;
+  return n;
+}
+
+void event_json(const struct event *e, const struct event_source *who, struct buf *out) {
+  char time[CLOCK_TEXT_MAX];
+  struct json j = JSON_INIT(out);
+  json_object(&j, NULL);
+  json_str(&j, "timestamp", clock_format(e->real_ns, time));
+  json_str(&j, "level", level_names[e->level]);
+  json_str(&j, "component", component_of(e));
+  json_str(&j, "container_id", who->container_id);
+  json_str(&j, "flow", who->flow);
+  json_str(&j, "event", kinds[e->kind].name);
+  if (e->duration_ns >= 0) json_int(&j, "duration_ms", (e->duration_ns + NS_PER_MS / 2) / NS_PER_MS);
+  if (e->message) json_strn(&j, "message", e->message, event_message_len(e->message));
+  const char *details = e->details ? e->details : "{}";
+  json_raw(&j, "details", details, strlen(details));
+  json_object_end(&j);
+}
+
+/* --- for people ------------------------------------------------------------------------------------------------- */
+
+static const char *const level_colours[] = {"\033[2m", "\033[32m", "\033[33m", "\033[31m", "\033[1;31m"};
+
+/* Text as it is, but for control characters (also the C1 ones, which terminals obey) and broken UTF-8. */
+static void add_shown(struct buf *out, const char *s, size_t n) {
+  for (size_t i = 0; i < n;) {
+    size_t k = str_utf8_len(s + i, n - i);
+    unsigned char c = (unsigned char)s[i];
+    bool c1 = k == 2 && c == 0xc2 && (unsigned char)s[i + 1] < 0xa0;
+    if (k && c >= 0x20 && c != 0x7f && !c1) {
+      buf_add(out, s + i, k);
+    } else if (c == '\n') {
+      buf_str(out, "\\n");
+    } else if (c == '\t') {
+      buf_char(out, ' ');
+    } else {
+      for (size_t b = i; b < i + (k ? k : 1); b++) buf_fmt(out, "\\x%02x", (unsigned char)s[b]);
+    }
+    i += k ? k : 1;
+  }
+}
+
+static void add_value(struct buf *out, const cJSON *v) {
+  if (cJSON_IsString(v)) {
+    const char *s = v->valuestring;
+    bool quote = !*s || strpbrk(s, " \"=");
+    if (quote) buf_char(out, '"');
+    add_shown(out, s, strlen(s));
+    if (quote) buf_char(out, '"');
+  } else {
+    auto_buf struct buf text = {0};
+    struct json j = JSON_INIT(&text);
+    json_value(&j, NULL, v);
+    add_shown(out, buf_cstr(&text), text.len);
+  }
+}
+
+void event_pretty(const struct event *e, const struct event_source *who, bool colour, struct buf *out) {
+  (void)who; /* one engine a terminal */
+  char time[CLOCK_TEXT_MAX];
+  clock_format(e->real_ns, time);
+  const char *dim = colour ? "\033[2m" : "";
+  const char *off = colour ? "\033[0m" : "";
+  buf_fmt(out, "%s%.12s%s ", dim, time + sizeof "2026-01-15T" - 1, off);
+  buf_fmt(out, "%s%-8s%s ", colour ? level_colours[e->level] : "", level_names[e->level], off);
+  buf_fmt(out, "%s%s%s", colour ? "\033[1m" : "", kinds[e->kind].name, off);
+  if (e->message) {
+    buf_str(out, ": ");
+    add_shown(out, e->message, event_message_len(e->message));
+  }
+  if (e->duration_ns >= 0) buf_fmt(out, " %sduration_ms=%s%.0f", dim, off, (double)e->duration_ns / (double)NS_PER_MS);
+  if (!e->details) return;
+  auto_json cJSON *details = NULL;
+  if (json_parse(e->details, strlen(e->details), "details", &details, NULL) != 0) return;
+  const cJSON *item;
+  cJSON_ArrayForEach(item, details) {
+    if (cJSON_IsNull(item)) continue;
+    buf_fmt(out, " %s", dim);
+    add_shown(out, item->string ? item->string : "", item->string ? strlen(item->string) : 0);
+    buf_fmt(out, "=%s", off);
+    add_value(out, item);
+  }
+}
+
+/* --- the ring --------------------------------------------------------------------------------------------------- */
+
+struct event_ring {
+  unsigned capacity;
+  uint64_t last;
+  struct slot {
+    struct event event;
+    char *texts; /* the event's strings, in one piece */
+  } slots[];
+};
+
+struct event_ring *event_ring_new(unsigned capacity) {
+  struct event_ring *r = calloc(1, sizeof *r + capacity * sizeof r->slots[0]);
+  if (r) r->capacity = capacity;
+  return r;
+}
+
+void event_ring_free(struct event_ring *r) {
+  if (!r) return;
+  for (unsigned i = 0; i < r->capacity; i++) free(r->slots[i].texts);
+  free(r);
+}
+
+static char *put(char **to, const char *s) {
+  if (!s) return NULL;
+  size_t n = strlen(s) + 1;
+  char *p = memcpy(*to, s, n);
+  *to += n;
+  return p;
+}
+
+uint64_t event_ring_add(struct event_ring *r, const struct event *e) {
+  size_t n = 1;
+  const char *const texts[] = {e->component, e->message, e->details};
+  for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+    if (texts[i]) n += strlen(texts[i]) + 1;
+  uint64_t seq = ++r->last;
+  struct slot *s = &r->slots[(seq - 1) % r->capacity];
+  free(s->texts);
+  char *to = s->texts = malloc(n);
+  s->event = *e;
+  s->event.seq = seq;
+  if (to) {
+    s->event.component = put(&to, e->component);
+    s->event.message = put(&to, e->message);
+    s->event.details = put(&to, e->details);
+  } else {
+    s->event.component = s->event.message = s->event.details = NULL;
+  }
+  return seq;
+}
+
+const struct event *event_ring_from(const struct event_ring *r, uint64_t seq) {
+  uint64_t first = r->last > r->capacity ? r->last - r->capacity + 1 : 1;
+  if (seq < first) seq = first;
+  return seq > r->last ? NULL : &r->slots[(seq - 1) % r->capacity].event;
+}
+
+uint64_t event_ring_last(const struct event_ring *r) { return r->last; }
