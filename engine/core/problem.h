@@ -17,15 +17,15 @@ enum problem_class {                     /* decides tend's exit code and whether
                      PROBLEM_USER,       /* 77: permission to become the user */
 };
 
-struct problem {
+struct problem { /* in a list the texts are the list's; what is given to problems_add may be literals */
   enum problem_class class;
-  bool warning;  /* told, but does not fail the start */
-  char *check;   /* environment, flow_name, configuration, directories, resource_limits, disk_space, flow_file */
-  char *name;    /* the setting, directory or key path it is about */
-  char *value;   /* as given, "***" for a secret, NULL for none */
-  char *source;  /* where the value came from: "environment", "flows/rpa1.lua:14", "default" … */
-  char *allowed; /* what is allowed or expected */
-  char *fix;     /* what to do */
+  bool warning;        /* told, but does not fail the start */
+  const char *check;   /* environment, flow_name, configuration, directories, resource_limits, disk_space, flow_file */
+  const char *name;    /* the setting, directory or key path it is about */
+  const char *value;   /* as given, "***" for a secret, NULL for none */
+  const char *source;  /* where the value came from: "environment", "flows/rpa1.lua:14", "default" … */
+  const char *allowed; /* what is allowed or expected */
+  const char *fix;     /* what to do */
 };
 
 struct problems {

@@ -1,8 +1,12 @@
 /* Settings: one typed value each, from (lowest first) built-in default, flow file, configuration file,
  * environment, command line. One table (settings.def) declares tend's own; a flow declares more. Pure: files
- * and the environment are read by who calls.
+ * and the environment are read by who calls (loop/settings_source.h).
  *
- * struct settings owns copies of all texts. Not thread-safe; changed only before the engine runs.
+ * The way: settings_new, variables, give all that was given, resolve (problems NULL: only to find the flow), load the
+ * flow (it gives and declares), resolve again and tell the problems.
+ *
+ * struct settings owns copies of all texts. Not thread-safe; changed only before the engine runs. Memory that runs out
+ * is told as a problem by the next resolve.
  */
 #ifndef TEND_CORE_SETTINGS_H
 #define TEND_CORE_SETTINGS_H
@@ -13,6 +17,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/limits.h"
 #include "core/problem.h"
 
 enum setting_type {
@@ -55,19 +60,40 @@ struct settings;
 struct settings *settings_new(void); /* NULL: no memory */
 void settings_free(struct settings *s);
 
-/* Gives a raw value in a layer. origin: what to call the source ("environment", "--log-level", "tend.json:3").
- * Unknown names in LAYER_FILE and LAYER_COMMAND_LINE are problems; in LAYER_ENVIRONMENT remarks with the nearest
- * name (see settings_remarks). An empty value counts as not given. NAME_FILE: the caller reads the file and gives NAME
- * with the file as origin; both given is a problem that settings_environment tells. */
+/* Gives a raw value in a layer, under the full name. origin: what to call the source ("environment", "--log-level",
+ * "tend.json:3"). Names that nobody has declared by the time of resolve: in LAYER_ENVIRONMENT remarks
+ * (settings_remark); elsewhere an error where a known name is near, else a warning (a file may serve several flows).
+ * An empty value counts as not given. NAME_FILE is given like any other; who may read files then calls
+ * settings_take_file (loop/settings_source.h does). */
 void settings_give(struct settings *s, enum setting_layer layer, const char *name, const char *value,
                    const char *origin);
 
-/* Adds a flow's own setting; the strings of *def are copied. -EEXIST, -EINVAL with err. Values already given
- * under that name are used. */
+/* The origin of what a layer gives to a name, known or not; NULL: nothing given. */
+const char *settings_given_origin(const struct settings *s, enum setting_layer layer, const char *name);
+
+/* Takes out one NAME_FILE that was given and whose NAME is declared by now; the caller reads the file and gives NAME.
+ * The three texts are the caller's to free. false: there is none (left). */
+struct setting_file {
+  enum setting_layer layer;
+  char *name, *path, *origin; /* NAME, what NAME_FILE says, and where that stands */
+};
+bool settings_take_file(struct settings *s, struct setting_file *out);
+
+/* What ${NAME} in a default may also stand for, besides settings: HOSTNAME. */
+void settings_variable(struct settings *s, const char *name, const char *value);
+
+/* Adds a flow's own setting; the strings of *def are copied. -EEXIST, -EINVAL, -E2BIG with err. Values already given
+ * under that name are used. A name that looks like a secret's makes it one (redact_secret_name). */
 int settings_declare(struct settings *s, const struct setting_def *def, struct err *err);
 
-/* Parses, expands ${…}, checks bounds; every error is added to problems (never a secret value). May be called again
- * after more was given. Returns the number of errors. */
+/* From now on resolve misses that setting when it has no value. who: "flow rpa1". -ENOENT: there is none of that name.
+ */
+int settings_require(struct settings *s, const char *name, const char *who);
+
+/* Parses, expands ${…} (in the layers default and flow only: what a user gives is taken as it is), checks bounds; every
+ * error is added to problems (may be NULL), with never a secret value. A value that is wrong counts as not given for
+ * those who read it. May be called again after more was given. Returns the number of errors.
+ * FLOW_NAME and ENVIRONMENT are not missed here: that is the start-up validation's. */
 size_t settings_resolve(struct settings *s, struct problems *problems);
 
 /* Values after resolve. Texts belong to s. A setting without a value: NULL, 0, false. */
@@ -91,6 +117,39 @@ struct setting_view {
 bool settings_view(const struct settings *s, const char *name, struct setting_view *out);
 /* All of them in order, tend's own first: i from 0; false at the end. */
 bool settings_at(const struct settings *s, size_t i, struct setting_view *out);
+
+/* Values that are valid each, but cannot do what they say together (a window that can never hold the attempts, a
+ * timeout above its interval …): warnings. After resolve. */
+void settings_lint(const struct settings *s, struct problems *problems);
+/* The shutdown may last longer than Docker waits unless told otherwise (10 s): to be told once at start. */
+bool settings_shutdown_above_docker(const struct settings *s);
+
+/* Variables of the environment that begin with CONTAINER_ and that nobody declared: i from 0, false at the end. */
+struct setting_remark {
+  const char *name;
+  const char *near; /* the known name that was probably meant: a warning; NULL: nothing alike, for DEBUG */
+};
+bool settings_remark(const struct settings *s, size_t i, struct setting_remark *out);
+
+/* The databases by name: rpa_db where it has a connection string, then CONTAINER_DATABASE_<NAME>_…; i from 0. */
+struct setting_database {
+  char name[LIMIT_NAME];  /* lower case: "rpa_db" */
+  const char *setting;    /* the setting that holds the connection string, for messages */
+  const char *connection; /* a secret; NULL: other fields of that name are given, but this one is not */
+  int64_t pool_size, timeout_ns;
+  const char *health_query;
+};
+bool settings_database(const struct settings *s, size_t i, struct setting_database *out);
+
+/* What a setting takes, in words: "a whole number from 1 to 10"; for errors and docs. */
+void setting_allowed(const struct setting_def *def, struct buf *out);
+/* tend's own declarations, and the fields of CONTAINER_DATABASE_<NAME> (names from the '_' on; NULL at the end); for
+ * docs and completion. */
+const struct setting_def *setting_table(enum setting_id id);
+const struct setting_def *settings_family_field(size_t i);
+/* ADDR:PORT, [ADDR]:PORT or :PORT into its parts (an empty host stands for all addresses); -EINVAL. "off" is -ENOENT.
+ */
+int setting_address(const char *text, char *host, size_t size, int *port);
 
 /* Replaces every known secret (as given, URL-encoded, base64, JSON-escaped; from 6 bytes on) and every
  * password inside a URI or a keyword connection string by ***, in place. */
