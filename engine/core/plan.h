@@ -18,55 +18,19 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "core/problem.h"
+#include "core/restart.h"
 #include "core/settings.h"
 
 enum { PLAN_UNSET = -1, PLAN_NO_FN = 0 };
 
-/* In the order of CONTAINER_EXECUTION_MODE's choices. */
-enum plan_mode { PLAN_MODE_UNSET = -1, PLAN_MODE_DAEMON, PLAN_MODE_SINGLE, PLAN_MODE_SERVER };
-/* In the order of CONTAINER_RESTART_POLICY's choices. */
-enum plan_policy {
-  PLAN_POLICY_UNSET = -1,
-  PLAN_POLICY_NO,
-  PLAN_POLICY_ALWAYS,
-  PLAN_POLICY_ON_FAILURE,
-  PLAN_POLICY_UNLESS_STOPPED,
-};
-
-enum plan_action {
-  PLAN_RESTART, /* again, whatever the policy says; delay, window and attempts still hold */
-  PLAN_FAIL,    /* a final failure at once */
-  PLAN_STOP,    /* counts as a good end and is not started again */
-};
-
-/* Why a process ended badly; a set of them in a rule. */
-enum plan_reason {
-  PLAN_REASON_EXIT = 1 << 0,
-  PLAN_REASON_SIGNAL = 1 << 1,
-  PLAN_REASON_OOM = 1 << 2,
-  PLAN_REASON_START_TIMEOUT = 1 << 3,
-  PLAN_REASON_CHECK = 1 << 4,
-  PLAN_REASON_DEPENDENCY = 1 << 5,
-  PLAN_REASON_EXEC_ERROR = 1 << 6,
-};
-
-/* The first rule all of whose given parts match decides. */
-struct plan_rule {
-  bool any_exit;        /* no exit codes are named */
-  uint64_t exit_set[4]; /* bit n: exit code n (0 to 255) */
-  uint64_t signal_set;  /* bit n - 1: signal n; 0: no signals are named */
-  unsigned reasons;     /* enum plan_reason; 0: none are named */
-  enum plan_action action;
-};
-
 /* Overrides of the restart settings for one process. */
 struct plan_restart {
-  enum plan_policy policy;
+  int policy;       /* enum restart_policy */
   int max_attempts; /* 0: without limit */
   int64_t delay_ns, max_delay_ns, window_ns, reset_ns;
   int exponential; /* 0, 1 or PLAN_UNSET */
   int jitter_percent;
-  struct plan_rule *rules;
+  struct restart_rule *rules;
   size_t rules_n;
 };
 
@@ -112,7 +76,7 @@ struct plan_process {
   size_t after_n;
   unsigned level; /* 0: nothing comes before it; otherwise 1 + the highest of `after` */
   bool essential; /* its final failure ends the container; main always is */
-  enum plan_mode mode;
+  int mode;       /* enum execution_mode */
   int64_t interval_ns;
   struct plan_restart restart;
   uint64_t success_set[4]; /* bit n: exit code n is a good end; bit 0 always */
@@ -166,7 +130,7 @@ struct plan {
   const char *summary;
   const char *file; /* as shown; "" for the built-in policy */
   int memory_mb, cpu_percent, cpus, disk_mb;
-  enum plan_mode mode;
+  int mode; /* enum execution_mode */
   struct plan_directory *directories;
   size_t directories_n;
   struct plan_setting *settings; /* the flow's values for tend's own settings, resources and mode included */
@@ -223,10 +187,6 @@ void plan_check_needs(const struct plan *plan, const struct settings *settings, 
  * (settings_redact) before it goes anywhere. */
 void plan_print(const struct plan *plan, struct buf *out);
 void plan_json(const struct plan *plan, struct json *j, const char *key);
-
-const char *plan_mode_name(enum plan_mode mode); /* "daemon"; "" when unset */
-const char *plan_policy_name(enum plan_policy policy);
-const char *plan_action_name(enum plan_action action);
 
 /* A plan_locate_fn over the text of a flow file: the line on which the value at a key path of the last returned
  * table constructor begins, or of the nearest part of it that is written there. */
