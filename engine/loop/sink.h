@@ -1,13 +1,16 @@
 /* The event path: the one way in which anything is told. Redacts, keeps in the ring, writes the log line to
- * init's pipe, counts metrics, feeds subscribers (control clients).
+ * init's pipe, feeds subscribers (control clients, the journal).
+ *
+ * Writing never blocks: what the pipe does not take waits, LIMIT_LOG_PIPE bytes at most; beyond that whole lines are
+ * dropped and counted, and a notice says how many as soon as there is room.
  */
 #ifndef TEND_LOOP_SINK_H
 #define TEND_LOOP_SINK_H
 
 #include "core/event.h"
-#include "core/settings.h"
 #include "loop/loop.h"
 
+struct settings;
 struct sink;
 
 struct sink_options {
@@ -19,7 +22,8 @@ struct sink_options {
 
 struct sink *sink_new(struct loop *loop, const struct sink_options *options);
 void sink_free(struct sink *s);
-/* Settings that come in later; secrets of `settings` are replaced by *** in every line from now on. */
+/* Settings that come in later (options->fd -1: as before); secrets of `settings` are replaced by *** in every line from
+ * now on. */
 void sink_configure(struct sink *s, const struct sink_options *options, const struct settings *settings);
 
 /* What to tell; zero for what there is not. details: text of a JSON object, copied. */
@@ -40,7 +44,10 @@ const struct event_ring *sink_ring(const struct sink *s);
 const struct event_source *sink_who(const struct sink *s);
 uint64_t sink_dropped(const struct sink *s); /* lines lost because the log's reader was slow */
 
-/* Each new event, until removed. */
+/* Writes what waits, for timeout_ns at most: for the end, when the loop does not run any more. */
+void sink_flush(struct sink *s, int64_t timeout_ns);
+
+/* Each new event that the ring keeps, until removed; -ENOMEM. Callbacks may emit and (un)subscribe. */
 typedef void sink_fn(void *arg, const struct event *e);
 int sink_subscribe(struct sink *s, sink_fn *fn, void *arg);
 void sink_unsubscribe(struct sink *s, sink_fn *fn, void *arg);

@@ -1,0 +1,237 @@
+#include "loop/sink.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+/* until settings.def is there */ void settings_redact(const struct settings *s, struct buf *text);
+
+struct subscriber {
+  sink_fn *fn; /* NULL: removed while events were being told */
+  void *arg;
+};
+
+struct sink {
+  struct loop *loop;
+  struct sink_options options;
+  const struct settings *settings;
+  struct event_ring *ring;
+  struct watch *watch;
+  struct buf waiting; /* bytes that the pipe has not taken; begins in the middle of a line at most once */
+  uint64_t dropped, dropped_told;
+  struct subscriber *subscribers;
+  size_t n, cap;
+  int telling;
+};
+
+static void on_writable(void *arg, int fd, int events);
+
+struct sink *sink_new(struct loop *loop, const struct sink_options *options) {
+  struct sink *s = calloc(1, sizeof *s);
+  if (!s) return NULL;
+  s->loop = loop;
+  s->options = *options;
+  s->ring = event_ring_new(LIMIT_EVENTS);
+  s->watch = watch_new(loop, options->fd, 0, on_writable, s);
+  if (s->ring && s->watch) return s;
+  s->options.fd = -1; /* stays the caller's on failure */
+  sink_free(s);
+  return NULL;
+}
+
+void sink_free(struct sink *s) {
+  if (!s) return;
+  watch_free(s->watch);
+  if (s->options.fd >= 0) close(s->options.fd);
+  event_ring_free(s->ring);
+  buf_free(&s->waiting);
+  free(s->subscribers);
+  free(s);
+}
+
+void sink_configure(struct sink *s, const struct sink_options *options, const struct settings *settings) {
+  int fd = s->options.fd;
+  s->options = *options;
+  s->settings = settings;
+  if (options->fd >= 0 && options->fd != fd) {
+    watch_set(s->watch, options->fd, s->waiting.len ? WATCH_WRITE : 0);
+    if (fd >= 0) close(fd);
+  } else {
+    s->options.fd = fd;
+  }
+}
+
+/* --- writing ---------------------------------------------------------------------------------------------------- */
+
+/* How many bytes went out; 0 when the pipe is full. A reader that is gone takes everything: nobody is left to tell. */
+static size_t write_some(struct sink *s, const char *p, size_t n) {
+  size_t done = 0;
+  while (done < n) {
+    ssize_t k = write(s->options.fd, p + done, n - done);
+    if (k > 0)
+      done += (size_t)k;
+    else if (k < 0 && errno == EINTR)
+      continue;
+    else if (k < 0 && errno != EAGAIN)
+      return n;
+    else
+      break;
+  }
+  return done;
+}
+
+static void write_waiting(struct sink *s) {
+  if (s->options.fd < 0)
+    buf_clear(&s->waiting);
+  else
+    buf_drop(&s->waiting, write_some(s, s->waiting.data, s->waiting.len));
+  s->waiting.failed = false;
+  if (!s->waiting.len) watch_events(s->watch, 0);
+}
+
+static void tell_dropped(struct sink *s) {
+  if (s->dropped == s->dropped_told || s->waiting.len > LIMIT_LOG_PIPE / 2) return;
+  uint64_t lost = s->dropped - s->dropped_told;
+  s->dropped_told = s->dropped;
+  sink_say(s, EVENT_NOTICE, LEVEL_WARNING, "%llu log lines were lost because the reader of the log is slow",
+           (unsigned long long)lost);
+}
+
+static void on_writable(void *arg, int fd, int events) {
+  (void)fd;
+  (void)events;
+  struct sink *s = arg;
+  write_waiting(s);
+  tell_dropped(s);
+}
+
+static void write_line(struct sink *s, const struct buf *line) {
+  if (s->options.fd < 0) return;
+  if (line->failed) {
+    s->dropped++;
+    return;
+  }
+  size_t done = 0;
+  if (!s->waiting.len) done = write_some(s, line->data, line->len);
+  size_t rest = line->len - done;
+  if (!rest) return;
+  bool fits = s->waiting.len + rest <= LIMIT_LOG_PIPE;
+  /* a line that has begun to go out must go on */
+  if (fits || done) buf_add(&s->waiting, line->data + done, rest);
+  if (!fits && !done) s->dropped++;
+  if (s->waiting.failed) {
+    s->waiting.failed = false;
+    s->dropped++;
+  }
+  if (s->waiting.len) watch_events(s->watch, WATCH_WRITE);
+}
+
+void sink_flush(struct sink *s, int64_t timeout_ns) {
+  int64_t due = clock_mono_ns() + timeout_ns;
+  for (;;) {
+    write_waiting(s);
+    tell_dropped(s);
+    if (!s->waiting.len) return;
+    struct pollfd p = {.fd = s->options.fd, .events = POLLOUT};
+    if (poll(&p, 1, clock_ms_until(due, clock_mono_ns())) == 0) return;
+  }
+}
+
+/* --- the path --------------------------------------------------------------------------------------------------- */
+
+static void redact(const struct sink *s, struct buf *text) {
+  if (s->settings && text->len) settings_redact(s->settings, text);
+}
+
+static void buf_cut(struct buf *b, size_t n) {
+  b->len = n;
+  b->data[n] = 0;
+}
+
+static void compact(struct sink *s) {
+  size_t n = 0;
+  for (size_t i = 0; i < s->n; i++)
+    if (s->subscribers[i].fn) s->subscribers[n++] = s->subscribers[i];
+  s->n = n;
+}
+
+static void tell(struct sink *s, const struct event *e) {
+  s->telling++;
+  size_t n = s->n; /* who subscribes now begins with the next event */
+  for (size_t i = 0; i < n; i++)
+    if (s->subscribers[i].fn) s->subscribers[i].fn(s->subscribers[i].arg, e);
+  if (--s->telling == 0) compact(s);
+}
+
+/* Redacted, and a JSON object still: a secret that spans quotes or is a bare number would break it. */
+static void prepare_details(const struct sink *s, const char *text, struct buf *out) {
+  auto_buf struct buf raw = {0};
+  event_details(text, &raw);
+  redact(s, &raw);
+  event_details(raw.failed ? NULL : buf_cstr(&raw), out);
+}
+
+void sink_emit(struct sink *s, enum event_kind kind, const struct sink_event *in) {
+  auto_buf struct buf message = {0};
+  auto_buf struct buf details = {0};
+  if (in->message) buf_str(&message, in->message);
+  redact(s, &message);
+  if (message.len) buf_cut(&message, event_message_len(message.data));
+  prepare_details(s, in->details, &details);
+  struct event e = {
+      .real_ns = clock_real_ns(),
+      .kind = kind,
+      .level = in->level,
+      .component = in->component,
+      .duration_ns = in->timed ? in->duration_ns : -1,
+      .message = in->message ? buf_cstr(&message) : NULL,
+      .details = details.failed || !details.len ? "{}" : buf_cstr(&details),
+  };
+  if (e.level >= LEVEL_INFO) e.seq = event_ring_add(s->ring, &e);
+  if (e.level >= s->options.level) {
+    auto_buf struct buf line = {0};
+    if (s->options.pretty)
+      event_pretty(&e, &s->options.who, s->options.colour, &line);
+    else
+      event_json(&e, &s->options.who, &line);
+    buf_char(&line, '\n');
+    write_line(s, &line);
+  }
+  if (e.level >= LEVEL_INFO) tell(s, &e);
+}
+
+void sink_say(struct sink *s, enum event_kind kind, enum level level, const char *fmt, ...) {
+  auto_buf struct buf text = {0};
+  va_list ap;
+  va_start(ap, fmt);
+  buf_vfmt(&text, fmt, ap);
+  va_end(ap);
+  sink_emit(s, kind, &(struct sink_event){.level = level, .message = buf_cstr(&text)});
+}
+
+const struct event_ring *sink_ring(const struct sink *s) { return s->ring; }
+const struct event_source *sink_who(const struct sink *s) { return &s->options.who; }
+uint64_t sink_dropped(const struct sink *s) { return s->dropped; }
+
+int sink_subscribe(struct sink *s, sink_fn *fn, void *arg) {
+  if (s->n == s->cap) {
+    size_t cap = s->cap ? s->cap * 2 : 8;
+    struct subscriber *p = realloc(s->subscribers, cap * sizeof *p);
+    if (!p) return -ENOMEM;
+    s->subscribers = p;
+    s->cap = cap;
+  }
+  s->subscribers[s->n++] = (struct subscriber){fn, arg};
+  return 0;
+}
+
+void sink_unsubscribe(struct sink *s, sink_fn *fn, void *arg) {
+  for (size_t i = 0; i < s->n; i++)
+    if (s->subscribers[i].fn == fn && s->subscribers[i].arg == arg) s->subscribers[i].fn = NULL;
+  if (!s->telling) compact(s);
+}
