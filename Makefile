@@ -32,7 +32,7 @@ all: $(BUILD)/tend $(PARTS:%=$(BUILD)/parts/%.so)
 
 $(BUILD)/obj/parts/%.o: engine/parts/%.c
 	@mkdir -p $(@D)
-	@echo "  CC      $@"; $(CC) $(COMMON) -fPIC -fvisibility=hidden $(foreach p,$(PARTS),$(if $(filter $(p)%,$*),$(shell pkg-config --cflags $(PART_$(p)) | sed 's/-I/-isystem /g'))) -c -o $@ $<
+	@echo "  CC      $@"; $(CC) $(COMMON) -iquote engine -fPIC -fvisibility=hidden $(foreach p,$(PARTS),$(if $(filter $(p)%,$*),$(shell pkg-config --cflags $(PART_$(p)) | sed 's/-I/-isystem /g'))) -c -o $@ $<
 
 $(BUILD)/obj/%.o: engine/%.c
 	@mkdir -p $(@D)
@@ -45,8 +45,11 @@ $(BUILD)/libtend.a: $(OBJ)
 $(BUILD)/tend: $(BUILD)/obj/main.o $(BUILD)/libtend.a
 	@echo "  LD      $@"; $(CC) -pie $(LINK) -o $@ $^ $(LIBS)
 
-.SECONDEXPANSION:
-$(BUILD)/parts/%.so: $$(patsubst engine/%.c,$(BUILD)/obj/%.o,$$(wildcard engine/parts/$$**.c))
+define part_objects
+$(BUILD)/parts/$(1).so: $(patsubst engine/%.c,$(BUILD)/obj/%.o,$(wildcard engine/parts/$(1)*.c))
+endef
+$(foreach p,$(PARTS),$(eval $(call part_objects,$(p))))
+$(BUILD)/parts/%.so:
 	@mkdir -p $(@D)
 	@echo "  LD      $@"; $(CC) -shared $(LINK) -o $@ $^ $(shell pkg-config --libs $(PART_$*))
 

@@ -15,6 +15,7 @@
 
 struct probe;
 struct settings;
+struct sink;
 
 enum probe_status { PROBE_OK, PROBE_WARN, PROBE_FAIL, PROBE_UNKNOWN };
 
@@ -36,6 +37,7 @@ typedef void probe_done_fn(void *arg, const struct probe_result *result);
 struct probe_env {
   struct loop *loop;
   struct children *children;       /* NULL: kinds that need a child fail with reason exec */
+  struct sink *sink;               /* what parts log; may be NULL */
   const struct settings *settings; /* for `setting = NAME` in parameters; may be NULL, may change */
   struct tend_host host;           /* what parts see; filled by probe_env_init */
 };

@@ -87,6 +87,7 @@ struct tend_part {
 };
 
 /* Every part exports this one function. */
-const struct tend_part *tend_part(void);
+__attribute__((visibility("default"))) const struct tend_part *tend_part(void);
+typedef const struct tend_part *tend_part_fn(void);
 
 #endif

@@ -1,0 +1,69 @@
+/* What the files of this part share. A connection is dialled (conninfo, dial), used (session), and looked at by the
+ * probe. Only the asynchronous half of libpq is used, and never PQcancel, which connects and waits.
+ */
+#ifndef TEND_PARTS_POSTGRES_H
+#define TEND_PARTS_POSTGRES_H
+
+#include <libpq-fe.h>
+
+#include "tend/part.h"
+#include "tend/postgres.h"
+
+enum { PG_TARGETS_MAX = 16, PG_MESSAGE_MAX = 512 };
+
+/* One host of the connection string. host NULL, a path or an abstract name: a Unix socket, nothing to resolve. */
+struct pg_target {
+  char *host, *addr, *port;
+};
+
+struct pg_conninfo {
+  PQconninfoOption *options; /* as parsed; host, hostaddr and port are in targets */
+  struct pg_target targets[PG_TARGETS_MAX];
+  size_t n;
+};
+
+/* 0, or -1 with a message that holds nothing of the text. */
+int pg_conninfo_parse(struct pg_conninfo *c, const char *text, char *msg, size_t size);
+void pg_conninfo_free(struct pg_conninfo *c);
+const char *pg_conninfo_get(const struct pg_conninfo *c, const char *key); /* NULL: not given */
+/* "db:5432"; a socket's folder; the address where there is no name. Returns buf. */
+const char *pg_target_name(const struct pg_target *t, char *buf, size_t size);
+/* Starts to connect to one numeric address of the target (NULL: as it stands). */
+PGconn *pg_conninfo_connect(const struct pg_conninfo *c, const struct pg_target *t, const char *address);
+
+struct pg_failure {
+  const char *reason;
+  char sqlstate[6];
+  char message[PG_MESSAGE_MAX];
+};
+
+/* From libpq's text of a failed connection or a lost one. */
+void pg_failure_of_connection(struct pg_failure *f, const char *text, const char *peer);
+void pg_failure_of_result(struct pg_failure *f, const PGresult *r);
+const char *pg_reason_of_state(const char *sqlstate);
+
+typedef void pg_progress_fn(void *arg, const char *doing);
+/* conn is the callee's from now on; NULL with the failure. */
+typedef void pg_dial_fn(void *arg, PGconn *conn, const char *peer, const struct pg_failure *failure);
+
+/* Host after host, address after address, until one lets us in or time is up. Takes over *c's contents. NULL: no
+ * memory. */
+struct pg_dial;
+struct pg_dial *pg_dial_start(const struct tend_host *host, struct pg_conninfo *c, int64_t deadline_ns,
+                              pg_progress_fn *progress, pg_dial_fn *done, void *arg);
+void pg_dial_cancel(struct pg_dial *d); /* NULL is allowed */
+
+/* As session_open of the public interface, with progress (may be NULL, gets arg). */
+struct tend_pg_session *pg_session_open(const struct tend_host *host, const char *conninfo, int64_t deadline_ns,
+                                        pg_progress_fn *progress, tend_pg_open_fn *done, void *arg, char *msg,
+                                        size_t size);
+int pg_session_query(struct tend_pg_session *s, const char *sql, const struct tend_pg_params *params,
+                     int64_t deadline_ns, tend_pg_done_fn *done, void *arg);
+void pg_session_close(struct tend_pg_session *s);
+bool pg_session_usable(const struct tend_pg_session *s);
+const char *pg_session_peer(const struct tend_pg_session *s);
+int pg_session_server_version(const struct tend_pg_session *s); /* 150020 */
+
+extern const struct tend_probe_kind pg_probe_kind;
+
+#endif

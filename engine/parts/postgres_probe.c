@@ -1,0 +1,168 @@
+/* Kind postgres: connects, authenticates, asks, and where it is to be written to makes sure that it can be. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parts/postgres.h"
+
+static const struct tend_param params[] = {
+    {"conninfo", TEND_TEXT, false, 0, 0, "connection string, URI or keywords"},
+    {"setting", TEND_TEXT, false, 0, 0, "the setting that holds the connection string"},
+    {"query", TEND_TEXT, false, 0, 0, "a query that must not fail (default SELECT 1)"},
+    {"writable", TEND_BOOL, false, 0, 0, "a standby or a read-only database is not good enough"},
+    {0},
+};
+
+struct run {
+  const struct tend_host *host;
+  struct tend_probe *probe;
+  const char *query; /* the probe's */
+  bool writable;
+  int64_t deadline_ns, started_ns, connected_ns, answered_ns;
+  struct tend_pg_session *session;
+};
+
+static void cancel(void *arg) {
+  struct run *r = arg;
+  pg_session_close(r->session);
+  free(r);
+}
+
+static void fail(struct run *r, const char *reason, const char *detail) {
+  const struct tend_host *host = r->host;
+  struct tend_probe *p = r->probe;
+  cancel(r);
+  host->probe_done(p, &(struct tend_result){.status = TEND_FAIL, .reason = reason, .detail = detail});
+}
+
+static void succeed(struct run *r) {
+  int version = pg_session_server_version(r->session);
+  char server[32], peer[160];
+  snprintf(server, sizeof server, "%d.%d", version / 10000, version % 10000);
+  snprintf(peer, sizeof peer, "%s", pg_session_peer(r->session));
+  struct tend_fact facts[] = {
+      {.name = "response_ms", .number = (double)(r->answered_ns - r->connected_ns) / 1e6},
+      {.name = "connect_ms", .number = (double)(r->connected_ns - r->started_ns) / 1e6},
+      {.name = "server_version", .text = server},
+      {.name = "address", .text = peer},
+  };
+  const struct tend_host *host = r->host;
+  struct tend_probe *p = r->probe;
+  cancel(r);
+  host->probe_done(p, &(struct tend_result){.status = TEND_OK, .facts = facts, .nfacts = sizeof facts / sizeof *facts});
+}
+
+static void on_mode(void *arg, const struct tend_pg_result *result, const struct tend_pg_error *error) {
+  struct run *r = arg;
+  size_t len = 0;
+  const char *mode = result && result->rows == 1 ? result->value(result, 0, 0, &len) : NULL;
+  char detail[256];
+  if (error) {
+    snprintf(detail, sizeof detail, "%s", error->message);
+    fail(r, error->reason, detail);
+  } else if (mode && strcmp(mode, "on") == 0) {
+    snprintf(detail, sizeof detail, "%s takes no writes: it is a standby or set to read-only",
+             pg_session_peer(r->session));
+    fail(r, "read_only", detail);
+  } else {
+    succeed(r);
+  }
+}
+
+static void ask(struct run *r, const char *sql, tend_pg_done_fn *done) {
+  char doing[160];
+  snprintf(doing, sizeof doing, "waiting for the answer to %.60s from %s", sql, pg_session_peer(r->session));
+  r->host->probe_progress(r->probe, doing);
+  if (pg_session_query(r->session, sql, NULL, r->deadline_ns, done, r))
+    fail(r, "closed", "the connection was closed right after it was made");
+}
+
+static void on_answer(void *arg, const struct tend_pg_result *result, const struct tend_pg_error *error) {
+  (void)result;
+  struct run *r = arg;
+  if (error) {
+    char detail[256];
+    snprintf(detail, sizeof detail, "%.60s: %s%s%s%s", r->query, error->message, *error->sqlstate ? " (SQLSTATE " : "",
+             error->sqlstate, *error->sqlstate ? ")" : "");
+    fail(r, error->reason, detail);
+    return;
+  }
+  r->answered_ns = r->host->now_ns(r->host->self);
+  if (r->writable)
+    ask(r, "SHOW transaction_read_only", on_mode);
+  else
+    succeed(r);
+}
+
+static void on_open(void *arg, struct tend_pg_session *session, const struct tend_pg_error *error) {
+  struct run *r = arg;
+  if (!session) {
+    char detail[256];
+    snprintf(detail, sizeof detail, "%s", error->message);
+    r->session = NULL; /* closed by itself */
+    fail(r, error->reason, detail);
+    return;
+  }
+  r->connected_ns = r->host->now_ns(r->host->self);
+  ask(r, r->query, on_answer);
+}
+
+static void on_progress(void *arg, const char *doing) {
+  struct run *r = arg;
+  r->host->probe_progress(r->probe, doing);
+}
+
+static int check(const struct tend_host *host, const struct tend_params *ps, char *msg, size_t size) {
+  const char *conninfo = host->param_text(ps, "conninfo"), *setting = host->param_text(ps, "setting");
+  struct pg_conninfo c = {0};
+  char why[400];
+  if (!conninfo == !setting) {
+    snprintf(msg, size,
+             "conninfo: expected either conninfo, a connection string, or setting, the name of the setting "
+             "that holds one");
+    return -1;
+  }
+  if (conninfo && pg_conninfo_parse(&c, conninfo, why, sizeof why)) {
+    snprintf(msg, size, "conninfo: %s", why);
+    return -1;
+  }
+  pg_conninfo_free(&c);
+  return 0;
+}
+
+static void *start(const struct tend_host *host, struct tend_probe *p, const struct tend_params *ps,
+                   int64_t deadline_ns, char *msg, size_t size) {
+  const char *conninfo = host->param_text(ps, "conninfo"), *setting = host->param_text(ps, "setting");
+  const char *query = host->param_text(ps, "query");
+  char why[400], detail[480];
+  if (!conninfo) conninfo = host->setting(host->self, setting);
+  if (!conninfo || !*conninfo) {
+    snprintf(detail, sizeof detail, "the setting %s has no value", setting);
+    host->probe_done(p, &(struct tend_result){.status = TEND_FAIL, .reason = "config", .detail = detail});
+    return NULL;
+  }
+  struct run *r = calloc(1, sizeof *r);
+  if (!r) {
+    snprintf(msg, size, "no memory");
+    return NULL;
+  }
+  *r = (struct run){.host = host, .probe = p, .deadline_ns = deadline_ns};
+  r->query = query ? query : "SELECT 1";
+  r->writable = host->param_bool(ps, "writable", false);
+  r->started_ns = host->now_ns(host->self);
+  r->session = pg_session_open(host, conninfo, deadline_ns, on_progress, on_open, r, why, sizeof why);
+  if (!r->session) {
+    free(r);
+    snprintf(detail, sizeof detail, "%s%s%s", setting ? setting : "", setting ? ": " : "", why);
+    host->probe_done(p, &(struct tend_result){.status = TEND_FAIL, .reason = "config", .detail = detail});
+    return NULL;
+  }
+  return r;
+}
+
+const struct tend_probe_kind pg_probe_kind = {.name = "postgres",
+                                              .doc = "A PostgreSQL server lets us in and answers a query.",
+                                              .params = params,
+                                              .check = check,
+                                              .start = start,
+                                              .cancel = cancel};
