@@ -2,9 +2,10 @@
  * final report, and the answers of `tend status`, `why` and `health` (the endpoints give the same). Pure; all texts
  * are borrowed for the call. A time is wall clock in ns, 0 where there is none (null); a text may be NULL (null).
  *
- * status: {"state", "since", "reason", "mode", "environment", "maintenance", "ready", "health", "container_id", "flow",
- *   "pid", "version", "started", "uptime_seconds", "restarts", "restarts_in_window", "next": {"what", "due",
- *   "in_seconds"} | null, "processes": [process], "dependencies": [check], "checks": [check], "warnings": [text]}
+ * status: {"container_id", "flow", "state", "since", "reason", "environment", "mode" (execution mode), "run_mode",
+ *   "health", "ready", "maintenance", "pid", "version", "started", "uptime_seconds", "restarts", "restarts_in_window",
+ *   "next": {"what", "due", "in_seconds"} | null, "processes": [process], "dependencies": [check], "checks": [check],
+ *   "warnings": [text]}
  * process: {"name", "instance", "main", "essential", "state", "pid", "since", "runs", "restarts", "last_exit": {"code",
  *   "signal", "text", "at", "duration_seconds"} | null, "next": {"what", "due", "in_seconds"} | null, "command":
  * [text]} check: {"name", "kind", "required", "status", "reason", "detail", "attempts", "failures", "duration_ms",
@@ -157,7 +158,7 @@ void status_build(const struct status_view *v, struct buf *out);
 void why_build(const struct why_view *v, struct buf *out);
 void health_build(const struct health_view *v, struct buf *out);
 
-/* {"what", "due", "in_seconds"} or null, and the parts above, for who builds more of that kind. */
+/* The parts above, for who builds more of that kind. */
 void report_process_json(const struct report_process *p, int64_t now_real_ns, struct json *j, const char *key);
 void report_check_json(const struct report_check *c, struct json *j, const char *key);
 /* An RFC 3339 time; null for 0. */
