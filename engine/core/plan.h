@@ -177,11 +177,9 @@ int plan_set_command(struct plan *plan, char *const *argv);
 /* Index of a process by name, -1 when there is none. */
 int plan_find_process(const struct plan *plan, const char *name);
 
-/* Gives the flow's values to LAYER_FLOW. */
-void plan_give_settings(const struct plan *plan, struct settings *settings);
-/* After settings_resolve: a problem for every setting that the plan needs and that has no value, or that is
- * no setting at all. */
-void plan_check_needs(const struct plan *plan, const struct settings *settings, struct problems *problems);
+/* Gives the flow's values to LAYER_FLOW and requires what it needs (settings_resolve then misses it). A need that is
+ * no setting is a problem. */
+void plan_give_settings(const struct plan *plan, struct settings *settings, struct problems *problems);
 
 /* Readable text and JSON for `tend check`. Parameters and environment may hold secrets: redact the result
  * (settings_redact) before it goes anywhere. */

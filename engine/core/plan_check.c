@@ -1,0 +1,146 @@
+/* Dependencies and checks: one thing to ask, a probe or a function. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "core/plan_read.h"
+
+static const int64_t year_ns = 366 * 24 * 3600 * NS_PER_S;
+
+static const char *const dependency_keys[] = {
+    "name",     "description",     "kind",    "params",  "check",        "required", "requires",
+    "interval", "attempt_timeout", "timeout", "backoff", "max_interval", "skip",
+};
+static const char *const check_keys[] = {
+    "name",    "description", "kind",     "params",    "check",     "requires",
+    "timeout", "interval",    "failures", "successes", "readiness", "skip",
+};
+
+/* `kind` with `params`, or `check`, a function: exactly one of them. */
+static void read_what(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_check *out) {
+  read_fn(r, at, v, "check", &out->fn);
+  read_text(r, at, v, "kind", &out->kind);
+  const cJSON *params = read_object(r, at, v, "params");
+  bool has_fn = read_get(v, "check") != NULL, has_kind = read_get(v, "kind") != NULL;
+  if (has_fn == has_kind) {
+    plan_problem(r, at, NULL, "either kind = \"...\" with params, or check = function", "%s",
+                 has_fn ? "it has both: remove one" : "it has neither");
+    return;
+  }
+  if (has_fn && read_get(v, "params"))
+    plan_problem(r, AT_KEY(at, "params"), NULL, "params beside kind", "a function needs none: remove it");
+  if (!out->kind) return;
+  static const cJSON nothing = {.type = cJSON_Object};
+  out->params = params && cJSON_IsObject(params) ? params : &nothing;
+  struct err err = ERR_INIT;
+  if (r->options->check_probe && !out->skip && r->options->check_probe(out->kind, out->params, &err) < 0)
+    plan_problem(r, at, NULL, "a probe's kind and its parameters", "%s", err.msg);
+}
+
+static void read_dependency(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_check *out) {
+  read_keys(r, at, v, dependency_keys, ARRAY_LEN(dependency_keys));
+  read_bool(r, at, v, "required", &out->required);
+  read_duration(r, at, v, "timeout", NS_PER_MS, year_ns, &out->timeout_ns);
+  read_duration(r, at, v, "attempt_timeout", NS_PER_MS, 10 * NS_PER_S, &out->attempt_timeout_ns);
+  read_duration(r, at, v, "interval", 10 * NS_PER_MS, 24 * 3600 * NS_PER_S, &out->interval_ns);
+  read_number(r, at, v, "backoff", 1, 100, &out->backoff);
+  read_duration(r, at, v, "max_interval", 10 * NS_PER_MS, 24 * 3600 * NS_PER_S, &out->max_interval_ns);
+  if (out->timeout_ns > 0 && out->attempt_timeout_ns > out->timeout_ns)
+    plan_problem(r, AT_KEY(at, "attempt_timeout"), read_get(v, "attempt_timeout"), "at most the timeout",
+                 "timeout is the whole wait, attempt_timeout one attempt of it");
+  if (out->max_interval_ns > 0 && out->max_interval_ns < out->interval_ns)
+    plan_problem(r, AT_KEY(at, "max_interval"), read_get(v, "max_interval"), "at least the interval", "raise it");
+}
+
+static void read_health(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_check *out) {
+  read_keys(r, at, v, check_keys, ARRAY_LEN(check_keys));
+  read_duration(r, at, v, "timeout", NS_PER_MS, 3600 * NS_PER_S, &out->timeout_ns);
+  read_duration(r, at, v, "interval", 100 * NS_PER_MS, 24 * 3600 * NS_PER_S, &out->interval_ns);
+  read_int(r, at, v, "failures", 1, 1000, &out->failures);
+  read_int(r, at, v, "successes", 1, 1000, &out->successes);
+  read_bool(r, at, v, "readiness", &out->readiness);
+  if (out->timeout_ns > 0 && out->interval_ns > 0 && out->timeout_ns > out->interval_ns)
+    plan_problem(r, AT_KEY(at, "timeout"), read_get(v, "timeout"), "at most the interval", "lower it");
+}
+
+bool plan_read_check(struct plan_reader *r, const struct at *at, const cJSON *v, bool dependency,
+                     struct plan_check *out) {
+  *out = (struct plan_check){
+      .description = "",
+      .required = true,
+      .timeout_ns = PLAN_UNSET,
+      .attempt_timeout_ns = PLAN_UNSET,
+      .interval_ns = PLAN_UNSET,
+      .max_interval_ns = PLAN_UNSET,
+      .backoff = 1,
+      .failures = PLAN_UNSET,
+      .successes = 1,
+  };
+  if ((out->fn = json_fn(v))) {
+    /* A bare function is named after its place. */
+    out->name = at->key ? at->key : plan_text_fmt(r, "%s_%zu", dependency ? "dependency" : "check", at->index + 1);
+    return true;
+  }
+  if (!cJSON_IsObject(v)) {
+    plan_problem(r, at, v, "a table or a function", "write { name = \"...\", kind = \"tcp\", params = { ... } }");
+    return false;
+  }
+  if (read_text(r, at, v, "name", &out->name))
+    plan_check_name(r, AT_KEY(at, "name"), out->name);
+  else if (at->key)
+    out->name = at->key;
+  else if (!read_get(v, "name"))
+    plan_problem(r, AT_KEY(at, "name"), NULL, "a name", "it is missing: write name = \"...\"");
+  if (!out->name) out->name = "";
+  read_text(r, at, v, "description", &out->description);
+  read_text(r, at, v, "skip", &out->skip);
+  read_what(r, at, v, out);
+  if (dependency)
+    read_dependency(r, at, v, out);
+  else
+    read_health(r, at, v, out);
+  plan_add_need(r, at, v);
+  return true;
+}
+
+/* A name must be one among its kind; false when it was there before. */
+static bool check_unique(struct plan_reader *r, const struct at *at, const struct plan_check *list, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (list[n].name[0] && STR_EQ(list[i].name, list[n].name)) {
+      const cJSON shown = {.type = cJSON_String, .valuestring = (char *)list[n].name};
+      plan_problem(r, AT_KEY(at, "name"), &shown, "a name that no other entry of the list has",
+                   "rename one of the two");
+      return false;
+    }
+  return true;
+}
+
+static void read_checks(struct plan_reader *r, const struct at *at, const cJSON *flow, const char *key,
+                        struct plan_check **out, size_t *out_n) {
+  const cJSON *list = read_list(r, at, flow, key, LIMIT_DEPENDENCIES);
+  if (!list || !list->child) return;
+  struct plan *plan = r->plan;
+  struct plan_check *all = plan_alloc(r, (size_t)cJSON_GetArraySize(list), sizeof(*all));
+  if (!all) return;
+  const struct at here = {.up = at, .key = key};
+  size_t n = 0, i = 0;
+  const cJSON *v;
+  cJSON_ArrayForEach(v, list) {
+    const struct at place = {.up = &here, .index = i++};
+    if (cJSON_IsFalse(v)) continue; /* `condition and entry` */
+    if (!plan_read_check(r, &place, v, out == &plan->dependencies, &all[n])) continue;
+    if (!all[n].skip)
+      n += check_unique(r, &place, all, n);
+    else if (plan->skipped)
+      plan->skipped[plan->skipped_n++] = all[n];
+  }
+  *out = all;
+  *out_n = n;
+}
+
+void plan_read_dependencies(struct plan_reader *r, const struct at *at, const cJSON *flow) {
+  r->plan->skipped = plan_alloc(r, 2 * LIMIT_DEPENDENCIES, sizeof(*r->plan->skipped));
+  read_checks(r, at, flow, "dependencies", &r->plan->dependencies, &r->plan->dependencies_n);
+  read_checks(r, at, flow, "checks", &r->plan->checks, &r->plan->checks_n);
+}

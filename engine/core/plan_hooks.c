@@ -1,0 +1,129 @@
+/* Cleanup handlers and hooks. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "core/plan_read.h"
+
+static const int64_t day_ns = 24 * 3600 * NS_PER_S;
+
+/* The kinds of cleanup that C carries out, and what each takes. */
+static const struct {
+  const char *name;
+  const char *keys[6];
+  size_t keys_n;
+} cleanup_kinds[] = {
+    {"sync", {"path"}, 1},
+    {"remove_temporary", {"path", "pattern", "older_than", "max_mb", "dry_run"}, 5},
+    {"rotate_logs", {"path", "pattern", "max_mb", "keep"}, 4},
+};
+
+static void check_cleanup_params(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_cleanup *out) {
+  const char *names[ARRAY_LEN(cleanup_kinds)];
+  for (size_t i = 0; i < ARRAY_LEN(cleanup_kinds); i++) names[i] = cleanup_kinds[i].name;
+  int kind = -1;
+  if (!read_choice(r, at, v, "kind", names, ARRAY_LEN(names), &kind)) return;
+  static const cJSON nothing = {.type = cJSON_Object};
+  const cJSON *params = read_object(r, at, v, "params");
+  const struct at here = {.up = at, .key = "params"};
+  out->kind = names[kind];
+  out->params = params && cJSON_IsObject(params) ? params : &nothing;
+  read_keys(r, &here, out->params, cleanup_kinds[kind].keys, cleanup_kinds[kind].keys_n);
+  const char *path = NULL, *pattern = NULL;
+  read_path(r, &here, out->params, "path", &path);
+  if (!read_get(out->params, "path"))
+    plan_problem(r, AT_KEY(&here, "path"), NULL, "the directory it is for", "it is missing");
+  if (path && path[0] != '/')
+    plan_problem(r, AT_KEY(&here, "path"), read_get(out->params, "path"), "an absolute path", "begin it with /");
+  if (read_text(r, &here, out->params, "pattern", &pattern) && strchr(pattern, '/'))
+    plan_problem(r, AT_KEY(&here, "pattern"), read_get(out->params, "pattern"), "a pattern of file names",
+                 "leave out the \"/\"");
+  int64_t age;
+  int number;
+  bool dry;
+  read_duration(r, &here, out->params, "older_than", 0, 3660 * day_ns, &age);
+  read_int(r, &here, out->params, "max_mb", 0, 1 << 30, &number);
+  read_int(r, &here, out->params, "keep", 0, 1000, &number);
+  read_bool(r, &here, out->params, "dry_run", &dry);
+}
+
+static bool read_handler(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_cleanup *out) {
+  static const char *const keys[] = {"name", "description", "kind", "params", "run", "timeout", "critical"};
+  *out = (struct plan_cleanup){.description = "", .timeout_ns = PLAN_UNSET};
+  if ((out->fn = json_fn(v))) {
+    out->name = plan_text_fmt(r, "cleanup_%zu", at->index + 1);
+    return true;
+  }
+  if (!cJSON_IsObject(v)) {
+    plan_problem(r, at, v, "a table or a function", "write { name = \"...\", run = function() ... end }");
+    return false;
+  }
+  read_keys(r, at, v, keys, ARRAY_LEN(keys));
+  if (read_text(r, at, v, "name", &out->name))
+    plan_check_name(r, AT_KEY(at, "name"), out->name);
+  else if (!read_get(v, "name"))
+    plan_problem(r, AT_KEY(at, "name"), NULL, "a name", "it is missing: write name = \"...\"");
+  if (!out->name) out->name = "";
+  read_text(r, at, v, "description", &out->description);
+  read_duration(r, at, v, "timeout", NS_PER_MS, 3600 * NS_PER_S, &out->timeout_ns);
+  read_bool(r, at, v, "critical", &out->critical);
+  read_fn(r, at, v, "run", &out->fn);
+  bool has_fn = read_get(v, "run") != NULL, has_kind = read_get(v, "kind") != NULL;
+  if (has_fn == has_kind)
+    plan_problem(r, at, NULL, "either kind = \"...\" with params, or run = function", "%s",
+                 has_fn ? "it has both: remove one" : "it has neither");
+  else if (has_kind)
+    check_cleanup_params(r, at, v, out);
+  return true;
+}
+
+void plan_read_cleanup(struct plan_reader *r, const struct at *at, const cJSON *flow) {
+  struct plan *plan = r->plan;
+  const cJSON *list = read_list(r, at, flow, "cleanup", LIMIT_CLEANUPS);
+  if (!list || !list->child) return;
+  plan->cleanup = plan_alloc(r, (size_t)cJSON_GetArraySize(list), sizeof(*plan->cleanup));
+  if (!plan->cleanup) return;
+  const struct at here = {.up = at, .key = "cleanup"};
+  size_t i = 0;
+  const cJSON *v;
+  cJSON_ArrayForEach(v, list) {
+    const struct at place = {.up = &here, .index = i++};
+    struct plan_cleanup *c = &plan->cleanup[plan->cleanup_n];
+    if (cJSON_IsFalse(v) || !read_handler(r, &place, v, c)) continue;
+    bool twice = false;
+    for (size_t k = 0; k < plan->cleanup_n && c->name[0]; k++) twice |= STR_EQ(plan->cleanup[k].name, c->name);
+    if (twice)
+      plan_problem(r, AT_KEY(&place, "name"), NULL, "a name that no other handler has", "rename one of the two");
+    else
+      plan->cleanup_n++;
+  }
+}
+
+void plan_read_hooks(struct plan_reader *r, const struct at *at, const cJSON *flow) {
+  static const char *const keys[] = {
+#define P(id, key, doc) key,
+      PLAN_HOOKS(P)
+#undef P
+  };
+  static const char *const table_keys[] = {"run", "timeout"};
+  for (size_t i = 0; i < PLAN_HOOKS_N; i++) r->plan->hooks[i] = (struct plan_hook){.timeout_ns = PLAN_UNSET};
+  const cJSON *hooks = read_object(r, at, flow, "hooks");
+  if (!hooks) return;
+  const struct at here = {.up = at, .key = "hooks"};
+  if (cJSON_IsObject(hooks)) read_keys(r, &here, hooks, keys, ARRAY_LEN(keys));
+  for (size_t i = 0; i < PLAN_HOOKS_N; i++) {
+    const cJSON *v = read_get(hooks, keys[i]);
+    struct plan_hook *hook = &r->plan->hooks[i];
+    if (!v || (hook->fn = json_fn(v))) continue;
+    const struct at place = {.up = &here, .key = keys[i]};
+    if (!cJSON_IsObject(v)) {
+      plan_problem(r, &place, v, "a function, or { run = function, timeout = 5 }", "%s", "");
+      continue;
+    }
+    read_keys(r, &place, v, table_keys, ARRAY_LEN(table_keys));
+    read_fn(r, &place, v, "run", &hook->fn);
+    if (!read_get(v, "run")) plan_problem(r, AT_KEY(&place, "run"), NULL, "a function", "it is missing");
+    read_duration(r, &place, v, "timeout", NS_PER_MS, 3600 * NS_PER_S, &hook->timeout_ns);
+  }
+}
