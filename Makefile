@@ -55,7 +55,7 @@ $(BUILD)/parts/%.so:
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libtend.a
 	@mkdir -p $(@D)
-	@echo "  CC      $@"; $(CC) $(ENGINE) $(LINK) -pie -o $@ $< $(BUILD)/libtend.a -lcmocka $(LIBS)
+	@echo "  CC      $@"; $(CC) $(ENGINE) -Wno-write-strings $(LINK) -pie -o $@ $< $(BUILD)/libtend.a -lcmocka $(LIBS)
 
 # The tests' own Lua module is loaded by the system's Lua, so it has no sanitizer.
 $(BUILD)/tests/native.so: tests/system/native.c

@@ -42,6 +42,7 @@ enum {
   LIMIT_TASKS = 16384,        /* Lua tasks at once */
   LIMIT_LUA_MB = 64,          /* memory of one Lua generation */
   LIMIT_HTTP_READ = 10 * 1024,
+  LIMIT_TREE_DEPTH = 128, /* folders below a folder that is cleaned; deeper ones are left alone */
 };
 
 #endif

@@ -1,13 +1,41 @@
 /* tend help, tend version, and the list of commands. */
 #include <stdio.h>
+#include <string.h>
 
+#include "base/str.h"
 #include "cmd/cmd.h"
 #include "tend/version.h"
 
+/* A command without a summary is not for people. */
 const struct command commands[] = {
     {"version", cmd_version, "", "print the version"},
-    {"help", cmd_help, "[COMMAND]", "print help"},
+    {"help", cmd_help, "[COMMAND]", "this list, or one command with its options"},
+    {"helper", cmd_helper, "ACTION PATH [--option VALUE]...", NULL},
     {0},
+};
+
+/* Options by command; "" is for all that ask a running engine. Completion, the man page and this help agree by test. */
+static const struct {
+  const char *command, *option, *text;
+} options[] = {
+    {"run", "--flow-name F", "the flow; CONTAINER_FLOW_NAME gives it too"},
+    {"run", "--mode managed|simple", "simple: a bad end is final, nothing is restarted"},
+    {"run", "--log-level LEVEL", "DEBUG, INFO, WARNING, ERROR or CRITICAL"},
+    {"run", "--log-format json|pretty", "pretty is for people, and the default on a terminal"},
+    {"run", "--container-id ID", "who speaks in log and metrics"},
+    {"run", "--flows DIR", "where flow files are looked for"},
+    {"run", "--scripts DIR", "where Lua modules are looked for"},
+    {"run", "--config FILE", "settings as JSON"},
+    {"run", "--state-dir DIR", "control socket and state"},
+    {"run", "--tty", "the main process gets the terminal"},
+    {"run", "--http ADDR:PORT|off", "probes and metrics over HTTP"},
+    {"run", "--export-report FILE", "ask the running engine for its report instead"},
+    {"run", "-- COMMAND ARG...", "the main process's command, instead of the flow's"},
+    {"check", "--flow-name F", "the flow"},
+    {"check", "--dependencies", "try the dependencies too"},
+    {"check", "--json", "for programs"},
+    {"config", "--flow-name F", "with the flow's own settings"},
+    {"config", "--json", "for programs"},
 };
 
 int cmd_version(int argc, char **argv) {
@@ -17,10 +45,36 @@ int cmd_version(int argc, char **argv) {
   return 0;
 }
 
+static void print_command(const struct command *c) {
+  printf("tend %s%s%s\n  %s\n", c->name, c->args[0] ? " " : "", c->args, c->summary);
+  bool any = false;
+  for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+    if (!STR_EQ(options[i].command, c->name)) continue;
+    if (!any) puts("");
+    any = true;
+    printf("  %-28s %s\n", options[i].option, options[i].text);
+  }
+}
+
 int cmd_help(int argc, char **argv) {
-  (void)argc;
-  (void)argv;
+  const char *names[64];
+  size_t n = 0;
+  for (const struct command *c = commands; c->name; c++) {
+    if (argc > 1 && STR_EQ(argv[1], c->name) && c->summary) {
+      print_command(c);
+      return 0;
+    }
+    if (c->summary && n < ARRAY_LEN(names)) names[n++] = c->name;
+  }
+  if (argc > 1) {
+    const char *near = str_nearest(argv[1], names, n);
+    fprintf(stderr, "tend help: unknown command \"%s\"%s%s%s\n", argv[1], near ? "; did you mean \"" : "",
+            near ? near : "", near ? "\"" : "");
+    return EXIT_USAGE;
+  }
+  puts("tend: starts, watches and stops what runs in a container\n");
   for (const struct command *c = commands; c->name; c++)
-    printf("  tend %s %s\n      %s\n", c->name, c->args, c->summary);
+    if (c->summary) printf("  %-12s %s\n", c->name, c->summary);
+  puts("\ntend help COMMAND, or tend COMMAND --help, tells its options.");
   return 0;
 }
