@@ -166,7 +166,8 @@ static bool keyed_value(const char *text, size_t n, size_t at, bool json, struct
   for (int i = 0; i < BLANKS_MAX && end > 0 && blank(text[end - 1]); i++) end--;
   bool quoted = end > 0 && text[end - 1] == '"';
   if (quoted) end--;
-  if (quoted && end > 0 && text[end - 1] == '\\') end--;
+  bool inner = quoted && end > 0 && text[end - 1] == '\\'; /* JSON text inside a JSON string */
+  if (inner) end--;
   if (text[at] == ':' && !quoted) return false; /* "Token: x" in prose stays */
   size_t begin = end;
   while (begin > 0 && end - begin < NAME_MAX_BYTES && name_char(text[begin - 1])) begin--;
@@ -175,14 +176,15 @@ static bool keyed_value(const char *text, size_t n, size_t at, bool json, struct
   for (int i = 0; i < BLANKS_MAX && value < n && blank(text[value]); i++) value++;
   if (quoted && text[at] == ':') {
     /* a JSON key: only a string can be a secret, and its quotes stay */
-    bool inner = value + 1 < n && text[value] == '\\' && text[value + 1] == '"';
-    if (!inner && !(value < n && text[value] == '"')) return false;
+    if (inner && value < n && text[value] != '\\') return false;
+    if (value + inner >= n || text[value + inner] != '"') return false;
     size_t k = value += inner ? 2 : 1;
     for (; k < n; k++) {
       if (text[k] != '"') continue;
       size_t before = backslashes(text, value, k);
-      if (inner ? before < 2 : before % 2 == 0) {
-        k -= inner ? before : 0;
+      if (before % 2 == 0) break; /* inside a JSON string: its end */
+      if (inner && before == 1) {
+        k--;
         break;
       }
     }

@@ -159,6 +159,10 @@ const char *settings_given_origin(const struct settings *s, enum setting_layer l
   return NULL;
 }
 
+const char *settings_given_value(const struct settings *s, enum setting_layer layer, enum setting_id id) {
+  return s->items[id].given[layer].value;
+}
+
 static void forget_unknown(struct settings *s, size_t i) {
   struct setting_unknown *u = &s->unknown[i];
   free(u->name);

@@ -70,6 +70,8 @@ void settings_give(struct settings *s, enum setting_layer layer, const char *nam
 
 /* The origin of what a layer gives to a name, known or not; NULL: nothing given. */
 const char *settings_given_origin(const struct settings *s, enum setting_layer layer, const char *name);
+/* The value itself, as it was given; NULL: nothing given. */
+const char *settings_given_value(const struct settings *s, enum setting_layer layer, enum setting_id id);
 
 /* Takes out one NAME_FILE that was given and whose NAME is declared by now; the caller reads the file and gives NAME.
  * The three texts are the caller's to free. false: there is none (left). */
@@ -119,7 +121,7 @@ bool settings_view(const struct settings *s, const char *name, struct setting_vi
 bool settings_at(const struct settings *s, size_t i, struct setting_view *out);
 
 /* Values that are valid each, but cannot do what they say together (a window that can never hold the attempts, a
- * timeout above its interval …): warnings. After resolve. */
+ * timeout above its interval …), and variables whose name is near a known one: warnings. After resolve. */
 void settings_lint(const struct settings *s, struct problems *problems);
 /* The shutdown may last longer than Docker waits unless told otherwise (10 s): to be told once at start. */
 bool settings_shutdown_above_docker(const struct settings *s);

@@ -95,9 +95,24 @@ static void lint_times(const struct settings *s, struct problems *problems) {
          "raise terminationGracePeriodSeconds above it, or the container is killed during its shutdown");
 }
 
+static void lint_names(const struct settings *s, struct problems *problems) {
+  struct setting_remark remark;
+  for (size_t i = 0; settings_remark(s, i, &remark); i++) {
+    if (!remark.near) continue;
+    problems_add(problems, &(struct problem){.class = PROBLEM_CONFIG,
+                                             .warning = true,
+                                             .check = "configuration",
+                                             .name = remark.name,
+                                             .source = "environment",
+                                             .allowed = remark.near,
+                                             .fix = "correct the name; as it stands it has no effect"});
+  }
+}
+
 void settings_lint(const struct settings *s, struct problems *problems) {
   lint_restart(s, problems);
   lint_times(s, problems);
+  lint_names(s, problems);
   if (settings_int(s, SET_MIN_FREE_DISK_MB) > settings_int(s, SET_LOW_FREE_DISK_MB)) {
     auto_buf struct buf text = {0};
     buf_fmt(&text, "at least CONTAINER_MIN_FREE_DISK_MB (%lld)", (long long)settings_int(s, SET_MIN_FREE_DISK_MB));

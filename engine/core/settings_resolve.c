@@ -104,6 +104,7 @@ static int reference(struct resolve *r, struct setting_item *it, enum setting_la
       *value = r->s->variables[i].value;
       return *value != NULL;
     }
+    if (STR_EQ(name, "HOSTNAME")) return 0; /* nobody has said it yet */
     auto_buf struct buf allowed = {0};
     const char *near = settings_near(r->s, full);
     buf_fmt(&allowed, "${NAME} with the name of a setting, but there is no %s", full);
@@ -231,7 +232,7 @@ static void tell_missing(struct resolve *r, const struct setting_item *it, const
   buf_fmt(&fix, "set %s%s", it->def.name, it->secret ? ", or put it into a file and set its path with _FILE" : "");
   if (it->def.doc && *it->def.doc) buf_fmt(&fix, " (%s)", it->def.doc);
   tell(r, &(struct problem){.class = PROBLEM_CONFIG,
-                            .check = "configuration",
+                            .check = "environment",
                             .name = it->def.name,
                             .source = "nowhere",
                             .allowed = buf_cstr(&allowed),
