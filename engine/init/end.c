@@ -1,0 +1,66 @@
+/* The end: whatever still runs is killed, the engine is waited for, the output that is left is written. */
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "init/state.h"
+
+#define KILL_NS (2 * NS_PER_S) /* what survives SIGKILL that long hangs in the kernel */
+#define ENGINE_NS (2 * NS_PER_S)
+#define DRAIN_NS NS_PER_S
+#define LOOK_NS (10 * NS_PER_MS)
+
+void end_begin(struct init *in) {
+  bool silent = in->ack_due_ns != TIME_NEVER || in->alone.stopping;
+  in->exiting = true;
+  in->alone.active = false;
+  in->ack_due_ns = TIME_NEVER;
+  in->end = END_KILL;
+  in->end_due_ns = in->now_ns + KILL_NS;
+  in->look_ns = in->now_ns;
+  in->engine_due_ns = silent ? in->now_ns : in->now_ns + ENGINE_NS;
+}
+
+static bool anybody_left(struct init *in) {
+  bool left = false;
+  for (unsigned i = 0; i < in->top; i++) {
+    struct child *c = &in->children[i];
+    if (!c->number || (!c->pid && !child_group_left(c))) continue;
+    child_kill(in, c, SIGKILL, true);
+    left = true;
+  }
+  return sweep_signal(in, SIGKILL) > 0 || left;
+}
+
+bool end_turn(struct init *in) {
+  if (!in->exiting) return false;
+  if (in->end == END_KILL) {
+    if (in->now_ns < in->look_ns) return false;
+    in->look_ns = in->now_ns + LOOK_NS;
+    if (anybody_left(in) && in->now_ns < in->end_due_ns) {
+      reap_all(in);
+      return false;
+    }
+    in->end = END_ENGINE;
+  }
+  if (in->end == END_ENGINE) {
+    if (in->engine && in->now_ns >= in->engine_due_ns) {
+      kill(in->engine, SIGKILL);
+      in->engine_due_ns = TIME_NEVER;
+    }
+    if (in->engine) return false;
+    in->end = END_DRAIN;
+    if (in->stop.level != STOP_NONE && in->drain_due_ns == TIME_NEVER) in->drain_due_ns = in->now_ns + DRAIN_NS;
+    if (in->log_fd >= 0) close(in->log_fd);
+    in->log_fd = -1;
+  }
+  output_drain(in);
+  return output_empty(in) || in->now_ns >= in->drain_due_ns;
+}
+
+int64_t end_due(const struct init *in) {
+  if (!in->exiting) return TIME_NEVER;
+  if (in->end == END_KILL) return in->look_ns;
+  return in->end == END_ENGINE ? in->engine_due_ns : in->drain_due_ns;
+}

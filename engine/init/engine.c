@@ -1,0 +1,120 @@
+/* The engine: forked from init without exec, and what is done when it ends. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "init/line.h"
+#include "init/state.h"
+
+static const pid_t *shared_groups;
+
+/* init was killed: its children are dead with it, and what they had in their groups and sessions ends here. */
+static void on_orphaned(int sig) {
+  sweep_groups(shared_groups, LIMIT_CHILDREN);
+  _exit(128 + (sig ? SIGKILL : 0));
+}
+
+static void close_inits(struct init *in) {
+  close(in->epoll_fd);
+  close(in->signal_fd);
+  if (in->tty_fd >= 0) close(in->tty_fd);
+  if (in->oom_fd >= 0) close(in->oom_fd);
+  close(in->self_fd);
+}
+
+/* A session of its own, so that Ctrl-C reaches it by init alone; what somebody sends to every process of the
+ * container is init's to interpret, not a reason to die. */
+static void become_engine(struct init *in) {
+  setsid();
+  static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM};
+  for (size_t i = 0; i < ARRAY_LEN(ignored); i++) signal(ignored[i], SIG_IGN);
+  shared_groups = in->groups;
+  if (!in->pid1) {
+    struct sigaction orphaned = {.sa_handler = on_orphaned};
+    sigfillset(&orphaned.sa_mask);
+    sigaction(SIGRTMAX, &orphaned, NULL);
+    prctl(PR_SET_PDEATHSIG, SIGRTMAX, 0, 0, 0);
+    if (getppid() != in->pid) _exit(128 + SIGKILL);
+  }
+  uint64_t none = 0;
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
+}
+
+int engine_start(struct init *in, init_engine_fn *fn, void *arg) {
+  int pair[2];
+  int log[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) return -errno;
+  if (pipe2(log, O_CLOEXEC | O_NONBLOCK) != 0) return -errno;
+  for (int size = LIMIT_LOG_PIPE; size > 65536 && fcntl(log[1], F_SETPIPE_SZ, size) < 0; size /= 2) continue;
+  in->log_fd = log[1];
+  in->log = source_open(in, log[0], 0, NULL);
+  if (!in->log || watch_add(in, pair[0], EPOLLIN, TAG_CHANNEL, 0) != 0) return -ENOMEM;
+  in->channel = pair[0];
+  fflush(NULL);
+  pid_t pid = fork();
+  if (pid < 0) return -errno;
+  if (pid == 0) {
+    /* the sources' memory is not there in a forked process */
+    close(pair[0]);
+    close(log[0]);
+    close_inits(in);
+    become_engine(in);
+    if (!in->opt.engine_is_main) dup2(in->null_fd, 0);
+    close(in->null_fd);
+    exit(fn(pair[1], log[1], arg));
+  }
+  close(pair[1]);
+  in->engine = pid;
+  return 0;
+}
+
+/* What it had written is kept, but for a line that it could not end. */
+static void keep_whole_lines(struct init *in) {
+  struct source *s = in->log;
+  for (size_t before = s->start + s->end + 1; s->fd >= 0 && before != s->start + s->end;) {
+    before = s->start + s->end;
+    source_read(in, s);
+  }
+  if (!s->mid) s->end = s->start + line_ready(s->buf + s->start, s->end - s->start, SIZE_MAX, false, false);
+}
+
+static void say(struct init *in, int status) {
+  char details[96];
+  if (WIFSIGNALED(status))
+    snprintf(details, sizeof details, "{\"signal\": \"%s\"}", sigabbrev_np(WTERMSIG(status)));
+  else
+    snprintf(details, sizeof details, "{\"exit_code\": %d}", WEXITSTATUS(status));
+  output_notice(in, "CRITICAL", "the engine ended; init goes on alone: output, signals, reaping, a bounded stop",
+                details);
+}
+
+void engine_gone(struct init *in, int status) {
+  in->engine = 0;
+  in->engine_due_ns = in->ack_due_ns = TIME_NEVER;
+  channel_finish(in);
+  keep_whole_lines(in);
+  for (unsigned i = 0; i < in->top; i++) {
+    struct child *c = &in->children[i];
+    if (child_live(c) && (c->flags & PROTO_HELPER)) child_kill(in, c, SIGKILL, true);
+  }
+  if (in->exiting) return;
+  int level;
+  bool lone = !stop_level(in, &level);
+  if (in->opt.engine_is_main || (lone && WIFEXITED(status))) {
+    in->code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    end_begin(in);
+    return;
+  }
+  say(in, status);
+  alone_begin(in);
+}

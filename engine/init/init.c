@@ -1,0 +1,144 @@
+#include "init/init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <stdio.h>
+#include <sys/auxv.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "init/state.h"
+
+enum { EVENTS = 64, CODE_SYSTEM = 71 };
+
+static struct init self;
+
+int watch_add(struct init *in, int fd, uint32_t events, enum tag tag, unsigned index) {
+  struct epoll_event e = {.events = events, .data.u64 = (uint64_t)tag << 32 | index};
+  return epoll_ctl(in->epoll_fd, EPOLL_CTL_ADD, fd, &e) == 0 ? 0 : -errno;
+}
+
+void watch_remove(struct init *in, int fd) { epoll_ctl(in->epoll_fd, EPOLL_CTL_DEL, fd, NULL); }
+
+/* Descriptors 0 to 2 are valid from here on, and nothing that we were given beyond them reaches the workload. */
+static int open_standard(struct init *in) {
+  int fd;
+  do {
+    fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd < 0) return -errno;
+    if (fd < 3) fcntl(fd, F_SETFD, 0);
+  } while (fd < 3);
+  in->null_fd = fd;
+  if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
+    for (fd = 3; fd < 1024; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return 0;
+}
+
+static void find_self(struct init *in) {
+  in->self_fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+  ssize_t n = readlink("/proc/self/exe", in->self_path, sizeof in->self_path - 1);
+  in->self_path[n > 0 ? n : 0] = 0;
+  const char *path = (const char *)getauxval(AT_EXECFN);
+  if (in->self_fd < 0 && path) in->self_fd = open(path, O_PATH | O_CLOEXEC);
+  if (in->self_path[0] && access(in->self_path, X_OK) != 0) in->self_path[0] = 0;
+}
+
+static int prepare(struct init *in, const struct init_options *options) {
+  in->opt = *options;
+  in->pid = getpid();
+  in->pid1 = in->pid == 1;
+  in->channel = in->log_fd = -1;
+  in->stop_due_ns = in->ack_due_ns = in->engine_due_ns = in->drain_due_ns = TIME_NEVER;
+  in->now_ns = clock_mono_ns();
+  for (unsigned i = 0; i < LIMIT_CHILDREN; i++) in->children[i].status_fd = -1;
+  int r = open_standard(in);
+  if (r < 0 || (r = signals_open(in)) < 0) return r;
+  getrlimit(RLIMIT_NOFILE, &in->nofile);
+  struct rlimit most = {in->nofile.rlim_max, in->nofile.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &most);
+  if (!in->pid1) prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  in->groups = mmap(NULL, LIMIT_CHILDREN * sizeof(pid_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (in->groups == MAP_FAILED) return -ENOMEM;
+  in->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  if (in->epoll_fd < 0) return -errno;
+  find_self(in);
+  oom_open(in);
+  tty_open(in);
+  output_open(in);
+  return watch_add(in, in->signal_fd, EPOLLIN, TAG_SIGNAL, 0);
+}
+
+static void dispatch(struct init *in, const struct epoll_event *e) {
+  unsigned index = (uint32_t)e->data.u64;
+  switch ((enum tag)(e->data.u64 >> 32)) {
+    case TAG_SIGNAL:
+      break; /* read before all others */
+    case TAG_CHANNEL:
+      if (in->channel < 0) break;
+      if (in->channel_waiting)
+        channel_writable(in);
+      else
+        channel_read(in);
+      break;
+    case TAG_STATUS:
+      spawn_status(in, &in->children[index]);
+      break;
+    case TAG_SOURCE:
+      if (in->sources[index]->armed) source_read(in, in->sources[index]);
+      break;
+    case TAG_WRITER:
+      if (in->writers[index].waiting) output_writable(in, &in->writers[index]);
+      break;
+  }
+}
+
+static int64_t earliest(const struct init *in) {
+  int64_t due = in->ack_due_ns;
+  int64_t others[] = {output_due(in), alone_due(in), end_due(in)};
+  for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
+    if (others[i] < due) due = others[i];
+  return due;
+}
+
+/* The engine did not take note of a signal for a second: it is passed over, until it speaks again. */
+static void check_engine(struct init *in) {
+  if (in->now_ns < in->ack_due_ns || !in->engine || in->exiting) return;
+  in->ack_due_ns = TIME_NEVER;
+  output_notice(in, "CRITICAL", "the engine does not answer; init carries out the stop", "{}");
+  alone_begin(in);
+}
+
+static void run(struct init *in) {
+  struct epoll_event events[EVENTS];
+  for (;;) {
+    int n = epoll_wait(in->epoll_fd, events, EVENTS, clock_ms_until(earliest(in), clock_mono_ns()));
+    in->now_ns = clock_mono_ns();
+    for (int i = 0; i < n; i++)
+      if (events[i].data.u64 >> 32 == TAG_SIGNAL) signals_read(in);
+    if (in->reap_due) reap_all(in);
+    for (int i = 0; i < n; i++) dispatch(in, &events[i]);
+    channel_flush(in);
+    check_engine(in);
+    alone_turn(in);
+    output_turn(in);
+    if (end_turn(in)) return;
+  }
+}
+
+int init_run(const struct init_options *options, init_engine_fn *engine_main, void *arg) {
+  struct init *in = &self;
+  int r = prepare(in, options);
+  if (r == 0) r = engine_start(in, engine_main, arg);
+  if (r < 0) {
+    fprintf(stderr, "tend: init cannot start: %s\n", strerror(-r));
+    return CODE_SYSTEM;
+  }
+  run(in);
+  tty_take_back(in);
+  return in->code;
+}

@@ -1,0 +1,61 @@
+/* Ends of children. Every zombie is looked at before it is taken away, so that its pid and its group cannot be
+ * anybody else's while we decide; what is not in the table is an orphan that came to us and is only reaped. */
+#include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "init/state.h"
+
+static int wait_status(const siginfo_t *si) {
+  if (si->si_code == CLD_EXITED) return W_EXITCODE(si->si_status, 0);
+  return W_EXITCODE(0, si->si_status) | (si->si_code == CLD_DUMPED ? WCOREFLAG : 0);
+}
+
+/* Before the zombie goes: who else is in its group hears of it where that is due. */
+static void signal_rest(struct init *in, const struct child *c) {
+  if (c->flags & PROTO_HELPER)
+    kill(-c->group, SIGKILL);
+  else if (in->alone.active && in->alone.stopping)
+    kill(-c->group, SIGTERM);
+}
+
+static void ended(struct init *in, struct child *c, int status, const struct rusage *usage) {
+  spawn_status(in, c);
+  c->pid = 0;
+  bool left = child_group_left(c);
+  if (!left) in->groups[c - in->children] = c->group = 0;
+  if (c->flags & PROTO_TTY) tty_take_back(in);
+  if (c->failed) return; /* that was told already */
+  c->exited = (struct proto_exited){.status = status, .group_left = left, .usage = *usage};
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) c->exited.oom = oom_count(in) > c->oom_before;
+  c->tell_exit = in->tell = true;
+  if (c->number == in->plan.main_child) {
+    in->main_known = true;
+    in->main_status = status;
+    in->main_stopped = c->stop_sent;
+  }
+}
+
+void reap_all(struct init *in) {
+  in->reap_due = false;
+  for (;;) {
+    siginfo_t si = {0};
+    if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) != 0 || si.si_pid == 0) break;
+    pid_t pid = si.si_pid;
+    struct child *c = child_of_pid(in, pid);
+    if (c) signal_rest(in, c);
+    struct rusage usage = {0};
+    syscall(SYS_waitid, P_PID, pid, &si, WEXITED | WNOHANG, &usage);
+    int status = wait_status(&si);
+    if (c)
+      ended(in, c, status, &usage);
+    else if (pid == in->engine)
+      engine_gone(in, status);
+    else
+      in->orphans++;
+  }
+  if (in->opt.tty) tty_main_stopped(in);
+  for (unsigned i = 0; i < in->top; i++) child_release(&in->children[i]);
+}

@@ -1,0 +1,116 @@
+/* All signals, by one descriptor. The table is the contract's: three stop, one is the engine's, some go to the main
+ * process as they are, the rest end here. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "init/state.h"
+
+enum { KERNEL_RT_MIN = 32, KERNEL_SIGNALS = 64 };
+#define ACK_NS NS_PER_S
+
+/* Blocks everything, the C library's two inner signals included, and forgets inherited dispositions, so that a child
+ * has to reset nothing but its mask. */
+int signals_open(struct init *in) {
+  struct sigaction old;
+  in->hup_ignored = sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler == SIG_IGN;
+  uint64_t all = ~UINT64_C(0);
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
+  /* the kernel's struct sigaction: handler, flags, restorer, mask; all zero is the default */
+  static const unsigned long none[8];
+  for (int sig = 1; sig <= KERNEL_SIGNALS; sig++) syscall(SYS_rt_sigaction, sig, none, NULL, sizeof(uint64_t));
+  in->signal_fd = (int)syscall(SYS_signalfd4, -1, &all, sizeof all, SFD_CLOEXEC | SFD_NONBLOCK);
+  return in->signal_fd < 0 ? -errno : 0;
+}
+
+static bool is_forwarded(int sig) {
+  switch (sig) {
+    case SIGUSR1:
+    case SIGUSR2:
+    case SIGWINCH:
+    case SIGALRM:
+    case SIGURG:
+    case SIGIO:
+    case SIGPWR:
+      return true;
+    default:
+      return sig >= SIGRTMIN && sig <= SIGRTMAX;
+  }
+}
+
+static void forward(struct init *in, const struct signalfd_siginfo *si) {
+  struct child *c = child_find(in, in->plan.main_child);
+  int sig = (int)si->ssi_signo;
+  if (!c || !child_live(c)) return;
+  if (sig >= KERNEL_RT_MIN && si->ssi_code == SI_QUEUE)
+    sigqueue(c->pid, sig, (union sigval){.sival_ptr = (void *)(uintptr_t)si->ssi_ptr});
+  else
+    kill(c->pid, sig);
+}
+
+/* Sent by the kernel, or we had a terminal and have none now. */
+static bool terminal_gone(const struct init *in, const struct signalfd_siginfo *si) {
+  if (si->ssi_code == SI_KERNEL) return true;
+  if (!in->had_terminal) return false;
+  int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return true;
+  close(fd);
+  return false;
+}
+
+static void stop(struct init *in, int sig, int as) {
+  enum stop_level level = stopreq_note(&in->stop, as, in->now_ns);
+  if (level == STOP_NONE) return;
+  if (in->exiting) {
+    in->drain_due_ns = in->now_ns; /* whoever stops an ending tend does not wait for its reader */
+    return;
+  }
+  if (level == STOP_BEGIN && in->plan.immediate && !in->stop_begun) {
+    int first;
+    if (stop_level(in, &first)) stop_send(in, first);
+    in->stop_begun = true;
+  }
+  int64_t bound = TIME_NEVER;
+  if (level == STOP_BEGIN && in->plan.grace_ns > 0) bound = in->now_ns + in->plan.grace_ns;
+  if (level == STOP_SOON) bound = in->now_ns + STOP_SOON_NS;
+  if (level == STOP_NOW) bound = in->now_ns;
+  if (bound < in->stop_due_ns) in->stop_due_ns = bound;
+  channel_signal(in, sig, (int)level, in->stop_begun);
+  if (in->ack_due_ns == TIME_NEVER) in->ack_due_ns = in->now_ns + ACK_NS;
+}
+
+static void take(struct init *in, const struct signalfd_siginfo *si) {
+  int sig = (int)si->ssi_signo;
+  switch (sig) {
+    case SIGCHLD:
+      in->reap_due = true;
+      return;
+    case SIGTERM:
+    case SIGINT:
+    case SIGQUIT:
+      stop(in, sig, sig);
+      return;
+    case SIGHUP:
+      if (terminal_gone(in, si)) {
+        if (!in->hup_ignored) stop(in, SIGHUP, SIGTERM);
+      } else {
+        channel_signal(in, SIGHUP, 0, false);
+      }
+      return;
+    default:
+      if (is_forwarded(sig)) forward(in, si);
+  }
+}
+
+void signals_read(struct init *in) {
+  struct signalfd_siginfo si[16];
+  for (;;) {
+    ssize_t n = read(in->signal_fd, si, sizeof si);
+    if (n <= 0) return;
+    for (size_t i = 0; i < (size_t)n / sizeof si[0]; i++) take(in, &si[i]);
+  }
+}

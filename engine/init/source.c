@@ -1,0 +1,141 @@
+/* Reading the children's output, each stream into a bounded buffer of its own. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "init/line.h"
+#include "init/state.h"
+
+static struct source *make(struct init *in, unsigned slot) {
+  struct source *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (s == MAP_FAILED) return NULL;
+  madvise(s, sizeof *s, MADV_DONTFORK);
+  s->slot = slot;
+  s->fd = -1;
+  return in->sources[slot] = s;
+}
+
+struct source *source_open(struct init *in, int fd, uint8_t stream, struct tail *tail) {
+  struct source *s = NULL;
+  for (unsigned i = 0; i < SOURCES_MAX && !s; i++) {
+    if (!in->sources[i] && !make(in, i)) return NULL;
+    if (!in->sources[i]->used) s = in->sources[i];
+  }
+  if (!s || fcntl(fd, F_SETFL, O_NONBLOCK) != 0) return NULL;
+  s->fd = fd;
+  s->stream = stream;
+  s->tail = tail;
+  s->armed = s->mid = s->skip = false;
+  s->start = s->end = 0;
+  s->dropped = 0;
+  s->part = 0;
+  s->last_ns = in->now_ns;
+  source_arm(in, s);
+  if (!s->armed) {
+    s->fd = -1;
+    return NULL;
+  }
+  s->used = true;
+  if (tail) tail->users++;
+  return s;
+}
+
+/* Reads go on while there is room, so that a slow reader of ours makes the child wait. Not watched at all
+ * otherwise: a closed pipe is told whatever one asks for. */
+void source_arm(struct init *in, struct source *s) {
+  bool want = s->fd >= 0 && (s->end - s->start < SOURCE_BYTES || (s->tail && in->output.overflow == OUTPUT_DROP));
+  if (want == s->armed) return;
+  if (!want)
+    watch_remove(in, s->fd);
+  else if (watch_add(in, s->fd, EPOLLIN, TAG_SOURCE, s->slot) != 0)
+    return;
+  s->armed = want;
+}
+
+void source_consume(struct init *in, struct source *s, size_t n) {
+  s->start += n;
+  if (s->start == s->end) s->start = s->end = 0;
+  source_arm(in, s);
+}
+
+/* Makes room by dropping the oldest lines, but for the one that is being written. */
+static void drop_oldest(struct source *s) {
+  size_t from = s->start;
+  if (s->mid) {
+    const char *end = memchr(s->buf + from, '\n', s->end - from);
+    if (!end) {
+      /* the line goes on after what is lost; it is ended here, and its rest skipped */
+      s->buf[s->start] = '\n';
+      s->end = s->start + 1;
+      s->skip = true;
+      s->dropped++;
+      return;
+    }
+    from = (size_t)(end - s->buf) + 1;
+  }
+  size_t n = line_drop(s->buf + from, s->end - from, SOURCE_BYTES / 4, &s->dropped);
+  if (n == 0) return;
+  if (s->buf[from + n - 1] != '\n') s->skip = true;
+  memmove(s->buf + from, s->buf + from + n, s->end - from - n);
+  s->end -= n;
+}
+
+static void add(struct source *s, size_t n) {
+  char *p = s->buf + s->end;
+  if (s->skip) {
+    const char *end = memchr(p, '\n', n);
+    size_t gone = end ? (size_t)(end - p) + 1 : n;
+    s->skip = !end;
+    memmove(p, p + gone, n - gone);
+    n -= gone;
+  }
+  s->end += n;
+}
+
+void source_read(struct init *in, struct source *s) {
+  if (s->fd < 0) return;
+  if (s->end == SOURCE_BYTES && s->start > 0) {
+    memmove(s->buf, s->buf + s->start, s->end - s->start);
+    s->end -= s->start;
+    s->start = 0;
+  }
+  if (s->end == SOURCE_BYTES && s->tail && in->output.overflow == OUTPUT_DROP) drop_oldest(s);
+  size_t room = SOURCE_BYTES - s->end;
+  if (room == 0) {
+    source_arm(in, s);
+    return;
+  }
+  ssize_t n = read(s->fd, s->buf + s->end, room < LIMIT_LINE ? room : LIMIT_LINE);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n <= 0) {
+    source_close(in, s);
+    return;
+  }
+  if (s->tail) tail_add(s->tail, s->buf + s->end, (size_t)n);
+  s->last_ns = in->now_ns;
+  add(s, (size_t)n);
+  output_kick(in, s);
+  source_arm(in, s);
+}
+
+void source_close(struct init *in, struct source *s) {
+  if (s->fd < 0) return;
+  if (s->armed) watch_remove(in, s->fd);
+  s->armed = false;
+  close(s->fd);
+  s->fd = -1;
+  /* an event that was cut off by the engine's death is no line of JSON */
+  if (!s->tail) s->end = s->start + line_ready(s->buf + s->start, s->end - s->start, SIZE_MAX, s->mid, false);
+  output_kick(in, s);
+}
+
+void source_release(struct source *s) {
+  if (!s->used || s->fd >= 0 || s->start != s->end || s->queued) return;
+  if (s->to && s->to->owner == s) s->to->owner = NULL;
+  s->to = NULL;
+  s->mid = false;
+  s->used = false;
+  if (s->tail) s->tail->users--;
+}

@@ -1,0 +1,267 @@
+/* What init knows, and what its files offer each other. One static instance, handed through. */
+#ifndef TEND_INIT_STATE_H
+#define TEND_INIT_STATE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+#include <termios.h>
+
+#include "base/proto.h"
+#include "base/stopreq.h"
+#include "init/init.h"
+
+enum {
+  SOURCE_BYTES = 2 * LIMIT_LINE,
+  STAGE_BYTES = 8 * LIMIT_JSON_PART, /* one part in JSON: each byte may become six */
+  SOURCES_MAX = 2 * LIMIT_CHILDREN,
+  SIGNALS_MAX = 16, /* waiting for a slow engine */
+};
+
+/* A spawned child, from its request until its end is told and its group is empty. */
+struct child {
+  uint32_t number; /* the engine's; 0: a free slot */
+  pid_t pid;       /* 0 once reaped */
+  pid_t group;     /* its process group, 0 when nothing is left of it */
+  int status_fd;   /* the exec's result, -1 once known */
+  uint32_t flags;  /* enum proto_spawn_flags */
+  bool started;    /* executed */
+  bool tell_start; /* STARTED or FAILED has still to be sent */
+  bool tell_exit;  /* EXITED has still to be sent */
+  bool failed;     /* stage and error say why */
+  bool stop_sent;  /* got its stop signal from init */
+  bool killed;     /* got SIGKILL from init */
+  uint64_t oom_before;
+  int32_t stage, error;
+  struct proto_exited exited;
+};
+
+/* The last output of a process, by name and instance; outlives its runs. */
+struct tail {
+  char name[LIMIT_NAME];
+  uint32_t instance;
+  unsigned users; /* sources that are open */
+  uint64_t end;   /* bytes ever */
+  char data[LIMIT_TAIL];
+};
+
+/* One stream of output on its way: what was read and not yet written is in buf[start..end). */
+struct source {
+  int fd; /* -1 after the end of file */
+  unsigned slot;
+  uint8_t stream; /* 1, 2; 0: the engine's event lines */
+  bool used;
+  bool armed;        /* epoll watches it */
+  bool queued;       /* in its writer's queue */
+  bool mid;          /* a part of a line was written */
+  bool skip;         /* the rest of the present line is dropped */
+  struct tail *tail; /* NULL for the engine's */
+  struct writer *to; /* the writer whose queue or stream it holds */
+  struct source *next;
+  int64_t last_ns;  /* when bytes came last */
+  uint64_t dropped; /* lines */
+  uint32_t part;    /* JSON: parts of the present line so far */
+  size_t start, end;
+  char buf[SOURCE_BYTES];
+};
+
+enum writer_kind { WRITER_PIPE, WRITER_SMALL, WRITER_SOCKET, WRITER_TTY, WRITER_FILE };
+
+/* One of tend's own outputs. */
+struct writer {
+  int fd;
+  enum writer_kind kind;
+  bool dead;            /* its reader is gone */
+  bool waiting;         /* for epoll to say that it takes bytes */
+  bool open_line;       /* the last byte written was no newline */
+  struct source *owner; /* in the middle of a line */
+  struct source *first, *last;
+  uint64_t discarded; /* bytes that nobody could read */
+  size_t stage_start, stage_end;
+  char stage[STAGE_BYTES];
+};
+
+struct kept {
+  char name[LIMIT_NAME];
+  int fd;
+};
+
+enum alone_phase { ALONE_LEVELS, ALONE_KILLED, ALONE_TERM, ALONE_KILL, ALONE_DONE };
+
+enum end_phase { END_KILL, END_ENGINE, END_DRAIN };
+
+/* Acting without the engine. */
+struct alone {
+  bool active;
+  bool stopping;
+  enum alone_phase phase;
+  int64_t due_ns;   /* of the phase */
+  int64_t again_ns; /* when to look again */
+};
+
+struct init {
+  struct init_options opt;
+  pid_t pid;
+  bool pid1;
+  int epoll_fd, signal_fd, null_fd, self_fd;
+  char self_path[PATH_MAX]; /* "": by descriptor only */
+  struct rlimit nofile;     /* as it was, for children */
+  bool hup_ignored, had_terminal, stdin_tty;
+  int tty_fd; /* -1: none */
+  pid_t tty_group;
+  struct termios tty_mode;
+  int oom_fd;
+
+  int channel;           /* -1: closed */
+  bool channel_waiting;  /* for epoll to say that it takes messages; nothing is read meanwhile */
+  bool tell;             /* some child has something to be told */
+  uint32_t signal_count; /* numbers what the engine has to acknowledge */
+  pid_t engine;          /* 0 once reaped */
+  bool engine_ended;
+  int engine_status;
+  pid_t *groups; /* shared with the engine, which ends them should init be killed */
+
+  struct child children[LIMIT_CHILDREN];
+  unsigned top; /* slots in use are below it */
+  struct tail *tails[LIMIT_INSTANCES];
+  struct source *sources[SOURCES_MAX];
+  struct source *log;
+  int log_fd; /* the pipe's other end, also for init's own events */
+  uint64_t notices_lost;
+  struct writer writers[2]; /* tend's standard output and error */
+  bool one_writer;          /* they are the same */
+  bool again;               /* something can be written without waiting for an event */
+
+  struct proto_plan plan;
+  struct proto_output output;
+  struct kept kept[LIMIT_KEPT];
+
+  struct stopreq stop;
+  int64_t stop_due_ns; /* TIME_NEVER: no bound yet */
+  int64_t ack_due_ns;  /* the engine must have spoken by then */
+  struct proto_signaled signals[SIGNALS_MAX];
+  unsigned nsignals;
+  bool stop_begun;
+  bool main_known;
+  int main_status;
+  bool main_killed, main_stopped; /* by init; asked to stop by init */
+
+  struct alone alone;
+  bool reap_due;
+  uint64_t orphans;
+  bool exiting;
+  enum end_phase end;
+  int64_t end_due_ns, look_ns;
+  int code;
+  int64_t engine_due_ns; /* the engine must be gone by then */
+  int64_t drain_due_ns;
+  int64_t now_ns;
+};
+
+/* What epoll tells: a kind and an index. */
+enum tag { TAG_SIGNAL, TAG_CHANNEL, TAG_STATUS, TAG_SOURCE, TAG_WRITER };
+int watch_add(struct init *in, int fd, uint32_t events, enum tag tag, unsigned index);
+void watch_remove(struct init *in, int fd);
+
+/* end.c: writing out what is left, then the exit */
+void end_begin(struct init *in);
+bool end_turn(struct init *in); /* true: all is done */
+int64_t end_due(const struct init *in);
+
+/* engine.c */
+int engine_start(struct init *in, init_engine_fn *fn, void *arg);
+void engine_gone(struct init *in, int status);
+
+/* channel.c */
+void channel_read(struct init *in);
+void channel_flush(struct init *in); /* sends what has to be told */
+void channel_writable(struct init *in);
+void channel_finish(struct init *in);
+void channel_close(struct init *in);
+void channel_failed(struct init *in, const struct child *c); /* one that found no place in the table */
+void channel_signal(struct init *in, int sig, int level, bool begun);
+
+/* child.c */
+struct child *child_new(struct init *in, uint32_t number);
+struct child *child_find(struct init *in, uint32_t number);
+struct child *child_of_pid(struct init *in, pid_t pid);
+bool child_live(const struct child *c);       /* not reaped */
+bool child_is_process(const struct child *c); /* live and no helper */
+bool child_group_left(const struct child *c); /* its group has members and is still the same */
+void child_kill(struct init *in, struct child *c, int sig, bool group);
+void child_release(struct child *c); /* frees the slot when nothing more is to be told or signalled */
+
+/* spawn.c */
+void spawn_child(struct init *in, const struct proto_spawn *m, int blob_fd, int out_fd, int in_fd);
+void spawn_status(struct init *in, struct child *c);
+
+/* reap.c */
+void reap_all(struct init *in);
+
+/* signals.c */
+int signals_open(struct init *in);
+void signals_read(struct init *in);
+
+/* oom.c */
+void oom_open(struct init *in);
+uint64_t oom_count(const struct init *in);
+
+/* tty.c */
+void tty_open(struct init *in);
+void tty_take_back(struct init *in);
+void tty_main_stopped(struct init *in);
+
+/* tail.c */
+struct tail *tail_get(struct init *in, const char *name, uint32_t instance); /* -> NULL: no memory */
+void tail_add(struct tail *t, const char *p, size_t n);
+int tail_memfd(struct init *in, const char *name, int instance); /* the text in a memfd, or -errno */
+
+/* source.c */
+struct source *source_open(struct init *in, int fd, uint8_t stream, struct tail *tail); /* takes fd on success */
+void source_read(struct init *in, struct source *s);
+void source_arm(struct init *in, struct source *s);
+void source_close(struct init *in, struct source *s); /* end of file: what is left is written */
+void source_consume(struct init *in, struct source *s, size_t n);
+void source_release(struct source *s); /* gives it back when it has ended and is empty; its memory is kept */
+
+/* writer.c */
+void writer_open(struct writer *w, int fd);
+ssize_t writer_write(struct writer *w, const char *p, size_t n); /* bytes, -EAGAIN, or another -errno: it is dead */
+
+/* output.c */
+void output_open(struct init *in);
+void output_kick(struct init *in, struct source *s); /* bytes came, or its end */
+void output_pump(struct init *in, struct writer *w);
+void output_writable(struct init *in, struct writer *w);
+void output_turn(struct init *in);
+int64_t output_due(const struct init *in);
+bool output_empty(struct init *in); /* nothing is left to write */
+void output_drain(struct init *in); /* the end: what is there is read, then the sources count as ended */
+/* An event of init's own on the log stream; details: text of a JSON object. */
+void output_notice(struct init *in, const char *level, const char *message, const char *details);
+
+/* format.c */
+/* Fill the writer's stage from the n bytes of s that are ready; return how many of them they used. */
+size_t format_label(struct writer *w, struct source *s, size_t n);
+size_t format_json(struct init *in, struct writer *w, struct source *s, size_t n);
+/* An event line of init's own; the bytes written, 0 where there is no room. */
+size_t format_event(struct init *in, char *to, size_t size, const char *level, const char *event, const char *message,
+                    const char *details);
+
+/* stop.c, alone.c */
+void stop_signal(struct init *in, struct child *c); /* its stop signal, then CONT */
+bool stop_level(struct init *in, int *level);       /* the lowest level that lives; false: none */
+void stop_send(struct init *in, int level);
+void alone_begin(struct init *in);
+void alone_end(struct init *in); /* the engine is back */
+void alone_turn(struct init *in);
+int64_t alone_due(const struct init *in);
+
+/* sweep.c */
+unsigned sweep_signal(struct init *in, int sig);
+/* In the engine, once init was killed: ends the groups and sessions in the table. Async-signal-safe. */
+void sweep_groups(const pid_t *groups, unsigned n);
+
+#endif

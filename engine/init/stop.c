@@ -1,0 +1,44 @@
+/* Stop signals in the plan's order. */
+#include <signal.h>
+
+#include "init/state.h"
+
+static const struct proto_plan_child *planned(const struct init *in, uint32_t number) {
+  for (unsigned i = 0; i < in->plan.n; i++)
+    if (in->plan.children[i].child == number) return &in->plan.children[i];
+  return NULL;
+}
+
+/* What the plan does not know is stopped last. */
+static int level_of(const struct init *in, const struct child *c) {
+  const struct proto_plan_child *p = planned(in, c->number);
+  return p ? p->level : UINT16_MAX;
+}
+
+void stop_signal(struct init *in, struct child *c) {
+  const struct proto_plan_child *p = planned(in, c->number);
+  int sig = p && p->signal ? p->signal : SIGTERM;
+  bool group = p && p->group;
+  child_kill(in, c, sig, group);
+  child_kill(in, c, SIGCONT, group);
+  c->stop_sent = true;
+}
+
+bool stop_level(struct init *in, int *level) {
+  bool found = false;
+  for (unsigned i = 0; i < in->top; i++) {
+    struct child *c = &in->children[i];
+    if (!child_is_process(c)) continue;
+    int l = level_of(in, c);
+    if (!found || l < *level) *level = l;
+    found = true;
+  }
+  return found;
+}
+
+void stop_send(struct init *in, int level) {
+  for (unsigned i = 0; i < in->top; i++) {
+    struct child *c = &in->children[i];
+    if (child_is_process(c) && !c->stop_sent && level_of(in, c) <= level) stop_signal(in, c);
+  }
+}
