@@ -45,6 +45,7 @@ struct machine_process {
   const struct restart_rule *rules;
   unsigned n_rules;
   uint64_t success[4];          /* bitmap of exit codes that are a good end; 0 always is one */
+  uint64_t success_signals;     /* bits 1 << (N - 1): an end by them is good (INT under --tty) */
   const struct stop_step *stop; /* none: SIGTERM until the timeout */
   unsigned n_stop;
   bool stop_group;          /* stop signals go to its process group */
@@ -111,11 +112,11 @@ struct machine_input {
   enum machine_input_kind kind;
   uint32_t slot;            /* STARTED SPAWN_FAILED STARTUP_CHECK EXITED CHECK_FAILED */
   uint32_t process;         /* OPERATOR_*: index or MACHINE_ALL */
-  bool ok;                  /* VALIDATED DEPENDENCIES STARTUP_CHECK HEALTH CLEANED */
+  bool ok;                  /* VALIDATED DEPENDENCIES STARTUP_CHECK HEALTH */
   bool can_pass;            /* VALIDATED, not ok: the reason can pass (75, 73), so the restart policy decides */
   int exit_code;            /* VALIDATED, not ok: 73 75 78 */
   bool stopped_mark;        /* BEGIN: the mark of an operator's stop was found (matters under unless-stopped) */
-  bool dependency_bad;      /* EXITED CHECK_FAILED: a required dependency is bad now, so its return ends the wait */
+  bool dependency_bad;      /* EXITED: a required dependency is bad now, so its return ends the wait */
   int status;               /* EXITED: as of wait(2) */
   bool oom;                 /* EXITED */
   enum spawn_stage stage;   /* SPAWN_FAILED */
