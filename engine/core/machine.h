@@ -29,7 +29,7 @@ enum on_failure { ON_FAILURE_EXIT, ON_FAILURE_HOLD };
 
 struct stop_step {
   int signal;
-  int64_t wait_ns; /* then the next step; after the last SIGKILL. 0 in the last step: until the timeout */
+  int64_t wait_ns; /* then the next step; after the last SIGKILL. Negative, or 0 in the last: until the timeout */
 };
 
 struct machine_process {

@@ -1,9 +1,7 @@
 /* The stop of one instance: its signals one after the other, then SIGKILL. */
-#include <signal.h>
-
 #include "core/machine_state.h"
 
-static const struct stop_step default_step = {SIGTERM, 0};
+static const struct stop_step default_step = {SIGNAL_TERM, 0};
 
 static unsigned count_steps(const struct machine_process *p) { return p->n_stop ? p->n_stop : 1; }
 
@@ -20,8 +18,8 @@ static struct machine_action *act_kill(struct machine *m, const struct slot *s, 
 }
 
 void slot_kill(struct machine *m, struct slot *s) {
-  act_kill(m, s, SIGKILL, false);
-  act_kill(m, s, SIGKILL, true);
+  act_kill(m, s, SIGNAL_KILL, false);
+  act_kill(m, s, SIGNAL_KILL, true);
   s->killed = true;
   s->step_ns = s->kill_ns = TIME_NEVER;
   if (m->goal == GOAL_EXIT) m->forced = true;
@@ -34,14 +32,15 @@ static bool share_is_over(const struct machine *m, const struct slot *s) {
 static void take_step(struct machine *m, struct slot *s, bool silent) {
   const struct machine_process *p = slot_process(m, s);
   const struct stop_step *step = step_of(p, s->step);
-  if (step->signal == SIGKILL) {
+  if (step->signal == SIGNAL_KILL) {
     slot_kill(m, s);
     return;
   }
   if (!silent) act_kill(m, s, step->signal, p->stop_group)->cont = true;
   s->sent |= UINT64_C(1) << (step->signal - 1);
   bool last = s->step + 1 == count_steps(p);
-  s->step_ns = last && step->wait_ns <= 0 ? TIME_NEVER : m->now + step->wait_ns;
+  bool rest_of_time = step->wait_ns < 0 || (last && !step->wait_ns);
+  s->step_ns = rest_of_time ? TIME_NEVER : m->now + step->wait_ns;
 }
 
 static void begin_ladder(struct machine *m, struct slot *s, bool silent) {

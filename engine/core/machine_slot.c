@@ -1,6 +1,5 @@
 /* The instances: started, ended, judged, waiting for their next start. */
 #include <errno.h>
-#include <signal.h>
 #include <sys/wait.h>
 
 #include "core/machine_state.h"
@@ -51,7 +50,7 @@ static void spawn(struct machine *m, struct slot *s) {
   if (s->rest_ns != TIME_NEVER) { /* two runs must not overlap, not even their children */
     struct machine_action *a = machine_act(m, ACT_KILL);
     a->slot = slot_index(m, s);
-    a->signal = SIGKILL;
+    a->signal = SIGNAL_KILL;
     a->group = true;
     s->rest_ns = TIME_NEVER;
   }
@@ -243,7 +242,7 @@ void machine_on_exited(struct machine *m, const struct machine_input *in) {
   a->duration_ns = m->now - s->run_ns;
   a = machine_act(m, ACT_KILL);
   a->slot = slot_index(m, s);
-  a->signal = SIGTERM;
+  a->signal = SIGNAL_TERM;
   a->group = a->cont = true;
   s->rest_ns = m->now + REST_MOMENT_NS;
   bool single = m->main->mode == MODE_SINGLE;
@@ -332,7 +331,7 @@ static void advance_slot(struct machine *m, struct slot *s) {
   if (s->rest_ns <= m->now) {
     struct machine_action *a = machine_act(m, ACT_KILL);
     a->slot = slot_index(m, s);
-    a->signal = SIGKILL;
+    a->signal = SIGNAL_KILL;
     a->group = true;
     s->rest_ns = TIME_NEVER;
   }

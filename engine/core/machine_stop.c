@@ -1,10 +1,8 @@
 /* The stop of everything: drain and hooks, levels, sweep, cleanup, report, exit; and what it is for: the end of tend,
  * an operator's stop, a restart of all, a held failure. */
-#include <signal.h>
-
 #include "core/machine_state.h"
 
-enum { EXIT_ANY_FAILURE = 1, EXIT_TERMINATED = 128 + SIGTERM };
+enum { EXIT_ANY_FAILURE = 1, EXIT_TERMINATED = 128 + SIGNAL_TERM };
 
 #define SWEEP_POLL_NS (20 * NS_PER_MS)
 
@@ -109,7 +107,7 @@ static void sweep(struct machine *m, int signal) {
 }
 
 static void enter_sweep(struct machine *m, int signal) {
-  bool kill = signal == SIGKILL;
+  bool kill = signal == SIGNAL_KILL;
   m->phase = kill ? PHASE_SWEEP_KILL : PHASE_SWEEP_TERM;
   m->phase_ns =
       kill ? shutdown_sweep_kill_until(&m->shutdown, m->now) : shutdown_sweep_term_until(&m->shutdown, m->now);
@@ -125,7 +123,7 @@ static void finish_levels(struct machine *m) {
     if (!anything_ran(m)) {
       enter_cleanup(m);
     } else {
-      enter_sweep(m, m->shutdown.level == STOP_NOW ? SIGKILL : SIGTERM);
+      enter_sweep(m, m->shutdown.level == STOP_NOW ? SIGNAL_KILL : SIGNAL_TERM);
     }
     return;
   }
@@ -180,10 +178,10 @@ static int final_code(const struct machine *m, bool *by_workload) {
     const struct slot *s = &m->slot[m->main_first + i];
     ran |= s->runs || s->last_reason == END_EXEC_ERROR;
     killed |= slot_live(s) && s->killed;
-    if (!code || s->end_code == 128 + SIGKILL) code = s->end_code;
+    if (!code || s->end_code == 128 + SIGNAL_KILL) code = s->end_code;
   }
   *by_workload = ran;
-  if (killed) return 128 + SIGKILL;
+  if (killed) return 128 + SIGNAL_KILL;
   if (ran) return code;
   return m->main->mode == MODE_SINGLE ? EXIT_TERMINATED : 0;
 }
@@ -218,7 +216,7 @@ void machine_advance_stop(struct machine *m) {
       break;
     case PHASE_SWEEP_TERM:
       if (over || m->shutdown.level == STOP_NOW) {
-        enter_sweep(m, SIGKILL);
+        enter_sweep(m, SIGNAL_KILL);
       } else if (m->poll_ns <= m->now) {
         sweep(m, 0);
       }
@@ -227,7 +225,7 @@ void machine_advance_stop(struct machine *m) {
       if (over) {
         enter_cleanup(m);
       } else if (m->poll_ns <= m->now) {
-        sweep(m, SIGKILL);
+        sweep(m, SIGNAL_KILL);
       }
       break;
     case PHASE_CLEANUP:

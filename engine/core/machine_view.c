@@ -1,6 +1,4 @@
 /* What can be seen of the machine, for status, metrics and init's plan. */
-#include <signal.h>
-
 #include "core/machine_state.h"
 
 unsigned machine_slots(const struct machine *m) { return m->slots; }
@@ -17,7 +15,7 @@ unsigned machine_slot_level(const struct machine *m, uint32_t slot) { return m->
 
 int machine_slot_stop_signal(const struct machine *m, uint32_t slot) {
   const struct machine_process *p = slot_process(m, &m->slot[slot]);
-  return p->n_stop ? p->stop[0].signal : SIGTERM;
+  return p->n_stop ? p->stop[0].signal : SIGNAL_TERM;
 }
 
 int64_t machine_grace_ns(const struct machine *m) {

@@ -1,7 +1,5 @@
 #include "core/shutdown.h"
 
-#include <signal.h>
-
 #include "base/clock.h"
 
 #define RESERVE_MIN_NS NS_PER_S
@@ -64,7 +62,7 @@ int64_t shutdown_report_until(const struct shutdown *s, int64_t now_ns) {
 }
 
 int shutdown_exit_code(bool killed, int code, int signal, uint64_t sent, bool single) {
-  if (killed) return 128 + SIGKILL;
+  if (killed) return 128 + SIGNAL_KILL;
   if (signal > 0 && signal <= 64 && (sent >> (signal - 1) & 1) && !single) return 0;
   return code;
 }
