@@ -62,6 +62,12 @@ $(BUILD)/tests/native.so: tests/system/native.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"; $(CC) $(filter-out $(SAN),$(COMMON)) -fPIC -isystem /usr/include/lua5.4 -shared -o $@ $<
 
+# Programs that tests start in place of tend.
+TOOLS := $(BUILD)/tests/probe
+$(BUILD)/tests/probe: tests/system/probe_tool.c $(BUILD)/libtend.a
+	@mkdir -p $(@D)
+	@echo "  CC      $@"; $(CC) $(ENGINE) $(LINK) -pie -o $@ $< $(BUILD)/libtend.a $(LIBS)
+
 # --- run and test ---------------------------------------------------------------------------------------------------
 .PHONY: run test unit spec system check layers luacheck format-check format lint asan coverage
 run: ## build, and run flow rpa1 in the foreground (a private PostgreSQL where none is given)
@@ -75,13 +81,13 @@ test: ## all tests: unit, spec and system
 	@tests/run.sh unit spec system
 
 .PHONY: tests
-tests: $(UNIT) $(BUILD)/tests/native.so
+tests: $(UNIT) $(BUILD)/tests/native.so $(TOOLS)
 
 unit: all $(UNIT) ## the C units (cmocka)
 	@BUILD=$(BUILD) tests/run.sh unit
 spec: all ## the Lua specs (busted)
 	@BUILD=$(BUILD) tests/run.sh spec
-system: all $(BUILD)/tests/native.so ## the real binary; FILES=... for some of them
+system: all $(BUILD)/tests/native.so $(TOOLS) ## the real binary; FILES=... for some of them
 	@BUILD=$(BUILD) tests/run.sh $(or $(FILES),system)
 
 check: all $(UNIT) layers luacheck format-check ## what to run before each commit

@@ -1,0 +1,187 @@
+/* Probes and the part postgres without an engine around them, for tests:
+ *   probe KIND PARAMS TIMEOUT_MS          one attempt
+ *   probe sql CONNINFO TIMEOUT_MS SQL...  queries on one session, one after the other; $1 is "it's", $2 is null
+ * Prints one JSON object a line. `ticks` counts a 10 ms timer of the same loop: it stands still if something blocks.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "loop/part.h"
+#include "loop/probe.h"
+#include "tend/postgres.h"
+
+/* No init, no children: kinds that need one end with reason exec. */
+uint32_t children_spawn(struct children *c, const struct child_spec *spec, const struct child_ops *ops, void *arg,
+                        struct err *err) {
+  (void)c;
+  (void)spec;
+  (void)ops;
+  (void)arg;
+  (void)err;
+  return 0;
+}
+void children_kill(struct children *c, uint32_t child, int sig, enum kill_scope scope) {
+  (void)c;
+  (void)child;
+  (void)sig;
+  (void)scope;
+}
+void children_forget(struct children *c, uint32_t child) {
+  (void)c;
+  (void)child;
+}
+
+static struct probe_env env;
+static struct timer *ticker;
+static int ticks, code;
+static int64_t started_ns, last_tick_ns, worst_gap_ns;
+
+static void on_tick(void *arg) {
+  (void)arg;
+  int64_t now = clock_mono_ns();
+  if (now - last_tick_ns > worst_gap_ns) worst_gap_ns = now - last_tick_ns;
+  last_tick_ns = now;
+  ticks++;
+  timer_after(ticker, 10 * NS_PER_MS);
+}
+
+static void print_line(struct json *j) {
+  json_int(j, "ms", (clock_mono_ns() - started_ns) / NS_PER_MS);
+  json_int(j, "ticks", ticks);
+  json_int(j, "gap_ms", worst_gap_ns / NS_PER_MS);
+  json_object_end(j);
+  puts(buf_cstr(j->out));
+  fflush(stdout);
+}
+
+static void on_probe(void *arg, const struct probe_result *r) {
+  (void)arg;
+  auto_buf struct buf b = {0};
+  struct json j = JSON_INIT(&b);
+  json_object(&j, NULL);
+  json_str(&j, "status", probe_status_name(r->status));
+  json_str(&j, "reason", r->reason);
+  json_str(&j, "detail", r->detail);
+  if (r->data) json_value(&j, "data", r->data);
+  print_line(&j);
+  loop_stop(env.loop);
+}
+
+struct script {
+  const struct tend_postgres *pg;
+  struct tend_pg_session *session;
+  char **sql;
+  int64_t timeout_ns;
+};
+
+static void next_query(struct script *s);
+
+static void print_error(struct json *j, const struct tend_pg_error *e) {
+  json_str(j, "reason", e->reason);
+  json_str(j, "sqlstate", e->sqlstate);
+  json_str(j, "message", e->message);
+  json_bool(j, "closed", e->closed);
+}
+
+static void on_query(void *arg, const struct tend_pg_result *r, const struct tend_pg_error *e) {
+  struct script *s = arg;
+  auto_buf struct buf b = {0};
+  struct json j = JSON_INIT(&b);
+  json_object(&j, NULL);
+  if (e) {
+    print_error(&j, e);
+  } else {
+    json_str(&j, "tag", r->tag);
+    json_int(&j, "affected", r->affected);
+    json_array(&j, "rows");
+    for (int i = 0; i < r->rows; i++) {
+      json_object(&j, NULL);
+      for (int k = 0; k < r->columns; k++) {
+        size_t len;
+        const char *v = r->value(r, i, k, &len);
+        if (v)
+          json_strn(&j, r->name(r, k), v, len);
+        else
+          json_null(&j, r->name(r, k));
+      }
+      json_object_end(&j);
+    }
+    json_array_end(&j);
+  }
+  print_line(&j);
+  next_query(s);
+}
+
+static void next_query(struct script *s) {
+  static const char *const texts[] = {"it's", NULL};
+  if (!*s->sql) {
+    s->pg->session_close(s->session); /* allowed inside a callback */
+    loop_stop(env.loop);
+    return;
+  }
+  const char *sql = *s->sql++;
+  struct tend_pg_params params = {.n = strstr(sql, "$2") ? 2 : strstr(sql, "$1") ? 1 : 0, .texts = texts};
+  int rc = s->pg->session_query(s->session, sql, &params, clock_mono_ns() + s->timeout_ns, on_query, s);
+  if (rc == 0) return;
+  printf("{\"refused\": %d}\n", rc);
+  s->pg->session_close(s->session);
+  loop_stop(env.loop);
+}
+
+static void on_open(void *arg, struct tend_pg_session *session, const struct tend_pg_error *e) {
+  struct script *s = arg;
+  auto_buf struct buf b = {0};
+  struct json j = JSON_INIT(&b);
+  json_object(&j, NULL);
+  json_bool(&j, "open", session != NULL);
+  if (e) print_error(&j, e);
+  print_line(&j);
+  if (session)
+    next_query(s);
+  else
+    loop_stop(env.loop);
+}
+
+static void fail(const char *why) {
+  fprintf(stderr, "probe: %s\n", why);
+  code = 1;
+}
+
+int main(int argc, char **argv) {
+  struct err err = ERR_INIT;
+  int64_t ms;
+  if (argc < 4 || str_int(argv[3], 0, 1000000, &ms)) {
+    fprintf(stderr, "usage: probe KIND PARAMS TIMEOUT_MS | probe sql CONNINFO TIMEOUT_MS SQL...\n");
+    return 64;
+  }
+  const char *parts = getenv("TEND_TEST_PARTS");
+  part_set_dir(parts ? parts : "build/parts");
+  env.loop = loop_new();
+  probe_env_init(&env);
+  ticker = timer_new(env.loop, on_tick, NULL);
+  last_tick_ns = started_ns = clock_mono_ns();
+  timer_after(ticker, 10 * NS_PER_MS);
+  struct script s = {.sql = argv + 4, .timeout_ns = ms * NS_PER_MS};
+  auto_json cJSON *params = NULL;
+  if (STR_EQ(argv[1], "sql")) {
+    const struct tend_part *part = part_load("postgres", &err);
+    char msg[512];
+    if (!part) {
+      fail(err.msg);
+    } else {
+      s.pg = part->ops;
+      s.session = s.pg->session_open(&env.host, argv[2], started_ns + ms * NS_PER_MS, on_open, &s, msg, sizeof msg);
+      if (!s.session) fail(msg);
+    }
+  } else if (json_parse(argv[2], strlen(argv[2]), "PARAMS", &params, &err) ||
+             !probe_start(&env, argv[1], params, started_ns + ms * NS_PER_MS, on_probe, NULL, &err)) {
+    fail(err.msg);
+  }
+  if (!code) loop_run(env.loop);
+  timer_free(ticker);
+  loop_free(env.loop);
+  return code;
+}
