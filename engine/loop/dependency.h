@@ -48,11 +48,12 @@ struct dependency_view {
 
 struct dependency_outcome {
   bool ok;
-  const char *name;   /* of the first required one that failed; "" when ok */
+  const char *name;   /* of the first required one that failed; "" when ok, as are: */
   const char *reason; /* as in the probe's result */
   const char *detail;
-  unsigned ready;   /* how many are ready */
-  unsigned missing; /* optional ones that are not */
+  int64_t duration_ns; /* of this run */
+  unsigned ready;      /* how many are ready */
+  unsigned missing;    /* optional ones that are not */
 };
 
 typedef void dependencies_done_fn(void *arg, const struct dependency_outcome *outcome);
@@ -63,7 +64,8 @@ struct dependencies *dependencies_new(struct probe_env *probes, const struct pol
                                       const struct dependency_spec *specs, size_t n, struct err *err);
 void dependencies_free(struct dependencies *d); /* NULL is allowed */
 
-/* Asks all, or with only_bad those whose last result is not good. done is called once, from the loop: when every
+/* Asks all, or with only_bad the required ones whose last result is not good (an optional one keeps nobody waiting
+ * twice). done is called once, from the loop: when every
  * required one is ready and every optional one has settled, or as soon as a required one has failed (the others are
  * cancelled). A run or watch that is under way ends first, without its callback. */
 void dependencies_run(struct dependencies *d, bool only_bad, dependencies_done_fn *done, void *arg);
