@@ -46,7 +46,7 @@ int64_t probe_param_ns(const struct tend_params *params, const char *name, int64
 static const char *shown(const cJSON *v, struct buf *b) {
   struct json j = JSON_INIT(b);
   if (cJSON_IsObject(v) || cJSON_IsArray(v))
-    buf_str(b, cJSON_IsObject(v) ? "a table" : "a list");
+    buf_str(b, cJSON_IsObject(v) ? "a table" : v->child ? "a list" : "an empty list");
   else
     json_value(&j, NULL, v);
   if (b->len > 80) {
