@@ -13,6 +13,7 @@ static const struct {
 } actions[] = {
     {"clean", helper_clean},
     {"rotate", helper_rotate},
+    {"stat", helper_stat},
     {"sync", helper_sync},
 };
 

@@ -1,0 +1,462 @@
+/* Dependency checks: retries, time limits, required and optional, only what is bad, watching for what comes back.
+ * Functions of a flow are played by the test: each has a list of answers, the last one stays.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "loop/dependency.h"
+
+#define MS NS_PER_MS
+
+static struct probe_env env;
+static struct sink *sink;
+static struct dependencies *deps;
+static struct timer *stopper;
+static bool one_answer; /* the loop stops after the first one */
+
+/* --- the functions --- */
+
+enum { FUNCTIONS = 4 };
+
+static struct function {
+  const char *answers[8]; /* values as JSON; "!text" raises; "-" never ends; NULL: the one before stays */
+  int calls, cancelled;
+  policy_done_fn *done;
+  void *arg;
+  char about[64];
+} functions[FUNCTIONS];
+
+static void answer(void *arg) {
+  struct function *f = arg;
+  if (!f->done) return;
+  int i = f->calls > (int)ARRAY_LEN(f->answers) ? (int)ARRAY_LEN(f->answers) - 1 : f->calls - 1;
+  while (i > 0 && !f->answers[i]) i--;
+  const char *text = f->answers[i];
+  policy_done_fn *done = f->done;
+  if (STR_EQ(text, "-")) return;
+  if (one_answer) loop_stop(env.loop);
+  f->done = NULL;
+  if (*text == '!') {
+    struct err err = ERR_INIT;
+    err_set(&err, -EINVAL, "%s", text + 1);
+    done(f->arg, POLICY_ERROR, NULL, &err);
+    return;
+  }
+  auto_json cJSON *values = cJSON_Parse(text);
+  assert_non_null(values);
+  done(f->arg, POLICY_OK, values, NULL);
+}
+
+static uint64_t call(void *self, int ref, const char *task_name, const char *arg_json, int64_t deadline_ns,
+                     policy_done_fn *done, void *arg, struct err *err) {
+  (void)self;
+  (void)task_name;
+  (void)err;
+  assert_true(deadline_ns > clock_mono_ns());
+  struct function *f = &functions[ref];
+  f->calls++;
+  f->done = done;
+  f->arg = arg;
+  str_copy(f->about, sizeof f->about, arg_json);
+  assert_int_equal(loop_defer(env.loop, answer, f), 0);
+  return (uint64_t)ref + 1;
+}
+
+static void cancel(void *self, uint64_t token) {
+  (void)self;
+  functions[token - 1].cancelled++;
+  functions[token - 1].done = NULL;
+}
+
+static const struct policy policy = {.call = call, .cancel = cancel};
+
+/* --- the run --- */
+
+static struct {
+  int calls;
+  struct dependency_outcome o;
+  char name[64], reason[32], detail[256];
+} got;
+
+static void on_done(void *arg, const struct dependency_outcome *o) {
+  (void)arg;
+  got.calls++;
+  got.o = *o;
+  str_copy(got.name, sizeof got.name, o->name);
+  str_copy(got.reason, sizeof got.reason, o->reason);
+  str_copy(got.detail, sizeof got.detail, o->detail);
+  loop_stop(env.loop);
+}
+
+static void stop(void *arg) {
+  (void)arg;
+  loop_stop(env.loop);
+}
+
+static int backs;
+
+static void on_back(void *arg) {
+  (void)arg;
+  backs++;
+  loop_stop(env.loop);
+}
+
+static void run_for(int64_t ns) {
+  timer_after(stopper, ns);
+  loop_run(env.loop);
+  timer_stop(stopper);
+}
+
+static void run(bool only_bad) {
+  memset(&got, 0, sizeof got);
+  dependencies_run(deps, only_bad, on_done, NULL);
+  assert_int_equal(got.calls, 0);
+  run_for(5 * NS_PER_S);
+  assert_int_equal(got.calls, 1);
+}
+
+static void make(const struct dependency_spec *specs, size_t n) {
+  struct err err = ERR_INIT;
+  deps = dependencies_new(&env, &policy, sink, specs, n, &err);
+  if (!deps) fail_msg("%s", err.msg);
+}
+
+static struct dependency_spec function_spec(const char *name, int fn, bool required) {
+  return (struct dependency_spec){
+      .name = name, .fn = fn, .required = required, .timeout_ns = 2 * NS_PER_S, .interval_ns = 10 * MS};
+}
+
+static struct dependency_view view(size_t i) {
+  struct dependency_view v;
+  assert_true(dependencies_at(deps, i, &v));
+  return v;
+}
+
+/* "name name …" of all events so far, with the level's first letter: "waiting:I ready:I". */
+static const char *events(void) {
+  static char text[512];
+  text[0] = 0;
+  const struct event *e;
+  for (uint64_t seq = 1; (e = event_ring_from(sink_ring(sink), seq)); seq = e->seq + 1) {
+    size_t n = strlen(text);
+    snprintf(text + n, sizeof text - n, "%s%s:%c", n ? " " : "", event_name(e->kind) + strlen("dependency_"),
+             level_name(e->level)[0]);
+  }
+  return text;
+}
+
+static int setup(void **state) {
+  (void)state;
+  memset(functions, 0, sizeof functions);
+  memset(&got, 0, sizeof got);
+  backs = 0;
+  env = (struct probe_env){.loop = loop_new()};
+  probe_env_init(&env);
+  stopper = timer_new(env.loop, stop, NULL);
+  struct sink_options o = {.fd = open("/dev/null", O_WRONLY | O_CLOEXEC), .level = LEVEL_INFO, .who = {"c", "f"}};
+  sink = sink_new(env.loop, &o);
+  deps = NULL;
+  return stopper && sink ? 0 : -1;
+}
+
+static int teardown(void **state) {
+  (void)state;
+  dependencies_free(deps);
+  sink_free(sink);
+  timer_free(stopper);
+  loop_free(env.loop);
+  return 0;
+}
+
+static void nothing_to_ask_is_ready(void **state) {
+  (void)state;
+  make(NULL, 0);
+  run(false);
+  assert_true(got.o.ok);
+  assert_false(dependencies_bad(deps));
+}
+
+static void each_is_asked_until_it_is_ready_and_then_no_more(void **state) {
+  (void)state;
+  functions[0].answers[0] = "[true]";
+  functions[1].answers[0] = "[null, \"not there\"]";
+  functions[1].answers[1] = "[false, {\"code\": \"refused\", \"message\": \"port closed\"}]";
+  functions[1].answers[2] = "[{\"status\": \"ok\", \"rows\": 3}]";
+  struct dependency_spec specs[] = {function_spec("fast", 0, true), function_spec("slow", 1, true)};
+  make(specs, 2);
+  assert_true(dependencies_bad(deps));
+  run(false);
+  assert_true(got.o.ok);
+  assert_int_equal(got.o.ready, 2);
+  assert_int_equal(functions[0].calls, 1);
+  assert_int_equal(functions[1].calls, 3);
+  assert_string_equal(functions[1].about, "{\"attempt\": 3}");
+  assert_string_equal(events(), "ready:I waiting:I waiting:I ready:I");
+  assert_int_equal(view(1).attempts, 3);
+  assert_int_equal(view(1).state, DEPENDENCY_READY);
+  assert_int_equal(cJSON_GetObjectItem(view(1).data, "rows")->valueint, 3);
+  assert_false(dependencies_bad(deps));
+}
+
+static void a_reason_is_told_once(void **state) {
+  (void)state;
+  functions[0].answers[0] = "[null, \"not there\"]";
+  functions[0].answers[4] = "[true]";
+  struct dependency_spec spec = function_spec("one", 0, true);
+  make(&spec, 1);
+  run(false);
+  assert_int_equal(functions[0].calls, 5);
+  assert_string_equal(events(), "waiting:I ready:I");
+}
+
+static void a_required_one_that_fails_ends_it_all(void **state) {
+  (void)state;
+  functions[0].answers[0] = "[null, {\"reason\": \"refused\", \"message\": \"port closed\"}]";
+  functions[1].answers[0] = "-";
+  struct dependency_spec specs[] = {function_spec("bad", 0, true), function_spec("hangs", 1, true)};
+  specs[0].timeout_ns = 60 * MS;
+  make(specs, 2);
+  run(false);
+  assert_false(got.o.ok);
+  assert_string_equal(got.name, "bad");
+  assert_string_equal(got.reason, "refused");
+  assert_string_equal(got.detail, "port closed");
+  assert_true(got.o.duration_ns < NS_PER_S);
+  assert_int_equal(functions[1].cancelled, 1);
+  assert_int_equal(view(0).state, DEPENDENCY_FAILED);
+  assert_int_equal(view(1).state, DEPENDENCY_IDLE);
+  assert_string_equal(events(), "waiting:I failed:E");
+  const struct event *e = event_ring_from(sink_ring(sink), 2);
+  assert_string_equal(e->message, "bad did not become ready: port closed");
+  assert_true(str_starts(e->details, "{\"name\": \"bad\", \"kind\": \"function\", \"required\": true, \"attempts\": "));
+  assert_true(
+      str_ends(e->details, ", \"reason\": \"refused\", \"detail\": \"port closed\", \"timeout_seconds\": 0.06}"));
+}
+
+static void an_optional_one_is_waited_for_and_then_done_without(void **state) {
+  (void)state;
+  functions[0].answers[0] = "[true]";
+  functions[1].answers[0] = "!flow.lua:3: boom";
+  struct dependency_spec specs[] = {function_spec("good", 0, true), function_spec("broken", 1, false)};
+  specs[1].timeout_ns = 50 * MS;
+  make(specs, 2);
+  run(false);
+  assert_true(got.o.ok);
+  assert_int_equal(got.o.ready, 1);
+  assert_int_equal(got.o.missing, 1);
+  assert_true(got.o.duration_ns >= 30 * MS);
+  assert_string_equal(events(), "ready:I waiting:I failed:W");
+  assert_int_equal(view(1).status, PROBE_UNKNOWN); /* it raised: that says nothing, so it is not ready */
+  assert_string_equal(view(1).reason, "script");
+  assert_string_equal(view(1).detail, "flow.lua:3: boom");
+  assert_false(dependencies_bad(deps));
+}
+
+static void the_whole_time_is_used_when_the_interval_is_longer(void **state) {
+  (void)state;
+  functions[0].answers[0] = "[null]";
+  functions[0].answers[1] = "[true]";
+  struct dependency_spec spec = function_spec("late", 0, true);
+  spec.timeout_ns = 100 * MS;
+  spec.interval_ns = 10 * NS_PER_S;
+  make(&spec, 1);
+  run(false);
+  assert_true(got.o.ok);
+  assert_int_equal(functions[0].calls, 2);
+}
+
+static void a_function_cannot_outlive_its_time(void **state) {
+  (void)state;
+  functions[0].answers[0] = "-";
+  struct dependency_spec spec = function_spec("stuck", 0, true);
+  spec.timeout_ns = 20 * MS;
+  make(&spec, 1);
+  run(false);
+  assert_false(got.o.ok);
+  assert_string_equal(got.reason, "timeout");
+  assert_int_equal(functions[0].cancelled, 1);
+}
+
+static void the_wait_grows_with_backoff(void **state) {
+  (void)state;
+  functions[0].answers[0] = "[null]";
+  functions[1].answers[0] = "[null]";
+  struct dependency_spec specs[] = {function_spec("steady", 0, true), function_spec("patient", 1, true)};
+  specs[0].timeout_ns = specs[1].timeout_ns = 300 * MS;
+  specs[1].backoff = 10;
+  make(specs, 2);
+  run(false);
+  assert_true(functions[0].calls > functions[1].calls);
+  assert_in_range(functions[1].calls, 2, 4); /* 0, 10, 110 and the last one */
+}
+
+static void answers_of_functions(void **state) {
+  (void)state;
+  static const struct {
+    const char *values;
+    enum probe_status status;
+    const char *reason, *detail;
+  } cases[] = {
+      {"[]", PROBE_FAIL, "script", "the function did not return true"},
+      {"[null]", PROBE_FAIL, "script", "the function did not return true"},
+      {"[null, \"why\"]", PROBE_FAIL, "script", "why"},
+      {"[{\"status\": \"fail\", \"reason\": \"empty\", \"detail\": \"no rows\"}]", PROBE_FAIL, "empty", "no rows"},
+      {"[{\"status\": \"unknown\"}]", PROBE_UNKNOWN, "script", ""},
+      {"[{\"status\": \"fine\"}]", PROBE_UNKNOWN, "script", "the function returned the status \"fine\""},
+      {"[{\"status\": \"warn\", \"reason\": \"slow\"}]", PROBE_WARN, "slow", ""},
+      {"[[1, 2]]", PROBE_OK, "", ""},
+      {"[5]", PROBE_OK, "", ""},
+  };
+  for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    functions[0].answers[0] = cases[i].values;
+    struct dependency_spec spec = function_spec("f", 0, true);
+    make(&spec, 1);
+    one_answer = true;
+    dependencies_run(deps, false, on_done, NULL);
+    run_for(5 * NS_PER_S);
+    one_answer = false;
+    assert_int_equal(view(0).status, cases[i].status);
+    assert_string_equal(view(0).reason, cases[i].reason);
+    assert_string_equal(view(0).detail, cases[i].detail);
+    dependencies_free(deps);
+    deps = NULL;
+  }
+}
+
+static void only_what_is_bad_is_asked_again(void **state) {
+  (void)state;
+  functions[0].answers[0] = functions[1].answers[0] = "[true]";
+  functions[2].answers[0] = "[null]";
+  struct dependency_spec specs[] = {function_spec("a", 0, true), function_spec("b", 1, true),
+                                    function_spec("c", 2, false)};
+  specs[2].timeout_ns = 20 * MS;
+  make(specs, 3);
+  run(false);
+  int before = functions[2].calls;
+  run(true);
+  assert_true(got.o.ok);
+  assert_int_equal(functions[0].calls, 1);
+  assert_int_equal(functions[2].calls, before);
+  /* a health check of the same thing has seen it fail */
+  struct probe_result bad = {.status = PROBE_FAIL, .reason = "refused", .detail = "gone"};
+  assert_true(dependencies_note(deps, "b", &bad));
+  assert_false(dependencies_note(deps, "none", &bad));
+  assert_true(dependencies_bad(deps));
+  assert_string_equal(view(1).detail, "gone");
+  run(true);
+  assert_true(got.o.ok);
+  assert_int_equal(functions[0].calls, 1);
+  assert_int_equal(functions[1].calls, 2);
+  run(false);
+  assert_int_equal(functions[0].calls, 2);
+}
+
+static void a_watch_waits_until_it_is_back(void **state) {
+  (void)state;
+  functions[0].answers[0] = "[null]";
+  functions[0].answers[7] = "[true]";
+  struct dependency_spec spec = function_spec("db", 0, true);
+  spec.timeout_ns = 15 * MS;
+  make(&spec, 1);
+  run(false);
+  assert_false(got.o.ok);
+  dependencies_watch(deps, on_back, NULL);
+  assert_int_equal(backs, 0);
+  run_for(5 * NS_PER_S);
+  assert_int_equal(backs, 1);
+  assert_int_equal(functions[0].calls, 8);
+  assert_false(dependencies_bad(deps));
+  assert_int_equal(got.calls, 1);
+  assert_true(str_ends(events(), "failed:E ready:I")); /* no failures are told while watching */
+}
+
+static void stop_ends_it_without_a_word(void **state) {
+  (void)state;
+  functions[0].answers[0] = "-";
+  struct dependency_spec spec = function_spec("x", 0, true);
+  make(&spec, 1);
+  dependencies_run(deps, false, on_done, NULL);
+  run_for(20 * MS);
+  dependencies_stop(deps);
+  run_for(20 * MS);
+  assert_int_equal(got.calls, 0);
+  assert_int_equal(functions[0].cancelled, 1);
+  assert_string_equal(events(), "");
+}
+
+static void free_in(void *arg, const struct dependency_outcome *o) {
+  (void)arg;
+  (void)o;
+  dependencies_free(deps);
+  deps = NULL;
+  loop_stop(env.loop);
+}
+
+static void it_may_be_freed_in_its_callback(void **state) {
+  (void)state;
+  functions[0].answers[0] = "[true]";
+  struct dependency_spec spec = function_spec("x", 0, true);
+  make(&spec, 1);
+  dependencies_run(deps, false, free_in, NULL);
+  run_for(5 * NS_PER_S);
+  assert_null(deps);
+}
+
+static void probes_serve_too(void **state) {
+  (void)state;
+  auto_json cJSON *params = cJSON_Parse("{\"host\": \"127.0.0.1\", \"port\": 1}");
+  struct dependency_spec spec = {.name = "port_one", .kind = "tcp", .params = params, .required = true};
+  spec.timeout_ns = 30 * MS;
+  spec.interval_ns = 10 * MS;
+  make(&spec, 1);
+  run(false);
+  assert_false(got.o.ok);
+  assert_string_equal(got.reason, "refused");
+  auto_buf struct buf b = {0};
+  struct json j = JSON_INIT(&b);
+  dependencies_json(deps, &j, NULL);
+  assert_true(str_starts(buf_cstr(&b),
+                         "[{\"name\": \"port_one\", \"kind\": \"tcp\", \"required\": true, \"state\": \"failed\", "
+                         "\"status\": \"fail\", \"reason\": \"refused\", "));
+}
+
+static void wrong_ones_are_refused(void **state) {
+  (void)state;
+  struct err err = ERR_INIT;
+  struct dependency_spec spec = {.name = "port", .kind = "tcp"};
+  assert_null(dependencies_new(&env, &policy, sink, &spec, 1, &err));
+  assert_string_equal(err.msg, "dependency port: host: required (host name or address)");
+  spec.kind = NULL;
+  assert_null(dependencies_new(&env, NULL, sink, &spec, 1, &err));
+  assert_string_equal(err.msg, "dependency port: it is a function, and there are no scripts");
+}
+
+int main(void) {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+  const struct CMUnitTest tests[] = {
+      T(nothing_to_ask_is_ready),
+      T(each_is_asked_until_it_is_ready_and_then_no_more),
+      T(a_reason_is_told_once),
+      T(a_required_one_that_fails_ends_it_all),
+      T(an_optional_one_is_waited_for_and_then_done_without),
+      T(the_whole_time_is_used_when_the_interval_is_longer),
+      T(a_function_cannot_outlive_its_time),
+      T(the_wait_grows_with_backoff),
+      T(answers_of_functions),
+      T(only_what_is_bad_is_asked_again),
+      T(a_watch_waits_until_it_is_back),
+      T(stop_ends_it_without_a_word),
+      T(it_may_be_freed_in_its_callback),
+      T(probes_serve_too),
+      T(wrong_ones_are_refused),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
