@@ -44,11 +44,12 @@ struct control_op {
 };
 
 /* ops ends with {0}; it and arg live as long as the control. dir stays the caller's. fd: a listening socket kept from
- * before, -1 for none: a new one is made, replacing one that nobody listens on. "events" (args from, last, follow,
- * level) and "ops" are built in. NULL with err. */
+ * before, -1 for none: a new one is made in place of an old one (the lock of the folder says that it is dead). "events"
+ * (args from, last, follow, level) and "ops" are built in. NULL with err. */
 struct control *control_new(struct loop *loop, struct sink *sink, const struct state_dir *dir, int fd,
                             const struct control_op *ops, void *arg, struct err *err);
-/* Ends every connection after a last try to send; removes the socket. Open replies may still be answered. */
+/* Ends every connection after a last try to send; removes the socket. Streams are told that they are gone; other open
+ * replies may still be answered. */
 void control_free(struct control *c);
 int control_fd(const struct control *c); /* the listening socket, for children_keep */
 
@@ -58,11 +59,12 @@ void control_answer_buf(struct control_reply *r,
                         struct buf *value); /* a failed buf: an error; buf stays the caller's */
 void control_refuse(struct control_reply *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Streams: sends one part. -EPIPE when the client is gone or too slow (then answer it, and stop). */
+/* Streams. control_stream says that r will send parts: gone(arg) is called, from the loop, when the client has left
+ * (then answer r, which frees it); room(arg) when more can be sent after a -EAGAIN. control_part sends one part: 0,
+ * -EAGAIN (nothing was sent: the client is slow), -EPIPE (it is gone; gone is called). */
+typedef void control_stream_fn(void *arg);
+void control_stream(struct control_reply *r, control_stream_fn *gone, control_stream_fn *room, void *arg);
 int control_part(struct control_reply *r, const char *json, size_t n);
-/* fn(arg) is called, from the loop, when the client has gone: then answer the reply, which frees it. */
-typedef void control_gone_fn(void *arg);
-void control_on_gone(struct control_reply *r, control_gone_fn *fn, void *arg);
 
 /* Arguments of a request; defaults where there is none or it has another type. */
 const char *control_arg_str(const struct control_request *q, const char *name, const char *fallback);

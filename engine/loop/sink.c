@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
-/* until settings.def is there */ void settings_redact(const struct settings *s, struct buf *text);
+#include "core/settings.h"
 
 struct subscriber {
   sink_fn *fn; /* NULL: removed while events were being told */
