@@ -17,6 +17,6 @@ cppcheck --quiet --std=c11 --language=c -D_GNU_SOURCE -Iengine -Iinclude --inlin
 mapfile -t scripts < <(git ls-files | while read -r f; do head -c 20 "$f" 2>/dev/null | head -n 1 | grep -qE '^#!.*\b(ba)?sh\b' && echo "$f"; done)
 shellcheck "${scripts[@]}" || say "shellcheck"
 
-long=$(find engine include scripts flows -name '*.c' -o -name '*.h' -o -name '*.lua' | xargs -r wc -l | awk '$2 != "total" && $1 > 450')
+long=$(git ls-files 'engine/*.[ch]' 'include/*.h' 'scripts/*.lua' 'flows/*.lua' | xargs -r wc -l | awk '$2 != "total" && $1 > 450')
 [ -z "$long" ] || say "over 450 lines: $long"
 exit $status
