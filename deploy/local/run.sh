@@ -6,7 +6,6 @@
 # every few runs. All is under build/run; data and output stay there for the next time, `make clean` removes them.
 # Any CONTAINER_ variable of yours wins. RUN_ONCE=1: stop as soon as the first file has been processed.
 set -euo pipefail
-set -m # so that Ctrl-C comes here alone, and is passed on in order
 cd "$(dirname "$0")/../.."
 
 tend=$PWD/${BUILD:-build}/tend
@@ -113,7 +112,7 @@ write_orders() {
 }
 
 feed() {
-  while sleep $((CONTAINER_EXECUTION_INTERVAL * 3)); do write_orders; done
+  while sleep $((CONTAINER_EXECUTION_INTERVAL * 3)) && kill -0 $$ 2>/dev/null; do write_orders; done
 }
 
 # --- tend -----------------------------------------------------------------------------------------------------------
@@ -139,10 +138,11 @@ export CONTAINER_LOG_FORMAT=${CONTAINER_LOG_FORMAT:-pretty}
 export CONTAINER_RPA1_INPUT_DIR=${CONTAINER_RPA1_INPUT_DIR:-$CONTAINER_DATA_DIR/input}
 
 for _ in 1 2 3; do write_orders; done
+set -m # a group for each from here on: Ctrl-C comes to this script alone, and is passed on in order
 feed 9>&- &
 feeder_pid=$!
 
-"$tend" run 9>&- <&0 &
+setpriv --pdeathsig TERM "$tend" run 9>&- <&0 &
 tend_pid=$!
 trap 'kill -INT "$tend_pid" 2>/dev/null' INT
 trap 'kill -TERM "$tend_pid" 2>/dev/null' TERM HUP
