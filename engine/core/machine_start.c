@@ -57,8 +57,7 @@ static void fail_start(struct machine *m, enum machine_cause cause, enum end_rea
   a->final = !again;
   if (m->failing_ns == TIME_NEVER) m->failing_ns = m->now;
   if (!again) {
-    /* nothing that a later look could change and nothing that ran: at once */
-    m->skip_cleanup = !can_pass && !m->begun;
+    m->at_once = !can_pass;
     machine_fail(m, cause, code, false);
     return;
   }

@@ -74,8 +74,8 @@ struct machine {
   int64_t drain_ns; /* end of the drain */
   int64_t poll_ns;  /* the next question of a sweep */
   bool hooks_running;
-  bool skip_cleanup;
-  bool silent; /* init has sent the stop signals of the lowest live level */
+  bool at_once; /* a start that cannot succeed later: no hold */
+  bool silent;  /* init has sent the stop signals of the lowest live level */
   bool forced;
   bool held, ended;
   bool failed;

@@ -73,7 +73,7 @@ void machine_fail(struct machine *m, enum machine_cause cause, int code, bool by
   m->failed = true;
   m->failed_code = code ? code : EXIT_ANY_FAILURE;
   m->failed_by_workload = code && by_workload;
-  bool hold = m->config->on_failure == ON_FAILURE_HOLD && !m->skip_cleanup;
+  bool hold = m->config->on_failure == ON_FAILURE_HOLD && !m->at_once;
   if (!hold) tell_begin(m, cause, 0);
   machine_set_state(m, STATE_FAILED, cause);
   machine_stop_all(m, hold ? GOAL_HOLD : GOAL_EXIT);
@@ -91,7 +91,7 @@ static void enter_report(struct machine *m) {
 
 static void enter_cleanup(struct machine *m) {
   m->poll_ns = TIME_NEVER;
-  if (!m->config->cleanups || m->skip_cleanup) {
+  if (!m->config->cleanups || m->resume == PASS_VALIDATE) { /* never validated: nothing was made */
     enter_report(m);
     return;
   }

@@ -29,7 +29,7 @@ struct trace {
   struct buf text;
 };
 
-static void UNUSED trace_action(struct buf *b, const struct machine_action *a) {
+static UNUSED void trace_action(struct buf *b, const struct machine_action *a) {
   if (b->len) buf_char(b, ' ');
   switch (a->kind) {
     case ACT_STATE:
@@ -76,7 +76,7 @@ static void UNUSED trace_action(struct buf *b, const struct machine_action *a) {
   buf_char(b, ']');
 }
 
-static const char *UNUSED trace_feed(struct trace *t, struct machine_input in) {
+static UNUSED const char *trace_feed(struct trace *t, struct machine_input in) {
   struct machine_out out;
   machine_step(t->m, &in, t->now, &out);
   buf_clear(&t->text);
@@ -85,7 +85,7 @@ static const char *UNUSED trace_feed(struct trace *t, struct machine_input in) {
 }
 
 /* Lets time pass, tick by tick, until `ns` from now; the actions of all ticks. */
-static const char *UNUSED trace_wait(struct trace *t, int64_t ns) {
+static UNUSED const char *trace_wait(struct trace *t, int64_t ns) {
   int64_t until = t->now + ns;
   auto_buf struct buf all = {0};
   for (int64_t due; (due = machine_due_ns(t->m)) <= until;) {
@@ -107,24 +107,24 @@ static const char *UNUSED trace_wait(struct trace *t, int64_t ns) {
 #define EXIT_STATUS(code) ((code) << 8)
 #define STOP_INPUT IN_STOP, .level = STOP_BEGIN, .cause = CAUSE_SIGNAL, .signal = SIGTERM
 
-static enum machine_state UNUSED trace_state(const struct trace *t) {
+static UNUSED enum machine_state trace_state(const struct trace *t) {
   struct machine_view v;
   machine_view(t->m, &v);
   return v.state;
 }
 
-static void UNUSED trace_begin(struct trace *t, const struct machine_config *c) {
+static UNUSED void trace_begin(struct trace *t, const struct machine_config *c) {
   *t = (struct trace){.m = machine_new(c, 1), .now = S(1000)};
   assert_non_null(t->m);
 }
 
-static void UNUSED trace_end(struct trace *t) {
+static UNUSED void trace_end(struct trace *t) {
   machine_free(t->m);
   buf_free(&t->text);
 }
 
 /* Up to the point where processes are spawned. */
-static void UNUSED trace_to_spawn(struct trace *t) {
+static UNUSED void trace_to_spawn(struct trace *t) {
   FEED(t, IN_BEGIN);
   FEED(t, IN_VALIDATED, .ok = true);
   FEED(t, IN_DEPENDENCIES, .ok = true);
