@@ -18,7 +18,7 @@ struct run {
   struct tend_probe *probe;
   const char *query; /* the probe's */
   bool writable;
-  int64_t deadline_ns, started_ns, connected_ns, answered_ns;
+  int64_t started_ns, connected_ns, answered_ns;
   struct tend_pg_session *session;
 };
 
@@ -73,7 +73,8 @@ static void ask(struct run *r, const char *sql, tend_pg_done_fn *done) {
   char doing[160];
   snprintf(doing, sizeof doing, "waiting for the answer to %.60s from %s", sql, pg_session_peer(r->session));
   r->host->probe_progress(r->probe, doing);
-  if (pg_session_query(r->session, sql, NULL, r->deadline_ns, done, r))
+  /* the attempt's deadline is kept by who started it */
+  if (pg_session_query(r->session, sql, NULL, INT64_MAX, done, r))
     fail(r, "closed", "the connection was closed right after it was made");
 }
 
@@ -146,7 +147,7 @@ static void *start(const struct tend_host *host, struct tend_probe *p, const str
     snprintf(msg, size, "no memory");
     return NULL;
   }
-  *r = (struct run){.host = host, .probe = p, .deadline_ns = deadline_ns};
+  *r = (struct run){.host = host, .probe = p};
   r->query = query ? query : "SELECT 1";
   r->writable = host->param_bool(ps, "writable", false);
   r->started_ns = host->now_ns(host->self);
