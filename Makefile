@@ -38,6 +38,9 @@ $(BUILD)/obj/%.o: engine/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"; $(CC) $(ENGINE) -c -o $@ $<
 
+# holds the Lua halves as text
+$(BUILD)/obj/lua/embed.o: $(wildcard scripts/tend/*.lua)
+
 $(BUILD)/libtend.a: $(OBJ)
 	@rm -f $@
 	@echo "  AR      $@"; ar rcs $@ $^

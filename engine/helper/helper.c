@@ -12,6 +12,7 @@ static const struct {
   helper_fn *fn;
 } actions[] = {
     {"clean", helper_clean},
+    {"fs", helper_fs},
     {"rotate", helper_rotate},
     {"stat", helper_stat},
     {"sync", helper_sync},

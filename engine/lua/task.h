@@ -37,10 +37,11 @@ enum task_end {
 typedef void task_done_fn(void *arg, enum task_end end, lua_State *co, int nresults, const struct err *err);
 
 struct task_spec {
-  const char *name;    /* copied: "dependency rpa_db" */
-  int64_t deadline_ns; /* CLOCK_MONOTONIC; TIME_NEVER: none */
-  int64_t budget_ns;   /* CPU; 0: without limit */
-  task_done_fn *done;  /* may be NULL */
+  const char *name;           /* copied: "dependency rpa_db" */
+  int64_t deadline_ns;        /* CLOCK_MONOTONIC; TIME_NEVER: none */
+  int64_t budget_ns;          /* CPU; 0: without limit */
+  task_done_fn *done;         /* may be NULL */
+  void (*dropped)(void *arg); /* called in place of done when the end is quiet; may be NULL */
   void *arg;
 };
 
@@ -76,14 +77,16 @@ void task_ready(struct sched *s, uint64_t token, task_push_fn *push, void *data,
 
 /* --- for the environment --- */
 
-/* Runs the function with nargs on top of `co` (a thread of vm) to its end or for at most limit_ns of CPU, without the
- * loop; waiting calls raise. LUA_OK with the results on co, or an error status with the message on co. */
-int sched_run_now(struct sched *s, lua_State *co, int nargs, int64_t limit_ns, int *nresults);
+/* Runs the function with nargs on top of `co` (a thread of its own) to its end, for at most limit_ns of CPU, without
+ * the loop; waiting calls raise. 0 with the results on co, or a negative errno; co is closed then. */
+int sched_run_now(struct sched *s, lua_State *co, int nargs, int64_t limit_ns, int *nresults, struct err *err);
 /* Resumes an inner coroutine on behalf of a script, keeping the runaway guard on whoever runs. As lua_resume; a forced
  * yield of the slice is told by *forced, the caller must then yield too and resume again later. */
 int sched_resume_inner(lua_State *co, lua_State *from, int nargs, int *nresults, bool *forced);
 /* True for the coroutine that the running task was started with. */
 bool sched_is_task(lua_State *L);
+/* The running task's budget is spent: whoever cannot yield must raise. */
+bool sched_is_over(lua_State *L);
 /* Closes a coroutine (its pending <close> variables run, bounded). */
 int sched_close_inner(lua_State *co, lua_State *from);
 

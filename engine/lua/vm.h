@@ -2,7 +2,7 @@
  * and its modules. Loads a flow file into plain JSON and runs the functions that the flow holds as tasks.
  *
  * The host and all it points to must outlive the vm. Nothing here blocks, except vm_load_flow, which runs the
- * flow file to its end (or LIMIT: 500 ms of CPU). Errors name file and line.
+ * flow file to its end (500 ms of CPU at most). Errors name file and line.
  */
 #ifndef TEND_LUA_VM_H
 #define TEND_LUA_VM_H
@@ -30,7 +30,8 @@ struct vm_host {
   struct sched *sched; /* shared by all generations */
   struct loop *loop;
   struct sink *sink;         /* NULL: log lines go nowhere */
-  struct settings *settings; /* settings.declare adds to it; NULL: declared defaults are the values */
+  struct settings *settings; /* never NULL; settings.declare adds to it and resolves anew, without telling problems */
+  struct problems *problems; /* what was wrong with files of declared settings (NAME_FILE); NULL: nobody hears */
   struct probe_env *probes;  /* NULL: no probes */
   struct children *children; /* NULL: no processes */
   struct metrics *metrics;   /* NULL: counted for nobody */
@@ -39,6 +40,7 @@ struct vm_host {
   const char *flow;          /* the flow's name */
   bool script;               /* tend script: file calls are direct */
   size_t memory_mb;          /* 0: LIMIT_LUA_MB */
+  int64_t budget_ns;         /* CPU of one task; 0: TASK_BUDGET_NS. Not for the task of a script */
   /* What the engine knows, as JSON: what is "metrics" (the lifecycle counters), "report", "processes" or
    * "status". Appends to out; 0 or a negative errno. NULL: there is no engine around. */
   int (*ask)(void *arg, const char *what, struct buf *out);
@@ -52,12 +54,8 @@ void vm_free(struct vm *vm);
 
 /* Runs the flow file and gives the table that it returned as JSON, functions as {"$fn": N} for vm_policy. What
  * lifecycle.add_dependency_check and add_cleanup_handler added is appended to "dependencies" and "cleanup". An empty
- * table is written as {}. The caller owns *plan. Once for each vm. */
+ * table is written as {}. Key lines are plan_locate's business. The caller owns *plan. Once for each vm. */
 int vm_load_flow(struct vm *vm, const char *path, cJSON **plan, struct err *err);
-
-/* The line of a key path ("dependencies[2].timeout", numbers from 1) in the loaded flow file: of the key; for what
- * a helper made, of its call; else of the nearest enclosing key, at last of the `return`. 0 when nothing is loaded. */
-int vm_locate(struct vm *vm, const char *key_path);
 
 /* Calls of the flow's functions as tasks. Valid as long as the vm. */
 struct policy vm_policy(struct vm *vm);

@@ -1,0 +1,263 @@
+/* The globals that scripts see: the harmless part of Lua's own, strict about names, with a require of our own. One
+ * place lists what is opened. A guard rail for people who make mistakes, not a wall. */
+#include <errno.h>
+#include <lualib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/str.h"
+#include "lua/conv.h"
+#include "lua/l.h"
+
+#define LOADED "tend.loaded"
+
+/* --- strict globals --- */
+
+static int l_unknown_global(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING) return 0;
+  const char *name = lua_tostring(L, 2);
+  const char *names[256];
+  size_t n = 0;
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING && n < ARRAY_LEN(names)) names[n++] = lua_tostring(L, -1);
+  }
+  const char *near = str_nearest(name, names, n);
+  return luaL_error(L, "variable \"%s\" is not defined%s%s%s", name, near ? "; did you mean \"" : "", near ? near : "",
+                    near ? "\"?" : "");
+}
+
+static int l_new_global(lua_State *L) {
+  const char *name = luaL_tolstring(L, 2, NULL);
+  return luaL_error(L, "variable \"%s\" is not declared: write local %s = …", name, name);
+}
+
+/* --- what is replaced --- */
+
+static int l_print(lua_State *L) {
+  int n = lua_gettop(L);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (int i = 1; i <= n; i++) {
+    if (i > 1) luaL_addchar(&b, '\t');
+    luaL_tolstring(L, i, NULL);
+    luaL_addvalue(&b);
+  }
+  luaL_pushresult(&b);
+  struct vm *vm = vm_of(L);
+  if (vm->host.sink)
+    sink_emit(vm->host.sink, EVENT_MESSAGE,
+              &(struct sink_event){.level = LEVEL_INFO, .message = lua_tostring(L, -1), .duration_ns = -1});
+  return 0;
+}
+
+/* load(chunk, name, mode, env): text only */
+static int l_load(lua_State *L) {
+  int n = lua_gettop(L);
+  if (n < 1) return luaL_error(L, "load: expected text or a function");
+  if (n < 2) lua_pushnil(L);
+  if (n < 3) lua_pushnil(L);
+  lua_pushliteral(L, "t");
+  lua_replace(L, 3);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* setmetatable without __gc: hooks are off in finalizers, so nothing could end one that loops */
+static int l_setmetatable(lua_State *L) {
+  if (lua_type(L, 2) == LUA_TTABLE) {
+    lua_pushliteral(L, "__gc");
+    if (lua_rawget(L, 2) != LUA_TNIL)
+      return luaL_error(L, "setmetatable: __gc is not possible here; use <close> or a cleanup handler");
+    lua_pop(L, 1);
+  }
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 1);
+  return 1;
+}
+
+static int l_collectgarbage(lua_State *L) {
+  static const char *const what[] = {"collect", "count", "step", NULL};
+  int i = luaL_checkoption(L, 1, "collect", what);
+  if (i == 1)
+    lua_pushnumber(L, (lua_Number)vm_memory(vm_of(L)) / 1024);
+  else
+    lua_pushinteger(L, lua_gc(L, i == 0 ? LUA_GCCOLLECT : LUA_GCSTEP, 0));
+  return 1;
+}
+
+/* --- require --- */
+
+/* Searches "DIR:DIR" for name with dots as slashes; the path found is in out. */
+static bool search(const char *dirs, const char *name, char *out, size_t size) {
+  char file[256];
+  size_t n = strlen(name);
+  if (n >= sizeof file) return false;
+  for (size_t i = 0; i <= n; i++) file[i] = name[i] == '.' ? '/' : name[i];
+  while (dirs && *dirs) {
+    size_t len = strcspn(dirs, ":");
+    for (int init = 0; init < 2 && len; init++) {
+      snprintf(out, size, "%.*s/%s%s.lua", (int)len, dirs, file, init ? "/init" : "");
+      if (access(out, R_OK) == 0) return true;
+    }
+    dirs += len + (dirs[len] == ':');
+  }
+  return false;
+}
+
+/* Leaves the compiled chunk on the stack; raises. The buffer is freed before anything raises. */
+static void l_compile_module(lua_State *L, const char *name, char *path, size_t size) {
+  struct vm *vm = vm_of(L);
+  struct err err = ERR_INIT;
+  size_t n;
+  const char *text = embedded_script(name, &n);
+  int rc;
+  if (text) {
+    snprintf(path, size, "scripts/%s.lua", name);
+    for (char *p = path + 8; *p && !STR_EQ(p, ".lua"); p++)
+      if (*p == '.') *p = '/';
+    rc = script_compile(L, text, n, path, &err);
+  } else if (search(vm->host.scripts, name, path, size) || search(vm->host.flows, name, path, size)) {
+    struct buf b = {0};
+    rc = script_read(path, &b, &err);
+    if (!rc) rc = script_compile(L, buf_cstr(&b), b.len, path, &err);
+    buf_free(&b);
+  } else {
+    luaL_error(L, "require: there is no script \"%s\" in %s%s%s", name, vm->host.scripts ? vm->host.scripts : "(none)",
+               vm->host.flows ? " or " : "", vm->host.flows ? vm->host.flows : "");
+    return;
+  }
+  if (rc) luaL_error(L, "%s", err.msg);
+}
+
+static int l_require(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  if (!*name || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") != strlen(name) ||
+      strstr(name, ".."))
+    return luaL_error(L, "require: \"%s\" is no name of a script, e.g. \"policies.database\"", name);
+  lua_settop(L, 1);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LOADED);
+  if (lua_getfield(L, 2, name) != LUA_TNIL) {
+    if (lua_islightuserdata(L, -1)) return luaL_error(L, "require: \"%s\" requires itself in a circle", name);
+    return 1;
+  }
+  char path[512];
+  l_compile_module(L, name, path, sizeof path);
+  lua_pushlightuserdata(L, L);
+  lua_setfield(L, 2, name);
+  lua_pushstring(L, name);
+  lua_pushstring(L, path);
+  /* an error inside must leave the name free for the next try */
+  if (lua_pcall(L, 2, 1, 0)) {
+    lua_pushnil(L);
+    lua_setfield(L, 2, name);
+    return lua_error(L);
+  }
+  if (lua_isnil(L, -1)) {
+    lua_pushboolean(L, 1);
+    lua_replace(L, -2);
+  }
+  lua_pushvalue(L, -1);
+  lua_setfield(L, 2, name);
+  return 1;
+}
+
+/* --- opening --- */
+
+static void keep_only(lua_State *L, const char *const *names) {
+  lua_newtable(L);
+  for (; *names; names++) {
+    lua_getfield(L, -2, *names);
+    lua_setfield(L, -2, *names);
+  }
+  lua_remove(L, -2);
+}
+
+static void wrap_global(lua_State *L, const char *name, lua_CFunction fn) {
+  lua_getglobal(L, name);
+  lua_pushcclosure(L, fn, 1);
+  lua_setglobal(L, name);
+}
+
+static void open_library(lua_State *L, const char *name, lua_CFunction open, const char *const *names) {
+  lua_pushcfunction(L, open);
+  lua_pushstring(L, name);
+  lua_call(L, 1, 1);
+  if (names) keep_only(L, names);
+  lua_pushvalue(L, -1);
+  lua_setglobal(L, name);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LOADED);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
+int l_open_base(lua_State *L) {
+  static const char *const globals[] = {"assert", "error",        "getmetatable", "ipairs",   "load",   "next",
+                                        "pairs",  "pcall",        "rawequal",     "rawget",   "rawlen", "rawset",
+                                        "select", "setmetatable", "tonumber",     "tostring", "type",   "_VERSION",
+                                        NULL};
+  static const char *const os[] = {"clock", "date", "difftime", "time", NULL};
+  static const char *const string[] = {"byte",    "char",  "find",   "format", "gmatch",   "gsub",
+                                       "len",     "lower", "match",  "pack",   "packsize", "rep",
+                                       "reverse", "sub",   "unpack", "upper",  NULL};
+  lua_pushcfunction(L, luaopen_base);
+  lua_call(L, 0, 1);
+  lua_pop(L, 1);
+  /* the table of globals stays the same one, what is not listed goes */
+  lua_pushglobaltable(L);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pop(L, 1);
+    const char *key = lua_tostring(L, -1);
+    bool keep = false;
+    for (const char *const *g = globals; *g && !keep; g++) keep = STR_EQ(*g, key);
+    if (keep) continue;
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, -4);
+  }
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "_G");
+  lua_pop(L, 1);
+  lua_register(L, "print", l_print);
+  lua_register(L, "require", l_require);
+  lua_register(L, "collectgarbage", l_collectgarbage);
+  wrap_global(L, "load", l_load);
+  wrap_global(L, "setmetatable", l_setmetatable);
+  open_library(L, "table", luaopen_table, NULL);
+  open_library(L, "math", luaopen_math, NULL);
+  open_library(L, "utf8", luaopen_utf8, NULL);
+  open_library(L, "os", luaopen_os, os);
+  open_library(L, "string", luaopen_string, string);
+  open_library(L, "coroutine", l_open_coroutine, NULL);
+  /* methods of texts: the same functions, and their table is nobody's to change */
+  lua_pushliteral(L, "");
+  lua_getmetatable(L, -1);
+  lua_getglobal(L, "string");
+  lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 2);
+  return 0;
+}
+
+/* Called last: from here on a new global is a mistake. */
+int l_close_globals(lua_State *L) {
+  lua_pushglobaltable(L);
+  lua_createtable(L, 0, 3);
+  lua_pushcfunction(L, l_unknown_global);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, l_new_global);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+  return 0;
+}

@@ -1,0 +1,35 @@
+/* Our own Lua halves, as text inside the program: they belong to its C halves and must never be of another version. */
+#include <stddef.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "lua/l.h"
+
+#define EMBED(name) \
+  __asm__(".section .rodata\n.balign 16\nembed_" #name ":\n.incbin \"scripts/tend/" #name ".lua\"\nembed_" #name \
+          "_end:\n.byte 0\n.previous\n"); \
+  extern const char embed_##name[] __attribute__((visibility("hidden"))); \
+  extern const char embed_##name##_end[] __attribute__((visibility("hidden")))
+
+#define SCRIPTS(S) S(prelude) S(fs) S(lifecycle) S(metrics) S(postgres) S(probe) S(process) S(settings)
+
+#define S(name) EMBED(name);
+SCRIPTS(S)
+#undef S
+
+static const struct {
+  const char *name, *text, *end;
+} scripts[] = {
+#define S(name) {"tend." #name, embed_##name, embed_##name##_end},
+    SCRIPTS(S)
+#undef S
+};
+
+const char *embedded_script(const char *name, size_t *n) {
+  for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+    if (!STR_EQ(scripts[i].name, name)) continue;
+    *n = (size_t)(scripts[i].end - scripts[i].text);
+    return scripts[i].text;
+  }
+  return NULL;
+}

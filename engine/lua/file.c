@@ -1,0 +1,57 @@
+/* Script files: read, refused where they are no text, compiled. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/limits.h"
+#include "lua/l.h"
+
+int script_read(const char *path, struct buf *out, struct err *err) {
+  /* a FIFO must not block the open */
+  auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) return err_errno(err, -errno, "%s: cannot open", path);
+  struct stat st;
+  if (fstat(fd, &st)) return err_errno(err, -errno, "%s", path);
+  if (!S_ISREG(st.st_mode)) return err_set(err, -EINVAL, "%s: is no regular file", path);
+  if (st.st_size > LIMIT_FLOW_FILE)
+    return err_set(err, -EFBIG, "%s: has %lld bytes, a script has at most %d", path, (long long)st.st_size,
+                   LIMIT_FLOW_FILE);
+  size_t before = out->len;
+  for (;;) {
+    char *p = buf_room(out, 16384);
+    if (!p) return err_set(err, -ENOMEM, "%s: no memory to read it", path);
+    ssize_t n = read(fd, p, 16384);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return err_errno(err, -errno, "%s: cannot read", path);
+    if (n == 0) break;
+    out->len += (size_t)n;
+    out->data[out->len] = 0;
+    if (out->len - before > LIMIT_FLOW_FILE)
+      return err_set(err, -EFBIG, "%s: has more than %d bytes", path, LIMIT_FLOW_FILE);
+  }
+  return 0;
+}
+
+int script_compile(lua_State *L, const char *text, size_t n, const char *name, struct err *err) {
+  if (n && text[0] == LUA_SIGNATURE[0]) return err_set(err, -EINVAL, "%s: is compiled Lua; only text is loaded", name);
+  if (n && memchr(text, 0, n)) return err_set(err, -EINVAL, "%s: has NUL bytes, so it is no Lua text", name);
+  if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+    text += 3;
+    n -= 3;
+  }
+  if (n && text[0] == '#') { /* "#!": the first line is for the kernel; the newline stays, so lines are right */
+    const char *nl = memchr(text, '\n', n);
+    size_t skip = nl ? (size_t)(nl - text) : n;
+    text += skip;
+    n -= skip;
+  }
+  char chunk[512];
+  snprintf(chunk, sizeof chunk, "@%s", name);
+  if (luaL_loadbufferx(L, n ? text : "", n, chunk, "t") == LUA_OK) return 0;
+  int rc = err_set(err, -EINVAL, "%s", lua_tostring(L, -1));
+  lua_pop(L, 1);
+  return rc;
+}

@@ -1,0 +1,97 @@
+/* What the files of lua/ share: the vm from inside, errors, arguments, modules. Functions named l_ may raise Lua
+ * errors and are called by Lua or in a protected call; all others must not.
+ */
+#ifndef TEND_LUA_L_H
+#define TEND_LUA_L_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "lua/vm.h"
+
+#define LOAD_LIMIT_NS (500 * INT64_C(1000000))
+
+struct lua_timer;
+struct signal_handler;
+
+struct vm {
+  struct lua_owner owner;
+  struct vm_host host;
+  lua_State *L;
+  size_t used, max;              /* bytes */
+  bool loading;                  /* the flow file runs: registrations are possible */
+  cJSON *dependencies, *cleanup; /* added by lifecycle calls */
+  struct lua_timer *timers;
+  uint64_t timer_serial;
+  struct signal_handler *signals;
+  bool stopping;
+  char prefix[LIMIT_NAME + 16]; /* CONTAINER_<FLOW>_ */
+};
+
+static inline struct vm *vm_of(lua_State *L) { return lua_owner(L)->vm; }
+
+/* --- errors --- */
+
+/* Pushes an error value: a table with code, message and where, which prints as "where: message". */
+void l_push_error(lua_State *L, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* A failure of the world: nil, err. Returns 2. */
+int l_fail(lua_State *L, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The same for a positive errno: code is its name in lower case ("enoent"). */
+int l_fail_code(lua_State *L, int error, const char *message);
+/* Gives the C half on top a function fail(code, message) → nil, err, for its Lua half. */
+void l_set_fail(lua_State *L);
+
+/* --- option tables: the caller's mistakes raise and name function and key --- */
+
+/* t is the index of the table; who is "process.run". */
+lua_Number l_opt_seconds(lua_State *L, int t, const char *key, lua_Number fallback, const char *who);
+bool l_opt_bool(lua_State *L, int t, const char *key, bool fallback, const char *who);
+const char *l_opt_string(lua_State *L, int t, const char *key, const char *fallback, const char *who);
+/* Raises when the table has a key that is not in the list (ends with NULL); names the nearest. */
+void l_check_keys(lua_State *L, int t, const char *const *known, const char *who);
+/* Seconds as a number at index i, not negative, finite; in ns. */
+int64_t l_check_seconds(lua_State *L, int i, const char *who);
+
+/* --- functions kept and started --- */
+
+/* Starts the function at registry reference ref as a task, with the arguments that push puts on the stack (may be
+ * NULL). Not from inside Lua. Returns the task's id, 0 with err. */
+uint64_t vm_start_ref(struct vm *vm, int ref, int (*l_push)(lua_State *L, void *arg), void *push_arg,
+                      const struct task_spec *spec, struct err *err);
+/* Tells of a task that failed and has nobody else to tell it. traceback may be NULL. */
+void vm_script_error(struct vm *vm, const char *what, const struct err *err, const char *traceback);
+
+/* --- files of scripts --- */
+
+/* Text of a regular file of at most LIMIT_FLOW_FILE bytes; refuses bytecode. */
+int script_read(const char *path, struct buf *out, struct err *err);
+/* Compiles text as "@name" on L: 0 with the function on top, else a negative errno with file and line in err. */
+int script_compile(lua_State *L, const char *text, size_t n, const char *name, struct err *err);
+
+/* One of our own Lua halves that is part of the program; NULL: none of that name. */
+const char *embedded_script(const char *name, size_t *n);
+
+/* --- modules: each pushes its C table. vm.c has the list --- */
+
+/* The globals, opened first; closed against new names last. */
+int l_open_base(lua_State *L);
+int l_close_globals(lua_State *L);
+int l_open_coroutine(lua_State *L);
+int l_open_clock(lua_State *L);
+int l_open_fs(lua_State *L);
+int l_open_json(lua_State *L);
+int l_open_lifecycle(lua_State *L);
+int l_open_log(lua_State *L);
+int l_open_metrics(lua_State *L);
+int l_open_postgres(lua_State *L);
+int l_open_probe(lua_State *L);
+int l_open_process(lua_State *L);
+int l_open_settings(lua_State *L);
+int l_open_signal(lua_State *L);
+int l_open_timer(lua_State *L);
+
+/* What modules hold outside of Lua, ended with the vm. */
+void timers_free(struct vm *vm);
+void signals_free(struct vm *vm);
+
+#endif

@@ -1,0 +1,38 @@
+/* log: lines of a script's own, event `message`, component `script`. */
+#include "lua/conv.h"
+#include "lua/l.h"
+
+static int say(lua_State *L, enum level level) {
+  const char *message = luaL_tolstring(L, 1, NULL);
+  struct vm *vm = vm_of(L);
+  auto_buf struct buf details = {0};
+  struct err err = ERR_INIT;
+  bool fields = !lua_isnoneornil(L, 2);
+  if (fields && lua_type(L, 2) != LUA_TTABLE)
+    return luaL_error(L, "log: expected a table of fields as second argument, got %s", luaL_typename(L, 2));
+  if (fields && conv_to_text(L, 2, &details, &err)) {
+    buf_free(&details);
+    return luaL_error(L, "log: fields: %s", err.msg);
+  }
+  if (fields && *buf_cstr(&details) != '{') {
+    buf_free(&details);
+    return luaL_error(L, "log: fields: expected named fields, got a list");
+  }
+  if (vm->host.sink)
+    sink_emit(
+        vm->host.sink, EVENT_MESSAGE,
+        &(struct sink_event){.level = level, .message = message, .details = details.len ? buf_cstr(&details) : NULL});
+  return 0;
+}
+
+static int l_debug(lua_State *L) { return say(L, LEVEL_DEBUG); }
+static int l_info(lua_State *L) { return say(L, LEVEL_INFO); }
+static int l_warning(lua_State *L) { return say(L, LEVEL_WARNING); }
+static int l_error_line(lua_State *L) { return say(L, LEVEL_ERROR); }
+
+int l_open_log(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"debug", l_debug}, {"info", l_info}, {"warning", l_warning}, {"error", l_error_line}, {NULL, NULL}};
+  luaL_newlib(L, functions);
+  return 1;
+}

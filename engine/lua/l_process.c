@@ -1,0 +1,241 @@
+/* process: commands as helpers of tend's, and what the engine knows of the plan's processes. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "lua/conv.h"
+#include "lua/l.h"
+
+extern char **environ;
+
+struct run {
+  struct sched *sched;
+  struct children *children;
+  struct timer *timer; /* the time limit */
+  uint64_t token;
+  uint32_t child;
+  int64_t begun_ns;
+  bool timed_out;
+  /* the outcome */
+  int failed_stage, failed_error;
+  bool failed;
+  int status;
+  bool out_cut;
+  int64_t took_ns;
+  struct buf out;
+  char command[128];
+};
+
+static void run_free(void *arg) {
+  struct run *run = arg;
+  timer_free(run->timer);
+  buf_free(&run->out);
+  free(run);
+}
+
+static void run_cancel(void *arg) {
+  struct run *run = arg;
+  if (run->child) children_forget(run->children, run->child);
+  run_free(run);
+}
+
+static const char *const stages[] = {[SPAWN_LIMIT] = "limit", [SPAWN_MEMORY] = "memory",   [SPAWN_PIPE] = "pipe",
+                                     [SPAWN_FORK] = "fork",   [SPAWN_SESSION] = "session", [SPAWN_STDIO] = "stdio",
+                                     [SPAWN_CWD] = "cwd",     [SPAWN_USER] = "user",       [SPAWN_EXEC] = "exec"};
+
+static int l_push_run(lua_State *L, void *data) {
+  const struct run *run = data;
+  if (run->failed) {
+    const char *stage = (size_t)run->failed_stage < ARRAY_LEN(stages) ? stages[run->failed_stage] : "start";
+    return l_fail(L, stage, "%s cannot be started (%s): %s", run->command, stage, strerror(run->failed_error));
+  }
+  if (run->timed_out)
+    return l_fail(L, "timeout", "%s: no end within %.6g s; killed", run->command,
+                  (double)run->took_ns / (double)NS_PER_S);
+  lua_createtable(L, 0, 6);
+  if (WIFSIGNALED(run->status)) {
+    char text[16];
+    lua_pushstring(L, str_signal_name(WTERMSIG(run->status), text, sizeof text));
+    lua_setfield(L, -2, "signal");
+    lua_pushinteger(L, 128 + WTERMSIG(run->status));
+  } else {
+    lua_pushinteger(L, WEXITSTATUS(run->status));
+  }
+  lua_setfield(L, -2, "code");
+  lua_pushboolean(L, run->status == 0);
+  lua_setfield(L, -2, "ok");
+  lua_pushlstring(L, buf_cstr(&run->out), run->out.len);
+  lua_setfield(L, -2, "output");
+  lua_pushboolean(L, run->out_cut);
+  lua_setfield(L, -2, "cut");
+  lua_pushnumber(L, (lua_Number)run->took_ns / (lua_Number)NS_PER_S);
+  lua_setfield(L, -2, "seconds");
+  return 1;
+}
+
+static void complete(struct run *run) {
+  run->child = 0;
+  run->took_ns = clock_mono_ns() - run->begun_ns;
+  timer_stop(run->timer);
+  task_ready(run->sched, run->token, l_push_run, run, run_free);
+}
+
+static void on_started(void *arg, uint32_t child, pid_t pid) {
+  (void)arg;
+  (void)child;
+  (void)pid;
+}
+
+static void on_failed(void *arg, uint32_t child, enum spawn_stage stage, int error) {
+  (void)child;
+  struct run *run = arg;
+  run->failed = true;
+  run->failed_stage = (int)stage;
+  run->failed_error = error;
+  complete(run);
+}
+
+static void on_exited(void *arg, uint32_t child, const struct child_exit *exit) {
+  (void)child;
+  struct run *run = arg;
+  run->status = exit->status;
+  run->out_cut = exit->out_cut;
+  if (exit->out) buf_add(&run->out, exit->out->data, exit->out->len);
+  complete(run);
+}
+
+static void on_timeout(void *arg) {
+  struct run *run = arg;
+  run->timed_out = true;
+  children_forget(run->children, run->child);
+  complete(run);
+}
+
+/* Texts of a list at index t, as a NULL-terminated array in a userdata that stays on the stack. */
+static char **l_texts(lua_State *L, int t, const char *what) {
+  lua_Integer n = (lua_Integer)lua_rawlen(L, t);
+  char **list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *list, 0);
+  for (lua_Integer i = 1; i <= n; i++) {
+    if (lua_rawgeti(L, t, i) != LUA_TSTRING)
+      luaL_error(L, "process.run: %s[%d]: expected text, got %s", what, (int)i, luaL_typename(L, -1));
+    list[i - 1] = (char *)lua_tostring(L, -1); /* held by the table */
+    lua_pop(L, 1);
+  }
+  list[n] = NULL;
+  return list;
+}
+
+static bool env_is(const char *entry, const char *name, size_t n) {
+  return strncmp(entry, name, n) == 0 && entry[n] == '=';
+}
+
+/* tend's own environment with the entries of the table at index t over it, in a userdata that stays on the stack. */
+static char **l_environment(lua_State *L, int t) {
+  size_t n = 0;
+  while (environ[n]) n++;
+  size_t extra = 0;
+  lua_newtable(L); /* keeps the new texts */
+  int keep = lua_gettop(L);
+  lua_pushnil(L);
+  while (lua_next(L, t)) {
+    if (lua_type(L, -2) != LUA_TSTRING || !(lua_type(L, -1) == LUA_TSTRING || lua_type(L, -1) == LUA_TNUMBER))
+      luaL_error(L, "process.run: env: expected NAME = \"value\"");
+    extra++;
+    lua_pushfstring(L, "%s=%s", lua_tostring(L, -2), luaL_tolstring(L, -1, NULL));
+    lua_rawseti(L, keep, (lua_Integer)extra);
+    lua_pop(L, 2);
+  }
+  char **list = lua_newuserdatauv(L, (n + extra + 1) * sizeof *list, 1);
+  lua_pushvalue(L, keep);
+  lua_setiuservalue(L, -2, 1);
+  size_t k = 0;
+  for (size_t i = 1; i <= extra; i++) {
+    lua_rawgeti(L, keep, (lua_Integer)i);
+    list[k++] = (char *)lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
+  for (size_t i = 0; i < n; i++) {
+    const char *eq = strchr(environ[i], '=');
+    bool replaced = false;
+    for (size_t e = 0; e < extra && eq && !replaced; e++)
+      replaced = env_is(list[e], environ[i], (size_t)(eq - environ[i]));
+    if (!replaced) list[k++] = environ[i];
+  }
+  list[k] = NULL;
+  return list;
+}
+
+/* process.run { "cmd", "arg", timeout = 60, cwd = , env = {}, user = , input = } */
+static int l_run(lua_State *L) {
+  static const char *const keys[] = {"timeout", "cwd", "env", "user", "input", "name", NULL};
+  const char *who = "process.run";
+  if (lua_type(L, 1) != LUA_TTABLE || lua_rawlen(L, 1) == 0)
+    return luaL_error(L, "process.run: expected a table with the command's words, got %s",
+                      lua_istable(L, 1) ? "none in it" : luaL_typename(L, 1));
+  lua_settop(L, 1);
+  l_check_keys(L, 1, keys, who);
+  struct vm *vm = vm_of(L);
+  struct child_spec spec = {.kind = CHILD_HELPER, .argv = l_texts(L, 1, "command")};
+  spec.name = l_opt_string(L, 1, "name", spec.argv[0], who);
+  spec.cwd = l_opt_string(L, 1, "cwd", NULL, who);
+  spec.user = l_opt_string(L, 1, "user", NULL, who);
+  lua_Number timeout = l_opt_seconds(L, 1, "timeout", vm->host.script ? 0 : 60, who);
+  if (lua_getfield(L, 1, "input") != LUA_TNIL) {
+    if (lua_type(L, -1) != LUA_TSTRING) return luaL_error(L, "process.run: input: expected text");
+    spec.input = lua_tolstring(L, -1, &spec.input_len);
+  }
+  int env = lua_getfield(L, 1, "env");
+  if (env == LUA_TTABLE)
+    spec.envp = l_environment(L, lua_gettop(L));
+  else if (env != LUA_TNIL)
+    return luaL_error(L, "process.run: env: expected a table NAME = \"value\"");
+  if (!vm->host.children) return l_fail(L, "unavailable", "%s: no process can be started here", spec.argv[0]);
+  static const struct child_ops ops = {on_started, on_failed, on_exited};
+  uint64_t token = task_wait(L);
+  struct run *run = calloc(1, sizeof *run);
+  if (!run || !(run->timer = timer_new(vm->host.loop, on_timeout, run))) {
+    free(run);
+    return luaL_error(L, "process.run: no memory");
+  }
+  run->sched = vm->host.sched;
+  run->children = vm->host.children;
+  run->token = token;
+  run->begun_ns = clock_mono_ns();
+  str_copy(run->command, sizeof run->command, spec.argv[0]);
+  struct err err = ERR_INIT;
+  run->child = children_spawn(vm->host.children, &spec, &ops, run, &err);
+  if (!run->child) {
+    run_free(run);
+    return l_fail(L, "start", "%s", err.msg);
+  }
+  if (timeout > 0) timer_after(run->timer, (int64_t)(timeout * (lua_Number)NS_PER_S));
+  return task_suspend(L, run_cancel, run);
+}
+
+/* ask(what) → table | nil, err: what the engine knows */
+static int l_ask(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  const char *what = luaL_checkstring(L, 1);
+  if (!vm->host.ask) return l_fail(L, "unavailable", "%s: there is no engine here to ask", what);
+  struct buf b = {0};
+  int rc = vm->host.ask(vm->host.ask_arg, what, &b);
+  cJSON *v = NULL;
+  struct err err = ERR_INIT;
+  if (!rc && json_parse(buf_cstr(&b), b.len, what, &v, &err)) rc = err.code;
+  buf_free(&b);
+  if (rc) return l_fail_code(L, -rc, err.code ? err.msg : what);
+  int status = conv_push_json(L, v);
+  cJSON_Delete(v);
+  return status == LUA_OK ? 1 : lua_error(L);
+}
+
+int l_open_process(lua_State *L) {
+  static const luaL_Reg functions[] = {{"run", l_run}, {"ask", l_ask}, {NULL, NULL}};
+  luaL_newlib(L, functions);
+  l_set_fail(L);
+  return 1;
+}

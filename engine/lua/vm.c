@@ -1,0 +1,266 @@
+#include "lua/vm.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/str.h"
+#include "lua/conv.h"
+#include "lua/l.h"
+
+static const struct module {
+  const char *name;
+  lua_CFunction open;
+} modules[] = {
+    {"clock", l_open_clock},       {"json", l_open_json},
+    {"log", l_open_log},           {"settings", l_open_settings},
+    {"timer", l_open_timer},       {"signal", l_open_signal},
+    {"process", l_open_process},   {"probe", l_open_probe},
+    {"metrics", l_open_metrics},   {"fs", l_open_fs},
+    {"postgres", l_open_postgres}, {"lifecycle", l_open_lifecycle},
+};
+
+/* The counting allocator: what is refused here is an error in one task, after a full collection. */
+static void *allocate(void *ud, void *p, size_t old, size_t size) {
+  struct vm *vm = ud;
+  if (!p) old = 0;
+  if (size == 0) {
+    free(p);
+    vm->used -= old;
+    return NULL;
+  }
+  if (size > old && size - old > vm->max - vm->used) return NULL;
+  void *q = realloc(p, size);
+  if (q) vm->used += size - old;
+  return q;
+}
+
+static int l_missing(lua_State *L) {
+  const char *module = lua_tostring(L, lua_upvalueindex(1));
+  const char *key = luaL_tolstring(L, 2, NULL);
+  const char *names[64];
+  size_t n = 0;
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING && n < ARRAY_LEN(names)) names[n++] = lua_tostring(L, -1);
+  }
+  const char *near = str_nearest(key, names, n);
+  return luaL_error(L, "%s has no \"%s\"%s%s%s", module, key, near ? "; did you mean \"" : "", near ? near : "",
+                    near ? "\"?" : "");
+}
+
+static int l_read_only(lua_State *L) {
+  return luaL_error(L, "%s cannot be changed", lua_tostring(L, lua_upvalueindex(1)));
+}
+
+/* Gives the table on top a metatable that tells of misspelled and new names, unless it has one. */
+static void l_guard_module(lua_State *L, const char *name) {
+  if (lua_getmetatable(L, -1)) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_createtable(L, 0, 3);
+  lua_pushstring(L, name);
+  lua_pushcclosure(L, l_missing, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushstring(L, name);
+  lua_pushcclosure(L, l_read_only, 1);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_setmetatable(L, -2);
+}
+
+/* Runs our own script tend.NAME with what is on top; its result takes that place. Nothing when there is none. */
+static void l_lua_half(lua_State *L, const char *name) {
+  char full[64];
+  char shown[96];
+  size_t n;
+  snprintf(full, sizeof full, "tend.%s", name);
+  snprintf(shown, sizeof shown, "scripts/tend/%s.lua", name);
+  const char *text = embedded_script(full, &n);
+  if (!text) return;
+  struct err err = ERR_INIT;
+  if (script_compile(L, text, n, shown, &err)) luaL_error(L, "%s", err.msg);
+  lua_insert(L, -2);
+  lua_call(L, 1, 1);
+}
+
+static int l_open_all(lua_State *L) {
+  l_open_base(L);
+  lua_pushglobaltable(L);
+  l_lua_half(L, "prelude");
+  lua_settop(L, 0);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, "tend.loaded");
+  for (size_t i = 0; i < ARRAY_LEN(modules); i++) {
+    lua_pushcfunction(L, modules[i].open);
+    lua_call(L, 0, 1);
+    l_lua_half(L, modules[i].name);
+    l_guard_module(L, modules[i].name);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, 1, modules[i].name);
+    lua_setglobal(L, modules[i].name);
+  }
+  l_close_globals(L);
+  return 0;
+}
+
+struct vm *vm_new(const struct vm_host *host, struct err *err) {
+  struct vm *vm = calloc(1, sizeof *vm);
+  if (!vm) {
+    err_set(err, -ENOMEM, "no memory for the scripts");
+    return NULL;
+  }
+  vm->host = *host;
+  if (!vm->host.budget_ns) vm->host.budget_ns = TASK_BUDGET_NS;
+  vm->owner = (struct lua_owner){host->sched, vm};
+  vm->max = (host->memory_mb ? host->memory_mb : LIMIT_LUA_MB) << 20;
+  snprintf(vm->prefix, sizeof vm->prefix, "CONTAINER_%s_", host->flow ? host->flow : "");
+  for (char *p = vm->prefix; *p; p++) *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+  vm->L = lua_newstate(allocate, vm);
+  if (!vm->L) {
+    free(vm);
+    err_set(err, -ENOMEM, "no memory for the scripts");
+    return NULL;
+  }
+  *(struct lua_owner **)lua_getextraspace(vm->L) = &vm->owner;
+  lua_pushcfunction(vm->L, l_open_all);
+  if (lua_pcall(vm->L, 0, 0, 0)) {
+    err_set(err, -EINVAL, "cannot prepare the scripts: %s",
+            lua_type(vm->L, -1) == LUA_TSTRING ? lua_tostring(vm->L, -1) : "?");
+    vm_free(vm);
+    return NULL;
+  }
+  return vm;
+}
+
+void vm_free(struct vm *vm) {
+  if (!vm) return;
+  task_end_all(vm->host.sched, vm);
+  timers_free(vm);
+  signals_free(vm);
+  lua_close(vm->L);
+  cJSON_Delete(vm->dependencies);
+  cJSON_Delete(vm->cleanup);
+  free(vm);
+}
+
+size_t vm_memory(const struct vm *vm) { return vm->used; }
+
+/* --- starting tasks --- */
+
+struct start {
+  int ref;
+  int (*l_push)(lua_State *L, void *arg);
+  void *arg;
+};
+
+static int l_prepare(lua_State *L) {
+  const struct start *start = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, start->ref);
+  if (start->l_push) start->l_push(L, start->arg);
+  return lua_gettop(L);
+}
+
+uint64_t vm_start_ref(struct vm *vm, int ref, int (*l_push)(lua_State *L, void *arg), void *push_arg,
+                      const struct task_spec *spec, struct err *err) {
+  lua_State *L = vm->L;
+  struct start start = {ref, l_push, push_arg};
+  int base = lua_gettop(L);
+  if (!lua_checkstack(L, 8)) {
+    err_set(err, -ENOMEM, "%s: no memory", spec->name);
+    return 0;
+  }
+  lua_pushcfunction(L, l_prepare);
+  lua_pushlightuserdata(L, &start);
+  if (lua_pcall(L, 1, LUA_MULTRET, 0)) {
+    err_set(err, -EINVAL, "%s: %s", spec->name, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "no memory");
+    lua_settop(L, base);
+    return 0;
+  }
+  return task_start(vm->host.sched, vm, L, lua_gettop(L) - base - 1, spec, err);
+}
+
+void vm_script_error(struct vm *vm, const char *what, const struct err *err, const char *traceback) {
+  if (!vm->host.sink) return;
+  auto_buf struct buf details = {0};
+  struct json j = JSON_INIT(&details);
+  json_object(&j, NULL);
+  json_str(&j, "task", what);
+  if (traceback) json_str(&j, "traceback", traceback);
+  json_object_end(&j);
+  sink_emit(vm->host.sink, EVENT_SCRIPT_ERROR,
+            &(struct sink_event){.level = LEVEL_ERROR, .message = err->msg, .details = buf_cstr(&details)});
+}
+
+/* --- calls from outside --- */
+
+struct call {
+  struct vm *vm;
+  policy_done_fn *done;
+  void *arg;
+  const cJSON *argument; /* during the start only */
+};
+
+static int l_push_argument(lua_State *L, void *arg) {
+  const struct call *call = arg;
+  if (call->argument) l_push_json(L, call->argument);
+  return 0;
+}
+
+static void on_call_dropped(void *arg) { free(arg); }
+
+static void on_call_done(void *arg, enum task_end end, lua_State *co, int nresults, const struct err *err) {
+  struct call call = *(struct call *)arg;
+  free(arg);
+  auto_json cJSON *results = NULL;
+  struct err local = ERR_INIT;
+  if (end == TASK_DONE && conv_results(co, nresults, &results, &local)) {
+    end = TASK_ERROR;
+    err = &local;
+  }
+  static const enum policy_status status[] = {[TASK_DONE] = POLICY_OK,
+                                              [TASK_ERROR] = POLICY_ERROR,
+                                              [TASK_TIMEOUT] = POLICY_TIMEOUT,
+                                              [TASK_CANCELLED] = POLICY_CANCELLED};
+  call.done(call.arg, status[end], results, end == TASK_DONE ? NULL : err);
+}
+
+static uint64_t policy_call(void *self, int ref, const char *task_name, const char *arg_json, int64_t deadline_ns,
+                            policy_done_fn *done, void *arg, struct err *err) {
+  struct vm *vm = self;
+  struct call *call = calloc(1, sizeof *call);
+  if (!call) {
+    err_set(err, -ENOMEM, "%s: no memory", task_name);
+    return 0;
+  }
+  auto_json cJSON *argument = NULL;
+  if (arg_json && json_parse(arg_json, strlen(arg_json), task_name, &argument, err)) {
+    free(call);
+    return 0;
+  }
+  *call = (struct call){vm, done, arg, argument};
+  const struct task_spec spec = {.name = task_name,
+                                 .deadline_ns = deadline_ns,
+                                 .budget_ns = vm->host.budget_ns,
+                                 .done = on_call_done,
+                                 .dropped = on_call_dropped,
+                                 .arg = call};
+  uint64_t id = vm_start_ref(vm, ref, l_push_argument, call, &spec, err);
+  if (!id) free(call);
+  return id;
+}
+
+static void policy_cancel(void *self, uint64_t token) {
+  const struct vm *vm = self;
+  task_cancel(vm->host.sched, token, TASK_CANCELLED, true);
+}
+
+struct policy vm_policy(struct vm *vm) {
+  return (struct policy){.self = vm, .call = policy_call, .cancel = policy_cancel};
+}

@@ -1,0 +1,115 @@
+-- postgres: queries that wait without blocking. A database is given by its name in the settings ("rpa_db") or as a
+-- connection string; a plain call opens a connection for itself.
+local core = ...
+
+local postgres = {}
+local QUERY_SECONDS = 30
+
+local Session = {}
+Session.__index = Session
+Session.__name = "postgres session"
+
+local function resolve(db, who)
+  local connection, timeout = db, nil
+  if type(db) == "table" then
+    connection, timeout = db.connection or db.name, db.timeout
+  end
+  if type(connection) ~= "string" or connection == "" then
+    error(who .. ": expected a database's name or connection string, got " .. type(connection), 4)
+  end
+  if connection:find("://", 1, true) or connection:find("=", 1, true) then
+    return connection, timeout or 10
+  end
+  local found, seconds = core.connection(connection)
+  if not found then
+    return core.fail("config", ("database %s: %s"):format(connection,
+      seconds and (seconds .. " has no value") or ("there is no setting CONTAINER_DATABASE_%s_CONNECTION_STRING"):format(
+        connection:upper())))
+  end
+  return found, timeout or seconds
+end
+
+local function run(self, sql, ...)
+  if type(sql) ~= "string" then
+    error("postgres: expected a statement, got " .. type(sql), 3)
+  end
+  return self.core:query(sql, table.pack(...), self.timeout)
+end
+
+function Session:query(sql, ...)
+  return (function(rows, second)
+    if rows then
+      return rows
+    end
+    return nil, second
+  end)(run(self, sql, ...))
+end
+
+function Session:execute(sql, ...)
+  local rows, affected = run(self, sql, ...)
+  if rows then
+    return affected < 0 and 0 or affected
+  end
+  return nil, affected
+end
+
+function Session:close()
+  self.core:close()
+end
+
+Session.__close = Session.close
+
+-- fn(session) in BEGIN … COMMIT; what it raises, or its nil, err, rolls back.
+function Session:transaction(fn)
+  local begun, err = self:execute("BEGIN")
+  if not begun then
+    return nil, err
+  end
+  local results = table.pack(pcall(fn, self))
+  local failed = not results[1] or (results[2] == nil and results[3] ~= nil)
+  if failed then
+    pcall(self.execute, self, "ROLLBACK")
+    if not results[1] then
+      error(results[2], 0)
+    end
+    return nil, results[3]
+  end
+  local committed
+  committed, err = self:execute("COMMIT")
+  if not committed then
+    return nil, err
+  end
+  if results.n == 1 then
+    return true
+  end
+  return table.unpack(results, 2, results.n)
+end
+
+local function connect(db, who)
+  local connection, timeout = resolve(db, who)
+  if not connection then
+    return nil, timeout
+  end
+  local session, err = core.connect(connection, timeout)
+  if not session then
+    return nil, err
+  end
+  return setmetatable({ core = session, timeout = type(db) == "table" and db.query_timeout or QUERY_SECONDS }, Session)
+end
+
+function postgres.connect(db)
+  return connect(db, "postgres.connect")
+end
+
+for _, name in ipairs { "query", "execute", "transaction" } do
+  postgres[name] = function(db, ...)
+    local opened, err = connect(db, "postgres." .. name)
+    if not opened then
+      return nil, err
+    end
+    local session <close> = opened
+    return Session[name](session, ...)
+  end
+end
+
+return postgres
