@@ -116,29 +116,30 @@ static void lose_by_libpq(struct tend_pg_session *s) {
   lose(s, "closed", "");
 }
 
-/* True when the query is at its end. */
-static bool take_result(struct tend_pg_session *s, PGresult *r) {
-  if (!r) return true;
+enum took { TOOK_ONE, TOOK_LAST, TOOK_COPY };
+
+static enum took take_result(struct tend_pg_session *s, PGresult *r) {
+  if (!r) return TOOK_LAST;
   switch (PQresultStatus(r)) {
     case PGRES_TUPLES_OK:
     case PGRES_COMMAND_OK:
     case PGRES_EMPTY_QUERY:
       PQclear(s->result);
       s->result = r;
-      return false;
+      return TOOK_ONE;
     case PGRES_COPY_IN:
     case PGRES_COPY_OUT:
     case PGRES_COPY_BOTH:
       PQclear(r);
-      lose(s, "query", "COPY from or to the client is not supported; the connection was dropped");
-      return true;
+      return TOOK_COPY;
     default:
       if (!s->failure.reason) pg_failure_of_result(&s->failure, r);
       PQclear(r);
-      return false;
+      return TOOK_ONE;
   }
 }
 
+/* After lose() and finish_query() the session may be gone: its owner may close it in the callback. */
 static void on_ready(void *arg, int fd, int events) {
   (void)fd;
   struct tend_pg_session *s = arg;
@@ -146,9 +147,13 @@ static void on_ready(void *arg, int fd, int events) {
     lose_by_libpq(s);
     return;
   }
-  while (s->busy && s->conn && !PQisBusy(s->conn)) {
-    if (!take_result(s, PQgetResult(s->conn))) continue;
-    if (s->conn) finish_query(s);
+  while (s->busy && !PQisBusy(s->conn)) {
+    enum took took = take_result(s, PQgetResult(s->conn));
+    if (took == TOOK_ONE) continue;
+    if (took == TOOK_LAST)
+      finish_query(s);
+    else
+      lose(s, "query", "COPY from or to the client is not supported; the connection was dropped");
     return;
   }
   int unsent = PQflush(s->conn);
