@@ -25,7 +25,7 @@ struct journal *journal_new(struct loop *loop, struct children *children, struct
                             const struct journal_options *options, struct err *err);
 /* Everything that is queued goes to the helper, which then ends: done(arg) when it has, or at due_ns. Once. */
 void journal_finish(struct journal *j, int64_t due_ns, loop_fn *done, void *arg);
-void journal_free(struct journal *j);
+void journal_free(struct journal *j); /* without journal_finish, what waits is lost and the helper killed */
 uint64_t journal_dropped(const struct journal *j);
 
 /* Replaces a file atomically through a helper (`tend helper write`): used for the final report. done gets 0 or a

@@ -1,0 +1,73 @@
+/* tend helper write PATH
+ *
+ * Replaces the file by its standard input, atomically: whoever opens PATH finds the old content or the new, never a
+ * part of it, also after a crash of the machine.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "helper/helper.h"
+
+/* Positive errno. */
+static int copy_input(int fd, int64_t *bytes) {
+  char chunk[64 * 1024];
+  for (;;) {
+    ssize_t n = read(STDIN_FILENO, chunk, sizeof chunk);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    if (n == 0) return 0;
+    for (ssize_t done = 0; done < n;) {
+      ssize_t k = write(fd, chunk + done, (size_t)(n - done));
+      if (k < 0 && errno != EINTR) return errno;
+      if (k > 0) done += k;
+    }
+    *bytes += n;
+  }
+}
+
+/* Some file systems cannot sync (EINVAL); all else is a failure. */
+static int sync_to_disk(int fd) { return fsync(fd) && errno != EINVAL ? errno : 0; }
+
+static int replace(int dir, const char *name, const char *temporary, int64_t *bytes) {
+  auto_close int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+  if (fd < 0) return errno;
+  int error = copy_input(fd, bytes);
+  if (!error) error = sync_to_disk(fd);
+  if (!error && renameat(dir, temporary, dir, name)) error = errno;
+  if (error)
+    unlinkat(dir, temporary, 0);
+  else
+    error = sync_to_disk(dir);
+  return error;
+}
+
+int helper_write(int argc, char **argv) {
+  const char *path;
+  int code = helper_parse(argc, argv, &path, NULL, 0);
+  if (code) return code;
+  signal(SIGXFSZ, SIG_IGN); /* a limit is an error like a full disk */
+  const char *slash = strrchr(path, '/');
+  const char *name = slash ? slash + 1 : path;
+  auto_free char *folder = slash == path ? strdup("/") : slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+  char temporary[300];
+  int n = snprintf(temporary, sizeof temporary, ".%s.%d.tmp", name, (int)getpid());
+  int error = !folder ? ENOMEM : n >= 256 ? ENAMETOOLONG : !*name ? EISDIR : 0;
+  int64_t bytes = 0;
+  if (!error) {
+    auto_close int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    error = dir < 0 ? errno : replace(dir, name, temporary, &bytes);
+  }
+  if (error) {
+    char message[512];
+    snprintf(message, sizeof message, "%.400s: %s", path, strerror(error));
+    return helper_fail(argv[0], message);
+  }
+  printf("{\"bytes\": %lld}\n", (long long)bytes);
+  return HELPER_OK;
+}
