@@ -210,7 +210,7 @@ static void on_output(void *arg, int fd, int events) {
   read_output(arg);
 }
 
-/* What a helper needs: a pipe for its output, a memfd as its input. */
+/* What a helper needs: a pipe for its output, a memfd (or the descriptor that was given) as its input. */
 struct helper_fds {
   int out[2], input;
 };
@@ -224,6 +224,10 @@ static void close_helper(struct helper_fds *f) {
 static int open_helper(const struct child_spec *spec, struct helper_fds *f, struct err *err) {
   if (pipe2(f->out, O_CLOEXEC) != 0 || fcntl(f->out[0], F_SETFL, O_NONBLOCK) != 0)
     return err_errno(err, -errno, "cannot make a pipe for %s", spec->name);
+  if (spec->input_fd > 0) {
+    f->input = fcntl(spec->input_fd, F_DUPFD_CLOEXEC, 0);
+    return f->input < 0 ? err_errno(err, -errno, "cannot give %s its input", spec->name) : 0;
+  }
   if (!spec->input) return 0;
   f->input = memfd_create("input", MFD_CLOEXEC);
   if (f->input < 0) return err_errno(err, -errno, "cannot hold the input of %s", spec->name);
@@ -246,7 +250,7 @@ static uint32_t flags_of(const struct child_spec *spec) {
   if (spec->tty) flags |= PROTO_TTY;
   if (spec->user) flags |= PROTO_USER;
   if (STR_EQ(spec->argv[0], "tend")) flags |= PROTO_SELF;
-  if (spec->kind == CHILD_HELPER && spec->input) flags |= PROTO_INPUT;
+  if (spec->kind == CHILD_HELPER && (spec->input || spec->input_fd > 0)) flags |= PROTO_INPUT;
   return flags;
 }
 

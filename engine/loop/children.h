@@ -37,6 +37,7 @@ struct child_spec {
   bool tty;          /* run --tty: tend's session, the terminal, its foreground group */
   const void *input; /* helper: bytes for its standard input, then end of file; NULL: /dev/null */
   size_t input_len;
+  int input_fd; /* helper, in place of input: > 0: a duplicate becomes its standard input; 0: none */
 };
 
 struct child_exit {
