@@ -8,6 +8,7 @@
 
 /* A command without a summary is not for people. */
 const struct command commands[] = {
+    {"run", cmd_run, "[options] [-- COMMAND ARG...]", "run a flow, or a command, and look after it"},
     {"version", cmd_version, "", "print the version"},
     {"help", cmd_help, "[COMMAND]", "this list, or one command with its options"},
     {"helper", cmd_helper, "ACTION PATH [--option VALUE]...", NULL},

@@ -1,0 +1,211 @@
+#include "cmd/load.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/str.h"
+#include "loop/settings_source.h"
+
+/* --- where flows and scripts are --------------------------------------------------------------------------------- */
+
+void load_share(const char *sub, char *to, size_t size) {
+  to[0] = 0;
+  char exe[PATH_MAX];
+  ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+  if (n <= 0) return;
+  exe[n] = 0;
+  for (int up = 0; up < 2; up++) { /* the binary's folder, then its parent */
+    char *slash = strrchr(exe, '/');
+    if (!slash) return;
+    *slash = 0;
+  }
+  const char *const forms[] = {"%s/share/tend/%s", "%s/%s"};
+  for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+    auto_buf struct buf path = {0};
+    buf_fmt(&path, forms[i], exe, sub);
+    if (access(buf_cstr(&path), F_OK) == 0 && str_copy(to, size, buf_cstr(&path))) return;
+  }
+  to[0] = 0;
+}
+
+static void search_list(struct load *l, enum setting_id id, const char *sub, struct buf *out) {
+  buf_clear(out);
+  if (settings_given(l->settings, id)) {
+    buf_str(out, settings_str(l->settings, id));
+    return;
+  }
+  char share[PATH_MAX];
+  load_share(sub, share, sizeof share);
+  buf_fmt(out, "/etc/tend/%s%s%s", sub, *share ? ":" : "", share);
+}
+
+/* The next directory of a colon list; false at its end. */
+static bool next_dir(const char **list, char *dir, size_t size) {
+  while (**list == ':') (*list)++;
+  if (!**list) return false;
+  size_t n = strcspn(*list, ":");
+  snprintf(dir, size, "%.*s", (int)n, *list);
+  *list += n;
+  return true;
+}
+
+static void find_flow(struct load *l) {
+  const char *list = buf_cstr(&l->flows);
+  char dir[PATH_MAX - LIMIT_NAME - 8];
+  int least = 3;
+  while (next_dir(&list, dir, sizeof dir)) {
+    snprintf(l->file, sizeof l->file, "%s/%s.lua", dir, l->flow);
+    if (access(l->file, F_OK) == 0) return;
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    while (d && (e = readdir(d))) {
+      char name[256];
+      if (!str_ends(e->d_name, ".lua")) continue;
+      snprintf(name, sizeof name, "%.*s", (int)strlen(e->d_name) - 4, e->d_name);
+      int far = str_distance(l->flow, name, 2);
+      if (far < least && str_copy(l->near, sizeof l->near, name)) least = far;
+    }
+    if (d) closedir(d);
+  }
+  l->file[0] = 0;
+}
+
+/* --- settings ---------------------------------------------------------------------------------------------------- */
+
+static void built_in(struct load *l, const char *name, const char *value) {
+  settings_give(l->settings, LAYER_FLOW, name, value, "built-in policy");
+}
+
+int load_settings(struct load *l, const struct options *options, struct err *err) {
+  *l = (struct load){.options = options};
+  l->settings = settings_new();
+  if (!l->settings) return err_set(err, -ENOMEM, "out of memory");
+  options_settings(options, l->settings);
+  settings_from_environ(l->settings, environ);
+  settings_resolve(l->settings, NULL);
+  if (settings_given(l->settings, SET_CONFIG_FILE))
+    settings_from_file(l->settings, settings_str(l->settings, SET_CONFIG_FILE), &l->problems);
+  settings_read_files(l->settings, NULL);
+  settings_resolve(l->settings, NULL);
+  const char *given = settings_str(l->settings, SET_FLOW_NAME);
+  if (options->flow_name) {
+    if (given && *given && !STR_EQ(given, options->flow_name))
+      problems_add(&l->problems, &(struct problem){.class = PROBLEM_CONFIG,
+                                                   .check = "flow_name",
+                                                   .name = "CONTAINER_FLOW_NAME",
+                                                   .value = given,
+                                                   .source = "environment",
+                                                   .allowed = "the same flow as --flow-name, or nothing",
+                                                   .fix = "give the flow's name in one place only"});
+    settings_give(l->settings, LAYER_COMMAND_LINE, "CONTAINER_FLOW_NAME", options->flow_name, "--flow-name");
+  } else if (!given && options->command) {
+    l->unnamed = true;
+    built_in(l, "CONTAINER_FLOW_NAME", "default");
+    built_in(l, "CONTAINER_ENVIRONMENT", "development");
+  }
+  settings_resolve(l->settings, NULL);
+  const char *flow = settings_str(l->settings, SET_FLOW_NAME);
+  if (flow) str_copy(l->flow, sizeof l->flow, flow);
+  search_list(l, SET_FLOWS_DIR, "flows", &l->flows);
+  search_list(l, SET_SCRIPTS_DIR, "scripts", &l->scripts);
+  return 0;
+}
+
+/* --- the flow ---------------------------------------------------------------------------------------------------- */
+
+static bool valid_name(const char *s) {
+  if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789", s[0]) || !s[0]) return false;
+  return strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(s);
+}
+
+static void flow_problem(struct load *l, const char *value, const char *allowed, const char *fix) {
+  problems_add(&l->problems, &(struct problem){.class = PROBLEM_CONFIG,
+                                               .check = "flow_file",
+                                               .name = l->file[0] ? l->file : "flow file",
+                                               .value = value,
+                                               .source = l->file[0] ? l->file : buf_cstr(&l->flows),
+                                               .allowed = allowed,
+                                               .fix = fix});
+}
+
+static void missing_flow(struct load *l) {
+  auto_buf struct buf fix = {0};
+  if (l->near[0]) buf_fmt(&fix, "did you mean flow \"%s\"? else ", l->near);
+  buf_fmt(&fix, "put %s.lua there, give --flows DIR, or a command after --", l->flow);
+  auto_buf struct buf allowed = {0};
+  buf_fmt(&allowed, "a file %s.lua in one of these directories", l->flow);
+  flow_problem(l, l->flow, buf_cstr(&allowed), buf_cstr(&fix));
+}
+
+/* The text of the flow file, for the lines of keys. */
+static void read_text(const char *path, struct buf *out) {
+  auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  out->max = LIMIT_FLOW_FILE;
+  char *to;
+  ssize_t n;
+  while (fd >= 0 && (to = buf_room(out, 64 * 1024)) && (n = read(fd, to, 64 * 1024)) > 0) out->len += (size_t)n;
+}
+
+static void plan_of_file(struct load *l, const struct vm_host *given) {
+  struct vm_host host = *given;
+  host.settings = l->settings;
+  host.scripts = buf_cstr(&l->scripts);
+  host.flows = buf_cstr(&l->flows);
+  host.flow = l->flow;
+  struct err err = ERR_INIT;
+  l->sched = sched_new(host.loop, &err);
+  host.sched = l->sched;
+  l->vm = l->sched ? vm_new(&host, &err) : NULL;
+  auto_json cJSON *json = NULL;
+  if (!l->vm || vm_load_flow(l->vm, l->file, &json, &err)) {
+    flow_problem(l, NULL, err.msg[0] ? err.msg : "memory", "mend the flow file; tend check tells more");
+    return;
+  }
+  l->policy = vm_policy(l->vm);
+  auto_buf struct buf text = {0};
+  read_text(l->file, &text);
+  struct plan_text pt = {buf_cstr(&text), text.len};
+  plan_from_json(
+      json,
+      &(struct plan_options){
+          .file = l->file, .name = l->flow, .locate = plan_locate, .locate_arg = &pt, .check_probe = probe_check},
+      &l->plan, &l->problems);
+}
+
+int load_flow(struct load *l, const struct vm_host *host, struct err *err) {
+  const struct options *o = l->options;
+  if (l->flow[0] && valid_name(l->flow)) find_flow(l);
+  if (l->file[0])
+    plan_of_file(l, host);
+  else if (o->command)
+    l->command_only = true;
+  else if (l->flow[0])
+    missing_flow(l);
+  static char *nothing[] = {(char *)"false", NULL};
+  if (!l->plan) l->plan = plan_default(*l->flow ? l->flow : "default", l->command_only ? o->command : nothing);
+  if (!l->plan) return err_set(err, -ENOMEM, "out of memory");
+  if (o->command && !l->command_only && plan_set_command(l->plan, o->command))
+    return err_set(err, -ENOMEM, "out of memory");
+  if (l->command_only) built_in(l, "CONTAINER_EXECUTION_MODE", "single");
+  plan_give_settings(l->plan, l->settings, &l->problems);
+  settings_read_files(l->settings, &l->problems);
+  settings_resolve(l->settings, &l->problems);
+  settings_lint(l->settings, &l->problems);
+  return 0;
+}
+
+void load_free(struct load *l) {
+  vm_free(l->vm);
+  sched_free(l->sched);
+  plan_free(l->plan);
+  problems_free(&l->problems);
+  settings_free(l->settings);
+  buf_free(&l->flows);
+  buf_free(&l->scripts);
+}

@@ -1,0 +1,156 @@
+/* tend run: the engine of a container, or of a command on a laptop. init_run forks; engine_main is the fork. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "cmd/cmd.h"
+#include "cmd/load.h"
+#include "core/metric.h"
+#include "init/init.h"
+#include "loop/settings_source.h"
+#include "loop/supervisor.h"
+
+struct engine {
+  const struct options *options;
+  struct loop *loop;
+  struct children *children;
+  struct sink *sink;
+  struct metrics *metrics;
+  struct probe_env probes;
+  struct load load;
+  struct supervisor *supervisor;
+};
+
+static int ask(void *arg, const char *what, struct buf *out) {
+  struct engine *e = arg;
+  return e->supervisor ? supervisor_ask(e->supervisor, what, out) : -EAGAIN;
+}
+
+static struct sink_options sink_options(const struct engine *e, int log_fd) {
+  const struct settings *s = e->load.settings;
+  struct sink_options o = {.fd = log_fd, .level = LEVEL_INFO};
+  int stream = 2;
+  if (s) {
+    o.level = (enum level)settings_choice(s, SET_LOG_LEVEL);
+    stream = settings_choice(s, SET_LOG_STREAM) == 0 ? 1 : 2;
+    const char *id = settings_str(s, SET_WORKER_ID);
+    if (id) str_copy(o.who.container_id, sizeof o.who.container_id, id);
+    str_copy(o.who.flow, sizeof o.who.flow, e->load.flow);
+  }
+  bool terminal = isatty(stream);
+  o.pretty = s && settings_given(s, SET_LOG_FORMAT) ? settings_choice(s, SET_LOG_FORMAT) == 1 : terminal;
+  o.colour = o.pretty && terminal && !getenv("NO_COLOR");
+  return o;
+}
+
+static void tell_output(const struct engine *e) {
+  const struct settings *s = e->load.settings;
+  struct proto_output o = {
+      .format = (enum output_format)settings_choice(s, SET_OUTPUT_FORMAT),
+      .overflow = (enum output_overflow)settings_choice(s, SET_OUTPUT_OVERFLOW),
+      .log_fd = settings_choice(s, SET_LOG_STREAM) == 0 ? 1 : 2,
+  };
+  const struct event_source *who = sink_who(e->sink);
+  str_copy(o.container_id, sizeof o.container_id, who->container_id);
+  str_copy(o.flow, sizeof o.flow, who->flow);
+  children_output(e->children, &o);
+}
+
+/* What is odd, told once. */
+static void remarks(const struct engine *e) {
+  const struct load *l = &e->load;
+  struct setting_remark r;
+  for (size_t i = 0; settings_remark(l->settings, i, &r); i++)
+    sink_say(e->sink, EVENT_SETTING, r.near ? LEVEL_WARNING : LEVEL_DEBUG, "%s is no setting%s%s%s", r.name,
+             r.near ? "; did you mean " : "", r.near ? r.near : "", r.near ? "?" : "");
+  if (l->unnamed)
+    sink_say(e->sink, EVENT_SETTING, LEVEL_WARNING,
+             "no flow is named: flow default, environment development; name one with --flow-name or CONTAINER_FLOW_NAME");
+  else if (l->command_only && l->near[0])
+    sink_say(e->sink, EVENT_SETTING, LEVEL_WARNING,
+             "there is no flow file %s.lua, the command runs under the built-in policy; did you mean flow %s?", l->flow,
+             l->near);
+  if (settings_shutdown_above_docker(l->settings))
+    sink_say(e->sink, EVENT_SETTING, LEVEL_INFO,
+             "the shutdown may take longer than the 10 s that docker stop waits; give it --time, or set "
+             "CONTAINER_SHUTDOWN_TIMEOUT_SECONDS lower");
+}
+
+static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err *err) {
+  e->loop = loop_new();
+  if (!e->loop) return err_set(err, -ENOMEM, "no event loop: epoll or memory is missing");
+  e->children = children_new(e->loop, channel_fd);
+  e->metrics = metrics_new();
+  if (!e->children || !e->metrics || load_settings(&e->load, e->options, err))
+    return err_set(err, -ENOMEM, "out of memory");
+  struct sink_options so = sink_options(e, log_fd);
+  e->sink = sink_new(e->loop, &so);
+  if (!e->sink) return err_set(err, -ENOMEM, "out of memory");
+  sink_configure(e->sink, &so, e->load.settings);
+  tell_output(e);
+  e->probes = (struct probe_env){
+      .loop = e->loop, .children = e->children, .sink = e->sink, .settings = e->load.settings};
+  probe_env_init(&e->probes);
+  int64_t started = clock_mono_ns();
+  struct vm_host host = {.loop = e->loop,
+                         .sink = e->sink,
+                         .probes = &e->probes,
+                         .children = e->children,
+                         .metrics = e->metrics,
+                         .ask = ask,
+                         .ask_arg = e};
+  int rc = load_flow(&e->load, &host, err);
+  if (rc) return rc;
+  so = sink_options(e, log_fd); /* the flow may have settings of its own for these */
+  sink_configure(e->sink, &so, e->load.settings);
+  tell_output(e);
+  remarks(e);
+  e->supervisor = supervisor_new(
+      &(struct supervisor_options){
+          .loop = e->loop,
+          .children = e->children,
+          .sink = e->sink,
+          .probes = &e->probes,
+          .metrics = e->metrics,
+          .settings = e->load.settings,
+          .plan = e->load.plan,
+          .policy = e->load.vm ? &e->load.policy : NULL,
+          .problems = &e->load.problems,
+          .simple = e->options->simple,
+          .tty = e->options->tty,
+          .loaded_ns = clock_mono_ns() - started,
+      },
+      err);
+  return e->supervisor ? 0 : -ENOMEM;
+}
+
+static int engine_main(int channel_fd, int log_fd, void *arg) {
+  struct engine e = {.options = arg};
+  struct err err = ERR_INIT;
+  int rc = engine_open(&e, channel_fd, log_fd, &err);
+  if (rc == 0) {
+    supervisor_begin(e.supervisor);
+    loop_run(e.loop);
+  } else {
+    fprintf(stderr, "tend: the engine cannot start: %s\n", err.msg);
+    if (e.children) children_exit(e.children, EXIT_SYSTEM);
+  }
+  supervisor_free(e.supervisor);
+  load_free(&e.load);
+  sink_free(e.sink);
+  children_free(e.children);
+  metrics_free(e.metrics);
+  loop_free(e.loop);
+  return rc ? EXIT_SYSTEM : 0;
+}
+
+int cmd_run(int argc, char **argv) {
+  struct options options;
+  int rc = options_parse(&options, argc, argv, OPTIONS_FLOW | OPTIONS_RUN);
+  if (rc) return rc;
+  if (options.help) return cmd_help(2, (char *[]){(char *)"help", (char *)"run", NULL});
+  return init_run(&(struct init_options){.tty = options.tty}, engine_main, &options);
+}

@@ -1,0 +1,20 @@
+/* From plan and settings to what the machine is told: what the flow says of a process wins over the settings. Pure. */
+#ifndef TEND_CORE_CONFIGURE_H
+#define TEND_CORE_CONFIGURE_H
+
+#include "core/machine.h"
+#include "core/plan.h"
+#include "core/settings.h"
+
+/* Owns the arrays that config points to. The plan must outlive it (names). */
+struct lifecycle {
+  struct machine_config config;
+  struct machine_process *process;
+  struct machine_config_parts *parts;
+};
+
+/* simple: run --mode simple. NULL: no memory. */
+struct lifecycle *lifecycle_new(const struct plan *plan, const struct settings *settings, bool simple);
+void lifecycle_free(struct lifecycle *l); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,270 @@
+#include "loop/cleanup.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+
+enum { DETAIL_MAX = 256, ARGV_MAX = 64 };
+
+struct cleanup {
+  const struct cleanup_env *env;
+  const struct plan *plan;
+  int64_t deadline_ns;
+  cleanup_done_fn *done;
+  void *arg;
+  size_t *order, next;
+  struct report_cleanup *results; /* in the order in which they run */
+  char (*details)[DETAIL_MAX];
+  struct timer *timer;
+  bool running, ok;
+  int64_t started_ns;
+  uint32_t child; /* of a helper */
+  uint64_t task;  /* of a function */
+};
+
+static const struct {
+  const char *kind, *action;
+} kinds[] = {{"sync", "sync"}, {"remove_temporary", "clean"}, {"rotate_logs", "rotate"}};
+
+static void run_next(void *arg);
+
+static void tell(struct cleanup *c, const struct report_cleanup *r) {
+  auto_buf struct buf b = {0};
+  struct json j = JSON_INIT(&b);
+  json_object(&j, NULL);
+  json_str(&j, "name", r->name);
+  json_str(&j, "result", r->result);
+  if (r->detail && *r->detail) json_str(&j, "detail", r->detail);
+  json_bool(&j, "critical", r->critical);
+  json_object_end(&j);
+  bool good = STR_EQ(r->result, "ok");
+  sink_emit(c->env->sink, EVENT_CLEANUP_COMPLETED,
+            &(struct sink_event){.level = good ? LEVEL_INFO : LEVEL_ERROR,
+                                 .details = buf_cstr(&b),
+                                 .timed = true,
+                                 .duration_ns = r->duration_ns});
+}
+
+/* The handler that runs has ended (or never began). */
+static void settle(struct cleanup *c, const char *result, const char *detail) {
+  size_t i = c->next;
+  struct report_cleanup *r = &c->results[i];
+  str_copy(c->details[i], DETAIL_MAX, detail);
+  r->result = result;
+  r->detail = c->details[i];
+  r->duration_ns = clock_mono_ns() - c->started_ns;
+  if (!STR_EQ(result, "ok")) c->ok = false;
+  c->child = 0;
+  c->task = 0;
+  c->next++;
+  tell(c, r);
+}
+
+/* From a callback: the next one starts from the top of the loop. */
+static void settle_later(struct cleanup *c, const char *result, const char *detail) {
+  settle(c, result, detail);
+  timer_after(c->timer, 0);
+  c->running = false;
+}
+
+static void stop_running(struct cleanup *c) {
+  if (c->child) children_forget(c->env->children, c->child);
+  if (c->task) c->env->policy->cancel(c->env->policy->self, c->task);
+}
+
+static void on_task(void *arg, enum policy_status status, const cJSON *result, const struct err *err) {
+  struct cleanup *c = arg;
+  const cJSON *first = result ? result->child : NULL;
+  if (status == POLICY_TIMEOUT) {
+    settle_later(c, "timeout", err->msg);
+  } else if (status != POLICY_OK) {
+    settle_later(c, "failed", err->msg);
+  } else if (first && (cJSON_IsFalse(first) || (cJSON_IsNull(first) && first->next))) {
+    const cJSON *why = first->next;
+    const cJSON *message = cJSON_IsObject(why) ? cJSON_GetObjectItem(why, "message") : why;
+    settle_later(c, "failed", cJSON_IsString(message) ? message->valuestring : "it returned false");
+  } else {
+    settle_later(c, "ok", "");
+  }
+}
+
+static void on_started(void *arg, uint32_t child, pid_t pid) {
+  (void)arg;
+  (void)child;
+  (void)pid;
+}
+
+static void on_failed(void *arg, uint32_t child, enum spawn_stage stage, int error) {
+  (void)child;
+  (void)stage;
+  char text[DETAIL_MAX];
+  snprintf(text, sizeof text, "the helper could not be started: %s", strerror(error));
+  settle_later(arg, "failed", text);
+}
+
+static void on_exited(void *arg, uint32_t child, const struct child_exit *x) {
+  (void)child;
+  char text[DETAIL_MAX] = "";
+  if (x->out && x->out->len) { /* the last line says it */
+    size_t end = x->out->len;
+    while (end && x->out->data[end - 1] == '\n') end--;
+    size_t start = end;
+    while (start && x->out->data[start - 1] != '\n') start--;
+    snprintf(text, sizeof text, "%.*s", (int)(end - start), x->out->data + start);
+  }
+  settle_later(arg, WIFEXITED(x->status) && WEXITSTATUS(x->status) == 0 ? "ok" : "failed", text);
+}
+
+static const struct child_ops helper_ops = {on_started, on_failed, on_exited};
+
+/* --key value for each parameter but path; texts that had to be made are kept in `made` until the spawn. */
+static int add_params(const cJSON *params, char **argv, int n, char **made, int *n_made) {
+  const cJSON *p;
+  cJSON_ArrayForEach(p, params) {
+    if (STR_EQ(p->string, "path") || cJSON_IsFalse(p)) continue;
+    struct buf key = {0};
+    buf_fmt(&key, "--%s", p->string);
+    for (size_t i = 0; i < key.len; i++)
+      if (key.data[i] == '_') key.data[i] = '-';
+    char *name = made[(*n_made)++] = buf_take(&key);
+    const cJSON *v = cJSON_IsArray(p) ? p->child : p;
+    do {
+      if (n + 3 > ARGV_MAX || *n_made + 2 > ARGV_MAX || !name) return -E2BIG;
+      argv[n++] = name;
+      if (v && !cJSON_IsBool(v)) {
+        struct buf value = {0};
+        if (cJSON_IsNumber(v))
+          buf_fmt(&value, "%.0f", v->valuedouble);
+        else
+          buf_str(&value, cJSON_IsString(v) ? v->valuestring : "");
+        argv[n++] = made[(*n_made)++] = buf_take(&value);
+      }
+      v = cJSON_IsArray(p) && v ? v->next : NULL;
+    } while (v);
+  }
+  return n;
+}
+
+static void start_helper(struct cleanup *c, const struct plan_cleanup *h) {
+  const char *action = NULL;
+  for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+    if (STR_EQ(kinds[i].kind, h->kind)) action = kinds[i].action;
+  const cJSON *path = cJSON_GetObjectItem(h->params, "path");
+  if (!action || !cJSON_IsString(path)) {
+    settle_later(c, "failed", action ? "path: expected a text" : "no such kind of cleanup");
+    return;
+  }
+  char *argv[ARGV_MAX] = {(char *)"tend", (char *)"helper", (char *)(uintptr_t)action, path->valuestring};
+  char *made[ARGV_MAX];
+  int n_made = 0;
+  int n = add_params(h->params, argv, 4, made, &n_made);
+  if (n < 0) {
+    settle_later(c, "failed", "too many parameters");
+  } else {
+    argv[n] = NULL;
+    struct err err = ERR_INIT;
+    c->child =
+        children_spawn(c->env->children, &(struct child_spec){.kind = CHILD_HELPER, .name = h->name, .argv = argv},
+                       &helper_ops, c, &err);
+    if (!c->child) settle_later(c, "failed", err.msg);
+  }
+  while (n_made > 0) free(made[--n_made]);
+}
+
+static void start_function(struct cleanup *c, const struct plan_cleanup *h, int64_t due_ns) {
+  if (!c->env->policy) {
+    settle_later(c, "failed", "there are no scripts to run it");
+    return;
+  }
+  char name[LIMIT_NAME + 16];
+  snprintf(name, sizeof name, "cleanup %s", h->name);
+  struct err err = ERR_INIT;
+  c->task = c->env->policy->call(c->env->policy->self, h->fn, name, NULL, due_ns, on_task, c, &err);
+  if (!c->task) settle_later(c, "failed", err.msg);
+}
+
+static void run_next(void *arg) {
+  struct cleanup *c = arg;
+  int64_t now = clock_mono_ns();
+  if (c->running) { /* the time of the one that runs is over */
+    stop_running(c);
+    c->running = false;
+    settle(c, "timeout", "it did not end in its time");
+  }
+  while (c->next < c->plan->cleanup_n && now >= c->deadline_ns) {
+    c->started_ns = now;
+    settle(c, "skipped", "no time was left");
+  }
+  if (c->next == c->plan->cleanup_n) {
+    c->done(c->arg, c->ok);
+    return;
+  }
+  const struct plan_cleanup *h = &c->plan->cleanup[c->order[c->next]];
+  int64_t due = now + h->timeout_ns;
+  if (due > c->deadline_ns) due = c->deadline_ns;
+  c->started_ns = now;
+  c->running = true;
+  timer_at(c->timer, due);
+  if (h->kind)
+    start_helper(c, h);
+  else
+    start_function(c, h, due);
+}
+
+struct cleanup *cleanup_start(const struct cleanup_env *env, const struct plan *plan, int64_t deadline_ns,
+                              cleanup_done_fn *done, void *arg) {
+  struct cleanup *c = calloc(1, sizeof *c);
+  if (!c) return NULL;
+  size_t n = plan->cleanup_n;
+  *c = (struct cleanup){.env = env, .plan = plan, .deadline_ns = deadline_ns, .done = done, .arg = arg, .ok = true};
+  c->order = calloc(n + 1, sizeof *c->order);
+  c->results = calloc(n + 1, sizeof *c->results);
+  c->details = calloc(n + 1, sizeof *c->details);
+  c->timer = timer_new(env->loop, run_next, c);
+  if (!c->order || !c->results || !c->details || !c->timer) {
+    cleanup_free(c);
+    return NULL;
+  }
+  size_t k = 0;
+  for (int pass = 0; pass < 2; pass++)
+    for (size_t i = n; i-- > 0;)
+      if (plan->cleanup[i].critical == (pass == 0)) c->order[k++] = i;
+  for (size_t i = 0; i < n; i++) {
+    const struct plan_cleanup *h = &plan->cleanup[c->order[i]];
+    c->results[i] = (struct report_cleanup){.name = h->name, .critical = h->critical, .duration_ns = -1};
+  }
+  timer_after(c->timer, 0);
+  return c;
+}
+
+void cleanup_cancel(struct cleanup *c) {
+  stop_running(c);
+  timer_stop(c->timer);
+  if (c->running) settle(c, "timeout", "the whole time of the cleanup was over");
+  c->running = false;
+  while (c->next < c->plan->cleanup_n) {
+    c->started_ns = clock_mono_ns();
+    settle(c, "skipped", "no time was left");
+  }
+}
+
+void cleanup_free(struct cleanup *c) {
+  if (!c) return;
+  if (c->env && (c->child || c->task)) stop_running(c);
+  timer_free(c->timer);
+  free(c->order);
+  free(c->results);
+  free(c->details);
+  free(c);
+}
+
+size_t cleanup_results(const struct cleanup *c, const struct report_cleanup **out) {
+  if (!c) return 0;
+  *out = c->results;
+  return c->next; /* those that ended */
+}

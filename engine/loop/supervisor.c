@@ -1,0 +1,244 @@
+#include "loop/supervisor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "loop/supervisor_impl.h"
+
+static void count_state(struct supervisor *s, const struct machine_action *a) {
+  int64_t now = clock_mono_ns();
+  if (a->from == STATE_RUNNING && s->running_since_ns) {
+    s->running_total_ns += now - s->running_since_ns;
+    s->running_since_ns = 0;
+  }
+  if (a->to == STATE_RUNNING) s->running_since_ns = now;
+  if (a->to == STATE_RESTARTING && s->dependencies && dependencies_bad(s->dependencies))
+    supervisor_watch_dependencies(s);
+  s->plan_stale = true;
+}
+
+static void carry_out(struct supervisor *s, const struct machine_action *a) {
+  switch (a->kind) {
+    case ACT_STATE:
+      count_state(s, a);
+      break;
+    case ACT_EVENT:
+      supervisor_tell(s, a);
+      break;
+    case ACT_VALIDATE:
+      supervisor_validate(s);
+      break;
+    case ACT_CHECK_DEPENDENCIES:
+      supervisor_check_dependencies(s, a->on);
+      break;
+    case ACT_CANCEL_DEPENDENCIES:
+      supervisor_cancel_start(s);
+      break;
+    case ACT_SPAWN:
+      supervisor_spawn(s, a->slot);
+      break;
+    case ACT_START_CHECK:
+      supervisor_start_check(s, a->slot, a->deadline_ns);
+      break;
+    case ACT_CANCEL_CHECK:
+      supervisor_cancel_check(&s->slots[a->slot]);
+      break;
+    case ACT_KILL:
+      supervisor_kill(s, a);
+      break;
+    case ACT_SWEEP:
+      supervisor_sweep(s, a->signal);
+      break;
+    case ACT_HOOKS:
+      supervisor_hooks(s, a->deadline_ns);
+      break;
+    case ACT_CANCEL_HOOKS:
+      supervisor_cancel_hooks(s);
+      break;
+    case ACT_CLEANUP:
+      supervisor_cleanup(s, a->deadline_ns);
+      break;
+    case ACT_CANCEL_CLEANUP:
+      if (s->cleanup) cleanup_cancel(s->cleanup);
+      break;
+    case ACT_REPORT:
+      supervisor_report(s, a->deadline_ns);
+      break;
+    case ACT_REMEMBER_STOP: {
+      struct err err = ERR_INIT;
+      if (s->state.fd >= 0 && state_mark_stopped(&s->state, a->on, &err))
+        sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "the stop is not remembered: %s", err.msg);
+      break;
+    }
+    case ACT_EXIT:
+      supervisor_exit(s, a);
+      break;
+    case ACTIONS:
+      break;
+  }
+}
+
+/* Inputs that arise while one is carried out wait for their own step. */
+void supervisor_feed(struct supervisor *s, const struct machine_input *in) {
+  if (s->queue_n == s->queue_cap) {
+    size_t cap = s->queue_cap ? s->queue_cap * 2 : 64;
+    struct machine_input *p = realloc(s->queue, cap * sizeof *p);
+    if (!p) { /* an input lost is a lie to the machine: better a new engine than that */
+      sink_say(s->o.sink, EVENT_NOTICE, LEVEL_CRITICAL, "out of memory");
+      abort();
+    }
+    s->queue = p;
+    s->queue_cap = cap;
+  }
+  s->queue[s->queue_n++] = *in;
+  if (s->busy) return;
+  s->busy = true;
+  for (size_t i = 0; i < s->queue_n; i++) {
+    struct machine_input input = s->queue[i];
+    struct machine_out out;
+    machine_step(s->machine, &input, loop_update_now(s->o.loop), &out);
+    for (unsigned k = 0; k < out.n; k++) carry_out(s, &out.action[k]);
+  }
+  s->queue_n = 0;
+  s->busy = false;
+  if (s->ended) return;
+  if (s->plan_stale) supervisor_tell_init(s);
+  timer_at(s->due, machine_due_ns(s->machine));
+  supervisor_answer_waiters(s);
+}
+
+static void on_due(void *arg) { supervisor_feed(arg, &(struct machine_input){.kind = IN_TICK}); }
+
+static void on_signal(void *arg, int sig, int level, bool begun) {
+  struct supervisor *s = arg;
+  if (level)
+    supervisor_feed(s, &(struct machine_input){.kind = IN_STOP,
+                                               .level = (enum stop_level)level,
+                                               .cause = sig == SIGHUP ? CAUSE_TERMINAL : CAUSE_SIGNAL,
+                                               .signal = sig,
+                                               .begun = begun});
+  else if (sig == SIGHUP)
+    sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "SIGHUP: this version loads its policies at the start only");
+}
+
+static void open_state(struct supervisor *s) {
+  struct err err = ERR_INIT;
+  const char *root = settings_given(s->o.settings, SET_STATE_DIR) ? settings_str(s->o.settings, SET_STATE_DIR) : NULL;
+  int rc = state_open(&s->state, root, s->o.plan->name, getppid(), &err);
+  if (rc == 0) {
+    s->control = control_new(s->o.loop, s->o.sink, &s->state, -1, supervisor_ops, s, &err);
+    if (!s->control)
+      sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "no control socket, tend goes on without: %s", err.msg);
+  } else if (rc == -EBUSY || root) {
+    problems_add(s->o.problems, &(struct problem){.class = PROBLEM_PERMISSION,
+                                                  .check = (char *)"directories",
+                                                  .name = (char *)"CONTAINER_STATE_DIR",
+                                                  .value = (char *)(uintptr_t)root,
+                                                  .source = (char *)(root ? "setting" : "default"),
+                                                  .allowed = err.msg,
+                                                  .fix = (char *)"stop the other engine, or give another directory"});
+  } else {
+    sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "no state directory, tend goes on without: %s", err.msg);
+  }
+}
+
+static int make_dependencies(struct supervisor *s, struct err *err) {
+  const struct plan *plan = s->o.plan;
+  struct dependency_spec *specs = calloc(plan->dependencies_n + 1, sizeof *specs);
+  if (!specs) return err_set(err, -ENOMEM, "out of memory");
+  for (size_t i = 0; i < plan->dependencies_n; i++) {
+    const struct plan_check *d = &plan->dependencies[i];
+    specs[i] = (struct dependency_spec){
+        .name = d->name,
+        .description = d->description,
+        .kind = d->kind,
+        .params = d->params,
+        .fn = d->fn,
+        .required = d->required,
+        .timeout_ns =
+            d->timeout_ns != PLAN_UNSET ? d->timeout_ns : settings_ns(s->o.settings, SET_DEPENDENCY_TIMEOUT_SECONDS),
+        .attempt_timeout_ns = d->attempt_timeout_ns != PLAN_UNSET ? d->attempt_timeout_ns : 0,
+        .interval_ns =
+            d->interval_ns != PLAN_UNSET ? d->interval_ns : settings_ns(s->o.settings, SET_DEPENDENCY_RETRY_SECONDS),
+        .backoff = d->backoff,
+        .max_interval_ns = d->max_interval_ns != PLAN_UNSET ? d->max_interval_ns : 0,
+    };
+  }
+  s->dependencies = dependencies_new(s->o.probes, s->o.policy, s->o.sink, specs, plan->dependencies_n, err);
+  free(specs);
+  return s->dependencies ? 0 : -EINVAL;
+}
+
+struct supervisor *supervisor_new(const struct supervisor_options *options, struct err *err) {
+  struct supervisor *s = calloc(1, sizeof *s);
+  if (!s) goto memory;
+  s->o = *options;
+  s->state = (struct state_dir)STATE_DIR_INIT;
+  s->begun_ns = clock_mono_ns();
+  s->begun_real_ns = clock_real_ns();
+  s->startup_result = "in progress";
+  s->lifecycle = lifecycle_new(options->plan, options->settings, options->simple);
+  if (!s->lifecycle) goto memory;
+  s->machine = machine_new(&s->lifecycle->config, (uint64_t)s->begun_real_ns ^ (uint64_t)getpid() << 32);
+  s->due = timer_new(options->loop, on_due, s);
+  if (!s->machine || !s->due) goto memory;
+  s->n_slots = machine_slots(s->machine);
+  s->slots = calloc(s->n_slots, sizeof *s->slots);
+  if (!s->slots) goto memory;
+  for (uint32_t i = 0; i < s->n_slots; i++) s->slots[i] = (struct slot){.sup = s, .index = i};
+  s->cleanup_env = (struct cleanup_env){options->loop, options->children, options->sink, options->policy};
+  if (make_dependencies(s, err)) {
+    supervisor_free(s);
+    return NULL;
+  }
+  return s;
+memory:
+  supervisor_free(s);
+  err_set(err, -ENOMEM, "out of memory");
+  return NULL;
+}
+
+void supervisor_free(struct supervisor *s) {
+  if (!s) return;
+  supervisor_answer_all(s);
+  control_free(s->control);
+  journal_free(s->journal);
+  cleanup_free(s->cleanup);
+  dependencies_free(s->dependencies);
+  for (uint32_t i = 0; i < s->n_slots && s->slots; i++) {
+    supervisor_cancel_check(&s->slots[i]);
+    timer_free(s->slots[i].check_timer);
+  }
+  free(s->slots);
+  timer_free(s->due);
+  machine_free(s->machine);
+  lifecycle_free(s->lifecycle);
+  state_close(&s->state);
+  free(s->queue);
+  free(s);
+}
+
+void supervisor_begin(struct supervisor *s) {
+  children_on_signal(s->o.children, on_signal, s);
+  open_state(s);
+  bool mark = s->state.fd >= 0 && state_is_stopped(&s->state);
+  supervisor_feed(s, &(struct machine_input){.kind = IN_BEGIN, .stopped_mark = mark});
+}
+
+int supervisor_ask(void *arg, const char *what, struct buf *out) {
+  struct supervisor *s = arg;
+  if (STR_EQ(what, "metrics"))
+    supervisor_metrics_json(s, out);
+  else if (STR_EQ(what, "report"))
+    supervisor_report_json(s, out);
+  else if (STR_EQ(what, "status"))
+    supervisor_status_json(s, out);
+  else
+    return -EINVAL;
+  return out->failed ? -ENOMEM : 0;
+}

@@ -1,0 +1,129 @@
+/* What the files of the supervisor share; nobody else includes it. */
+#ifndef TEND_LOOP_SUPERVISOR_IMPL_H
+#define TEND_LOOP_SUPERVISOR_IMPL_H
+
+#include <limits.h>
+
+#include "core/configure.h"
+#include "core/report.h"
+#include "loop/cleanup.h"
+#include "loop/control.h"
+#include "loop/dependency.h"
+#include "loop/journal.h"
+#include "loop/supervisor.h"
+
+/* One instance of a process, beside what the machine keeps of it. */
+struct slot {
+  struct supervisor *sup;
+  uint32_t index;
+  uint32_t child; /* the last one; stays known after its end, for its group */
+  pid_t pid;      /* 0: not running */
+  int64_t started_ns, started_real_ns;
+  struct child_exit last; /* without output */
+  struct report_exit exit;
+  char exit_text[128];
+  /* the start-up check */
+  struct probe *probe;
+  uint64_t task;
+  struct timer *check_timer;
+  int64_t check_deadline_ns;
+};
+
+enum { PHASE_VALIDATION, PHASE_DEPENDENCIES, PHASE_HEALTH, PHASE_PROCESSES, PHASES };
+
+/* A control client that waits for an outcome. */
+enum wait_for { WAIT_STOPPED, WAIT_RUNNING, WAIT_RESTARTED, WAIT_EXIT };
+struct waiter {
+  struct control_reply *reply;
+  enum wait_for what;
+  unsigned process; /* index, or UINT_MAX: all */
+  uint64_t runs;    /* WAIT_RESTARTED: runs before */
+  struct waiter *next;
+};
+
+struct supervisor {
+  struct supervisor_options o;
+  struct lifecycle *lifecycle;
+  struct machine *machine;
+  struct timer *due;
+  struct machine_input *queue;
+  size_t queue_n, queue_cap;
+  bool busy;       /* inside the machine or carrying out */
+  bool plan_stale; /* init must be told anew */
+  struct slot *slots;
+  unsigned n_slots;
+
+  struct state_dir state;
+  struct control *control;
+  struct journal *journal;
+  struct waiter *waiters;
+  char log_dir[PATH_MAX]; /* "" when there is none that can be written */
+
+  unsigned validation_checks, validation_failed;
+  struct dependencies *dependencies;
+  bool dependencies_bad_start; /* the last start failed for a dependency */
+  struct report_phase phases[PHASES];
+  int64_t phase_started_ns[PHASES];
+  const char *startup_result;
+  int64_t begun_ns, begun_real_ns, startup_ns;
+
+  /* hooks */
+  unsigned hook; /* index of the one that runs */
+  uint64_t hook_task;
+  int64_t hooks_deadline_ns;
+
+  struct cleanup_env cleanup_env;
+  struct cleanup *cleanup;
+
+  struct lifecycle_counts counts;
+  int64_t running_since_ns, running_total_ns;
+  bool ended, graceful, from_workload;
+  int exit_code;
+  enum machine_cause exit_cause;
+};
+
+/* supervisor.c */
+void supervisor_feed(struct supervisor *s, const struct machine_input *in);
+
+/* supervisor_start.c */
+void supervisor_validate(struct supervisor *s);
+void supervisor_check_dependencies(struct supervisor *s, bool only_bad);
+void supervisor_cancel_start(struct supervisor *s);
+void supervisor_watch_dependencies(struct supervisor *s);
+void supervisor_phase_begin(struct supervisor *s, int phase);
+void supervisor_phase_end(struct supervisor *s, int phase, const char *result);
+
+/* supervisor_process.c */
+void supervisor_spawn(struct supervisor *s, uint32_t slot);
+void supervisor_kill(struct supervisor *s, const struct machine_action *a);
+void supervisor_start_check(struct supervisor *s, uint32_t slot, int64_t deadline_ns);
+void supervisor_cancel_check(struct slot *slot);
+void supervisor_tell_init(struct supervisor *s);
+const struct plan_process *supervisor_process(const struct supervisor *s, uint32_t slot);
+
+/* supervisor_stop.c */
+void supervisor_hooks(struct supervisor *s, int64_t deadline_ns);
+void supervisor_cancel_hooks(struct supervisor *s);
+void supervisor_sweep(struct supervisor *s, int sig);
+void supervisor_cleanup(struct supervisor *s, int64_t deadline_ns);
+void supervisor_report(struct supervisor *s, int64_t deadline_ns);
+void supervisor_exit(struct supervisor *s, const struct machine_action *a);
+
+/* supervisor_event.c: tells what the machine says */
+void supervisor_tell(struct supervisor *s, const struct machine_action *a);
+
+/* supervisor_view.c */
+struct supervisor_views;
+void supervisor_status_json(struct supervisor *s, struct buf *out);
+void supervisor_report_json(struct supervisor *s, struct buf *out);
+void supervisor_why_json(struct supervisor *s, struct buf *out);
+void supervisor_health_json(struct supervisor *s, struct buf *out);
+void supervisor_metrics_json(struct supervisor *s, struct buf *out);
+const char *supervisor_health(struct supervisor *s); /* healthy, degraded, unhealthy */
+
+/* supervisor_ops.c */
+extern const struct control_op supervisor_ops[];
+void supervisor_answer_waiters(struct supervisor *s); /* after each change */
+void supervisor_answer_all(struct supervisor *s);     /* at the end */
+
+#endif

@@ -1,0 +1,168 @@
+/* The start: validation, dependencies, the first health round. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "loop/supervisor_impl.h"
+#include "loop/validate.h"
+
+void supervisor_phase_begin(struct supervisor *s, int phase) {
+  static const char *const names[PHASES] = {"validation", "dependencies", "health", "processes"};
+  s->phase_started_ns[phase] = clock_mono_ns();
+  s->phases[phase] = (struct report_phase){
+      .name = names[phase], .started_real_ns = clock_real_ns(), .duration_ns = -1, .result = "running"};
+}
+
+void supervisor_phase_end(struct supervisor *s, int phase, const char *result) {
+  s->phases[phase].duration_ns = clock_mono_ns() - s->phase_started_ns[phase];
+  s->phases[phase].result = result;
+  s->startup_ns = clock_mono_ns() - s->begun_ns;
+}
+
+/* --- validation -------------------------------------------------------------------------------------------------- */
+
+static void open_journal(struct supervisor *s, bool usable) {
+  if (s->journal || !usable) return;
+  str_copy(s->log_dir, sizeof s->log_dir, settings_str(s->o.settings, SET_LOG_DIR));
+  struct err err = ERR_INIT;
+  s->journal = journal_new(s->o.loop, s->o.children, s->o.sink, &(struct journal_options){.dir = s->log_dir}, &err);
+  if (!s->journal) sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "no events.jsonl: %s", err.msg);
+}
+
+static void tell_validation(struct supervisor *s, const struct validate_result *r, const struct problems *all,
+                            int64_t started_ns) {
+  auto_buf struct buf b = {0};
+  struct json j = JSON_INIT(&b);
+  json_object(&j, NULL);
+  validate_json(r, all, &j);
+  json_object_end(&j);
+  size_t errors = problems_errors(all);
+  auto_buf struct buf message = {0};
+  for (size_t i = 0; i < all->n && errors; i++) {
+    if (all->items[i].warning) continue;
+    if (message.len) buf_str(&message, "; ");
+    problem_text(&all->items[i], &message);
+  }
+  sink_emit(s->o.sink, EVENT_VALIDATION_COMPLETED,
+            &(struct sink_event){.level = errors   ? LEVEL_CRITICAL
+                                          : all->n ? LEVEL_WARNING
+                                                   : LEVEL_INFO,
+                                 .message = message.len ? buf_cstr(&message) : NULL,
+                                 .details = buf_cstr(&b),
+                                 .timed = true,
+                                 .duration_ns = clock_mono_ns() - started_ns + s->o.loaded_ns});
+}
+
+void supervisor_validate(struct supervisor *s) {
+  const struct plan *plan = s->o.plan;
+  int64_t started = clock_mono_ns();
+  supervisor_phase_begin(s, PHASE_VALIDATION);
+  /* what loading told stays; the rest is found anew at each start */
+  struct problems all = {0};
+  for (size_t i = 0; i < s->o.problems->n; i++) problems_add(&all, &s->o.problems->items[i]);
+  struct validate_directory *dirs = calloc(plan->directories_n + 1, sizeof *dirs);
+  for (size_t i = 0; dirs && i < plan->directories_n; i++)
+    dirs[i] = (struct validate_directory){.name = plan->directories[i].path,
+                                          .path = plan->directories[i].path,
+                                          .source = plan->file,
+                                          .named = true,
+                                          .make = plan->directories[i].make};
+  struct validate_input in = {
+      .settings = s->o.settings,
+      .cgroup_root = "",
+      .directories = dirs,
+      .directories_n = dirs ? plan->directories_n : 0,
+      .memory_mb = plan->memory_mb > 0 ? plan->memory_mb : 0,
+      .cpu_percent = plan->cpu_percent > 0 ? plan->cpu_percent : 0,
+  };
+  struct validate_result result = {0};
+  size_t errors = validate_run(&in, &all, &result);
+  free(dirs);
+  s->validation_checks = VALIDATE_FLOW_FILE; /* the specification's six; the flow file was read before */
+  open_journal(s, result.log_dir);
+  tell_validation(s, &result, &all, started);
+  if (result.without.len) sink_say(s->o.sink, EVENT_NOTICE, LEVEL_INFO, "%s", buf_cstr(&result.without));
+  supervisor_phase_end(s, PHASE_VALIDATION, errors ? "failed" : "ok");
+  struct machine_input answer = {.kind = IN_VALIDATED,
+                                 .ok = errors == 0,
+                                 .can_pass = errors && problems_can_pass(&all),
+                                 .exit_code = problems_exit_code(&all)};
+  validate_result_free(&result);
+  problems_free(&all);
+  supervisor_feed(s, &answer);
+}
+
+/* --- dependencies ------------------------------------------------------------------------------------------------ */
+
+/* The first health round: what the dependencies have just said, asked again of nobody; gates nothing. */
+static void first_round(struct supervisor *s) {
+  supervisor_phase_begin(s, PHASE_HEALTH);
+  auto_buf struct buf b = {0};
+  struct json j = JSON_INIT(&b);
+  json_object(&j, NULL);
+  unsigned good = 0;
+  unsigned bad = 0;
+  json_object(&j, "checks");
+  struct dependency_view d;
+  for (size_t i = 0; dependencies_at(s->dependencies, i, &d); i++) {
+    bool ok = d.state == DEPENDENCY_READY;
+    json_str(&j, d.name, ok ? "ok" : "fail");
+    if (ok)
+      good++;
+    else
+      bad++;
+  }
+  json_object_end(&j);
+  json_int(&j, "passed", good);
+  json_int(&j, "failed", bad);
+  json_str(&j, "health_status", supervisor_health(s));
+  json_object_end(&j);
+  for (size_t i = 0; dependencies_at(s->dependencies, i, &d); i++) {
+    auto_buf struct buf c = {0};
+    struct json k = JSON_INIT(&c);
+    json_object(&k, NULL);
+    json_str(&k, "check", d.name);
+    if (*d.reason) json_str(&k, "reason", d.reason);
+    if (*d.detail) json_str(&k, "detail", d.detail);
+    json_object_end(&k);
+    bool ok = d.state == DEPENDENCY_READY;
+    if (!ok) s->counts.health_failures++;
+    sink_emit(s->o.sink, ok ? EVENT_HEALTH_CHECK_PASSED : EVENT_HEALTH_CHECK_FAILED,
+              &(struct sink_event){.level = ok ? LEVEL_INFO : LEVEL_WARNING,
+                                   .details = buf_cstr(&c),
+                                   .timed = true,
+                                   .duration_ns = d.duration_ns});
+  }
+  supervisor_phase_end(s, PHASE_HEALTH, bad ? "failed" : "ok");
+  sink_emit(s->o.sink, EVENT_HEALTH_CHECK,
+            &(struct sink_event){.level = bad ? LEVEL_WARNING : LEVEL_INFO,
+                                 .details = buf_cstr(&b),
+                                 .timed = true,
+                                 .duration_ns = s->phases[PHASE_HEALTH].duration_ns});
+}
+
+static void settled(struct supervisor *s, bool ok) {
+  supervisor_phase_end(s, PHASE_DEPENDENCIES, ok ? "ok" : "failed");
+  if (ok) {
+    first_round(s);
+    supervisor_phase_begin(s, PHASE_PROCESSES);
+  }
+  supervisor_feed(s, &(struct machine_input){.kind = IN_DEPENDENCIES, .ok = ok, .exit_code = 69});
+}
+
+static void on_dependencies(void *arg, const struct dependency_outcome *o) { settled(arg, o->ok); }
+
+void supervisor_check_dependencies(struct supervisor *s, bool only_bad) {
+  supervisor_phase_begin(s, PHASE_DEPENDENCIES);
+  if (s->o.plan->dependencies_n == 0)
+    settled(s, true);
+  else
+    dependencies_run(s->dependencies, only_bad, on_dependencies, s);
+}
+
+void supervisor_cancel_start(struct supervisor *s) { dependencies_stop(s->dependencies); }
+
+static void on_back(void *arg) { supervisor_feed(arg, &(struct machine_input){.kind = IN_DEPENDENCY_BACK}); }
+
+void supervisor_watch_dependencies(struct supervisor *s) { dependencies_watch(s->dependencies, on_back, s); }

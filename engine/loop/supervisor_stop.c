@@ -1,0 +1,117 @@
+/* The end: hooks, sweep, cleanup, report, exit. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "loop/supervisor_impl.h"
+
+/* --- hooks before the stop signals ------------------------------------------------------------------------------- */
+
+static const enum plan_hook_kind stop_hooks[] = {PLAN_HOOK_DRAIN, PLAN_HOOK_STOP};
+
+static void next_hook(struct supervisor *s);
+
+static void on_hook(void *arg, enum policy_status status, const cJSON *result, const struct err *err) {
+  struct supervisor *s = arg;
+  (void)result;
+  s->hook_task = 0;
+  if (status != POLICY_OK) sink_say(s->o.sink, EVENT_SCRIPT_ERROR, LEVEL_ERROR, "hook before the stop: %s", err->msg);
+  s->hook++;
+  next_hook(s);
+}
+
+static void next_hook(struct supervisor *s) {
+  while (s->hook < ARRAY_LEN(stop_hooks)) {
+    const struct plan_hook *h = &s->o.plan->hooks[stop_hooks[s->hook]];
+    int64_t now = clock_mono_ns();
+    if (h->fn != PLAN_NO_FN && s->o.policy && now < s->hooks_deadline_ns) {
+      int64_t due = h->timeout_ns != PLAN_UNSET ? now + h->timeout_ns : s->hooks_deadline_ns;
+      if (due > s->hooks_deadline_ns) due = s->hooks_deadline_ns;
+      struct err err = ERR_INIT;
+      s->hook_task = s->o.policy->call(s->o.policy->self, h->fn, "stop hook", NULL, due, on_hook, s, &err);
+      if (s->hook_task) return;
+      sink_say(s->o.sink, EVENT_SCRIPT_ERROR, LEVEL_ERROR, "hook before the stop: %s", err.msg);
+    }
+    s->hook++;
+  }
+  supervisor_feed(s, &(struct machine_input){.kind = IN_HOOKS_DONE});
+}
+
+void supervisor_hooks(struct supervisor *s, int64_t deadline_ns) {
+  s->hook = 0;
+  s->hooks_deadline_ns = deadline_ns;
+  next_hook(s);
+}
+
+void supervisor_cancel_hooks(struct supervisor *s) {
+  if (s->hook_task) s->o.policy->cancel(s->o.policy->self, s->hook_task);
+  s->hook_task = 0;
+}
+
+/* --- sweep, cleanup ---------------------------------------------------------------------------------------------- */
+
+static void on_swept(void *arg, unsigned left) {
+  supervisor_feed(arg, &(struct machine_input){.kind = IN_SWEPT, .left = left});
+}
+
+void supervisor_sweep(struct supervisor *s, int sig) { children_sweep(s->o.children, sig, on_swept, s); }
+
+static void on_cleaned(void *arg, bool ok) {
+  supervisor_feed(arg, &(struct machine_input){.kind = IN_CLEANED, .ok = ok});
+}
+
+void supervisor_cleanup(struct supervisor *s, int64_t deadline_ns) {
+  cleanup_free(s->cleanup);
+  s->cleanup = cleanup_start(&s->cleanup_env, s->o.plan, deadline_ns, on_cleaned, s);
+  if (!s->cleanup) supervisor_feed(s, &(struct machine_input){.kind = IN_CLEANED, .ok = false});
+}
+
+/* --- the final report -------------------------------------------------------------------------------------------- */
+
+static void on_report(void *arg, int rc, const struct err *err) {
+  struct supervisor *s = arg;
+  if (rc) sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "the final report is not written: %s", err->msg);
+  supervisor_feed(s, &(struct machine_input){.kind = IN_REPORTED, .ok = rc == 0});
+}
+
+void supervisor_report(struct supervisor *s, int64_t deadline_ns) {
+  const char *dir = s->log_dir[0] ? s->log_dir : s->state.fd >= 0 ? s->state.path : NULL;
+  if (!dir) {
+    supervisor_feed(s, &(struct machine_input){.kind = IN_REPORTED});
+    return;
+  }
+  auto_buf struct buf path = {0};
+  buf_fmt(&path, "%s/%s_lifecycle_metrics.json", dir, s->o.plan->name);
+  auto_buf struct buf text = {0};
+  supervisor_report_json(s, &text);
+  buf_char(&text, '\n');
+  struct err err = ERR_INIT;
+  int rc = journal_write_file(s->o.loop, s->o.children, buf_cstr(&path), text.data, text.len, deadline_ns, on_report, s,
+                              &err);
+  if (rc) on_report(s, rc, &err);
+}
+
+/* --- exit -------------------------------------------------------------------------------------------------------- */
+
+static void leave(void *arg) {
+  struct supervisor *s = arg;
+  children_exit(s->o.children, s->exit_code);
+  loop_stop(s->o.loop);
+}
+
+void supervisor_exit(struct supervisor *s, const struct machine_action *a) {
+  s->ended = true;
+  s->exit_code = a->exit_code;
+  s->from_workload = a->from_workload;
+  s->exit_cause = a->cause;
+  timer_stop(s->due);
+  supervisor_answer_all(s);
+  control_free(s->control);
+  s->control = NULL;
+  if (s->journal)
+    journal_finish(s->journal, clock_mono_ns() + 500 * NS_PER_MS, leave, s);
+  else if (loop_defer(s->o.loop, leave, s))
+    leave(s);
+}

@@ -1,0 +1,305 @@
+/* What is told to who asks: status, why, health, metrics, report. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "loop/supervisor_impl.h"
+
+/* A status view and what it points to. */
+struct views {
+  struct status_view v;
+  struct report_process *processes;
+  struct report_check *dependencies;
+  const char *warnings[4];
+  char reason[256];
+};
+
+static void views_free(struct views *v) {
+  free(v->processes);
+  free(v->dependencies);
+}
+
+/* monotonic to wall clock, for print */
+static int64_t wall(int64_t mono_ns) {
+  if (mono_ns == 0 || mono_ns == TIME_NEVER) return 0;
+  return clock_real_ns() - (clock_mono_ns() - mono_ns);
+}
+
+const char *supervisor_health(struct supervisor *s) {
+  struct machine_view m;
+  machine_view(s->machine, &m);
+  if (m.state == STATE_FAILED) return "unhealthy";
+  if (s->dependencies && dependencies_bad(s->dependencies)) return "unhealthy";
+  if (m.degraded || m.state == STATE_RESTARTING) return "degraded";
+  struct dependency_view d;
+  for (size_t i = 0; s->dependencies && dependencies_at(s->dependencies, i, &d); i++)
+    if (d.state == DEPENDENCY_FAILED) return "degraded";
+  return "healthy";
+}
+
+static bool ready(struct supervisor *s, const struct machine_view *m) {
+  return m->accepting && !(s->dependencies && dependencies_bad(s->dependencies));
+}
+
+static struct report_next next_of(enum instance_state state, int64_t due_ns) {
+  if (due_ns == TIME_NEVER || due_ns == 0) return (struct report_next){0};
+  return (struct report_next){.what = state == INSTANCE_BACKOFF ? "restart" : "next run", .due_real_ns = wall(due_ns)};
+}
+
+/* One sentence without a full stop: why the container is in its state. */
+static void reason(struct supervisor *s, const struct machine_view *m, char *to, size_t size) {
+  const struct slot *main = &s->slots[machine_slot(s->machine, (unsigned)s->o.plan->main, 0)];
+  struct dependency_view d;
+  const char *bad = NULL;
+  static char text[160];
+  for (size_t i = 0; s->dependencies && dependencies_at(s->dependencies, i, &d) && !bad; i++) {
+    if (!d.required || d.state == DEPENDENCY_READY || d.state == DEPENDENCY_IDLE) continue;
+    snprintf(text, sizeof text, "dependency %s is not ready: %s", d.name, *d.reason ? d.reason : "no answer yet");
+    bad = text;
+  }
+  switch (m->state) {
+    case STATE_RUNNING:
+      snprintf(to, size, "%s", m->degraded ? "running, but a process has failed" : "running");
+      break;
+    case STATE_STARTING:
+      snprintf(to, size, "starting%s%s", bad ? "; " : "", bad ? bad : "");
+      break;
+    case STATE_RESTARTING:
+    case STATE_FAILED:
+      if (m->cause == CAUSE_DEPENDENCY && bad)
+        snprintf(to, size, "%s", bad);
+      else if (m->cause == CAUSE_VALIDATION)
+        snprintf(to, size, "the validation failed; see the event validation_completed");
+      else
+        snprintf(to, size, "process %s: %s", s->o.plan->processes[s->o.plan->main].name,
+                 main->exit.known ? main->exit.text : "failed");
+      break;
+    default:
+      snprintf(to, size, "cause: %s", machine_cause_name(m->cause));
+      break;
+  }
+}
+
+static void fill_processes(struct supervisor *s, struct views *out) {
+  int64_t now = clock_mono_ns();
+  out->processes = calloc(s->n_slots, sizeof *out->processes);
+  if (!out->processes) return;
+  for (uint32_t i = 0; i < s->n_slots; i++) {
+    const struct plan_process *p = supervisor_process(s, i);
+    struct instance_view v;
+    machine_instance(s->machine, i, now, &v);
+    out->processes[i] = (struct report_process){
+        .name = p->name,
+        .instance = machine_slot_instance(s->machine, i),
+        .main = machine_slot_process(s->machine, i) == s->o.plan->main,
+        .essential = p->essential,
+        .state = instance_state_name(v.state),
+        .pid = s->slots[i].pid,
+        .since_real_ns = wall(v.since_ns),
+        .runs = (unsigned)v.runs,
+        .restarts = (unsigned)v.restarts,
+        .last_exit = s->slots[i].exit,
+        .next = next_of(v.state, v.due_ns),
+        .command = p->argv,
+    };
+    out->v.restarts_in_window += v.in_window;
+  }
+  out->v.processes = out->processes;
+  out->v.n_processes = s->n_slots;
+}
+
+static void fill_dependencies(struct supervisor *s, struct views *out) {
+  size_t n = s->o.plan->dependencies_n;
+  out->dependencies = calloc(n + 1, sizeof *out->dependencies);
+  if (!out->dependencies) return;
+  struct dependency_view d;
+  size_t i = 0;
+  for (; i < n && s->dependencies && dependencies_at(s->dependencies, i, &d); i++)
+    out->dependencies[i] = (struct report_check){
+        .name = d.name,
+        .kind = d.kind,
+        .description = d.description,
+        .required = d.required,
+        .status = dependency_state_name(d.state),
+        .reason = d.reason,
+        .detail = d.detail,
+        .attempts = d.attempts,
+        .failures = d.state == DEPENDENCY_READY ? 0 : d.attempts,
+        .duration_ns = d.duration_ns,
+        .at_real_ns = wall(d.checked_ns),
+    };
+  out->v.dependencies = out->dependencies;
+  out->v.n_dependencies = i;
+}
+
+static void views_fill(struct supervisor *s, struct views *out) {
+  struct machine_view m;
+  machine_view(s->machine, &m);
+  int64_t now = clock_mono_ns();
+  *out = (struct views){0};
+  out->v = (struct status_view){
+      .now_real_ns = clock_real_ns(),
+      .who = *sink_who(s->o.sink),
+      .state = machine_state_name(m.state),
+      .since_real_ns = wall(m.since_ns),
+      .mode = settings_str(s->o.settings, SET_EXECUTION_MODE),
+      .environment = settings_str(s->o.settings, SET_ENVIRONMENT),
+      .run_mode = s->o.simple ? "simple" : "managed",
+      .ready = ready(s, &m),
+      .health = supervisor_health(s),
+      .pid = getppid(),
+      .started_real_ns = s->begun_real_ns,
+      .uptime_s = (double)(now - s->begun_ns) / (double)NS_PER_S,
+      .restarts = (unsigned)m.restarts,
+  };
+  reason(s, &m, out->reason, sizeof out->reason);
+  out->v.reason = out->reason;
+  if (m.due_ns != TIME_NEVER && m.due_ns)
+    out->v.next = (struct report_next){.what = "restart", .due_real_ns = wall(m.due_ns)};
+  fill_processes(s, out);
+  fill_dependencies(s, out);
+  size_t w = 0;
+  if (m.degraded) out->warnings[w++] = "a process that is not essential has failed, or waits for its restart";
+  if (!s->control) out->warnings[w++] = "there is no control socket";
+  if (!s->log_dir[0]) out->warnings[w++] = "there is no log directory: no events.jsonl";
+  out->v.warnings = out->warnings;
+  out->v.n_warnings = w;
+}
+
+void supervisor_status_json(struct supervisor *s, struct buf *out) {
+  struct views v;
+  views_fill(s, &v);
+  status_build(&v.v, out);
+  views_free(&v);
+  settings_redact(s->o.settings, out);
+}
+
+void supervisor_health_json(struct supervisor *s, struct buf *out) {
+  struct machine_view m;
+  machine_view(s->machine, &m);
+  char text[256];
+  reason(s, &m, text, sizeof text);
+  const char *reasons[] = {text};
+  const char *status = m.state == STATE_RUNNING || m.state == STATE_RESTARTING ? supervisor_health(s)
+                       : m.state == STATE_FAILED                               ? "unhealthy"
+                                                                               : "unknown";
+  health_build(&(struct health_view){.status = status,
+                                     .state = machine_state_name(m.state),
+                                     .reasons = reasons,
+                                     .n_reasons = STR_EQ(status, "healthy") ? 0 : 1},
+               out);
+  settings_redact(s->o.settings, out);
+}
+
+void supervisor_why_json(struct supervisor *s, struct buf *out) {
+  struct views v;
+  views_fill(s, &v);
+  struct why_link chain[12];
+  size_t n = 0;
+  char answer[400];
+  char links[8][320];
+  size_t k = 0;
+  snprintf(answer, sizeof answer, "%s since %.0f s: %s", v.v.state,
+           (double)(v.v.now_real_ns - v.v.since_real_ns) / (double)NS_PER_S, v.reason);
+  if (v.v.next.what) {
+    size_t len = strlen(answer);
+    snprintf(answer + len, sizeof answer - len, "; %s in %.0f s", v.v.next.what,
+             (double)(v.v.next.due_real_ns - v.v.now_real_ns) / (double)NS_PER_S);
+  }
+  for (size_t i = 0; i < v.v.n_processes && k < 4; i++) {
+    const struct report_process *p = &v.v.processes[i];
+    if (!p->last_exit.known) continue;
+    snprintf(links[k], sizeof links[k], "process %s is %s, its last end: %s", p->name, p->state, p->last_exit.text);
+    chain[n++] = (struct why_link){links[k++], p->last_exit.at_real_ns};
+  }
+  for (size_t i = 0; i < v.v.n_dependencies && k < 8; i++) {
+    const struct report_check *d = &v.v.dependencies[i];
+    if (STR_EQ(d->status, "ready") || STR_EQ(d->status, "idle")) continue;
+    snprintf(links[k], sizeof links[k], "%s dependency %s is %s: %s%s%s", d->required ? "required" : "optional",
+             d->name, d->status, *d->reason ? d->reason : "no answer yet", *d->detail ? ", " : "", d->detail);
+    chain[n++] = (struct why_link){links[k++], d->at_real_ns};
+  }
+  chain[n++] = (struct why_link){"tend was started", s->begun_real_ns};
+  why_build(&(struct why_view){.state = v.v.state, .answer = answer, .chain = chain, .n_chain = n}, out);
+  views_free(&v);
+  settings_redact(s->o.settings, out);
+}
+
+/* --- numbers ----------------------------------------------------------------------------------------------------- */
+
+static void vitals_fill(struct supervisor *s, struct vitals *v, struct vitals_database *db) {
+  int64_t now = clock_mono_ns();
+  double running = s->running_since_ns ? (double)(now - s->running_since_ns) / (double)NS_PER_S : 0;
+  struct machine_view m;
+  machine_view(s->machine, &m);
+  *v = (struct vitals){
+      .health = supervisor_health(s),
+      .memory_used = NAN,
+      .memory_bytes = NAN,
+      .cpu_used = NAN,
+      .uptime_s = running,
+      .total_uptime_s = running + (double)s->running_total_ns / (double)NS_PER_S,
+      .state = machine_state_name(m.state),
+      .counts = s->counts,
+      .log_dropped = sink_dropped(s->o.sink),
+      .journal_dropped = s->journal ? journal_dropped(s->journal) : 0,
+  };
+  struct dependency_view d;
+  for (size_t i = 0; s->dependencies && dependencies_at(s->dependencies, i, &d); i++) {
+    if (!STR_EQ(d.kind, "postgres")) continue;
+    const cJSON *ms = d.data ? cJSON_GetObjectItem(d.data, "response_ms") : NULL;
+    *db = (struct vitals_database){d.name, cJSON_IsNumber(ms) ? ms->valuedouble / 1000. : NAN,
+                                   d.state == DEPENDENCY_READY};
+    v->databases = db;
+    v->n_databases = 1;
+    break;
+  }
+}
+
+void supervisor_metrics_json(struct supervisor *s, struct buf *out) {
+  struct vitals v;
+  struct vitals_database db;
+  vitals_fill(s, &v, &db);
+  struct json j = JSON_INIT(out);
+  vitals_json(&v, &j, NULL);
+}
+
+void supervisor_report_json(struct supervisor *s, struct buf *out) {
+  struct views v;
+  views_fill(s, &v);
+  struct report_input in = {.status = v.v};
+  struct vitals_database db;
+  vitals_fill(s, &in.vitals, &db);
+  const struct machine_process *p = &s->lifecycle->process[s->o.plan->main];
+  static const char *const policies[] = {"no", "always", "on-failure", "unless-stopped"};
+  in.restart = (struct restart_config_view){
+      .policy = policies[p->restart.policy],
+      .max_attempts = p->restart.max_attempts,
+      .delay_ns = p->restart.base_ns,
+      .max_delay_ns = p->restart.max_ns,
+      .window_ns = p->restart.window_ns,
+      .reset_ns = p->restart.reset_ns,
+      .exponential = p->restart.exponential,
+      .jitter_percent = p->restart.jitter_percent,
+  };
+  in.events = sink_ring(s->o.sink);
+  in.startup_result = s->startup_result;
+  in.startup_duration_ns = s->startup_ns;
+  in.phases = s->phases;
+  in.n_phases = PHASES;
+  in.n_cleanups = cleanup_results(s->cleanup, &in.cleanups);
+  in.exit_known = s->exit_cause != CAUSE_NONE;
+  in.graceful = s->graceful;
+  in.exit_code = s->exit_code;
+  in.exit_source = s->from_workload ? "workload" : "engine";
+  in.exit_reason = machine_cause_name(s->exit_cause);
+  report_build(&in, out);
+  views_free(&v);
+  settings_redact(s->o.settings, out);
+}
