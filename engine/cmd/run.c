@@ -67,8 +67,9 @@ static void remarks(const struct engine *e) {
     sink_say(e->sink, EVENT_SETTING, r.near ? LEVEL_WARNING : LEVEL_DEBUG, "%s is no setting%s%s%s", r.name,
              r.near ? "; did you mean " : "", r.near ? r.near : "", r.near ? "?" : "");
   if (l->unnamed)
-    sink_say(e->sink, EVENT_SETTING, LEVEL_WARNING,
-             "no flow is named: flow default, environment development; name one with --flow-name or CONTAINER_FLOW_NAME");
+    sink_say(
+        e->sink, EVENT_SETTING, LEVEL_WARNING,
+        "no flow is named: flow default, environment development; name one with --flow-name or CONTAINER_FLOW_NAME");
   else if (l->command_only && l->near[0])
     sink_say(e->sink, EVENT_SETTING, LEVEL_WARNING,
              "there is no flow file %s.lua, the command runs under the built-in policy; did you mean flow %s?", l->flow,
@@ -91,8 +92,8 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
   if (!e->sink) return err_set(err, -ENOMEM, "out of memory");
   sink_configure(e->sink, &so, e->load.settings);
   tell_output(e);
-  e->probes = (struct probe_env){
-      .loop = e->loop, .children = e->children, .sink = e->sink, .settings = e->load.settings};
+  e->probes =
+      (struct probe_env){.loop = e->loop, .children = e->children, .sink = e->sink, .settings = e->load.settings};
   probe_env_init(&e->probes);
   int64_t started = clock_mono_ns();
   struct vm_host host = {.loop = e->loop,

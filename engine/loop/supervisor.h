@@ -31,9 +31,9 @@ struct supervisor_options {
   struct metrics *metrics;
   const struct settings *settings;
   const struct plan *plan;
-  const struct policy *policy;  /* NULL: no scripts */
-  struct problems *problems;    /* found while settings and flow were loaded; the validation adds its own */
-  bool simple;                  /* --mode simple */
+  const struct policy *policy; /* NULL: no scripts */
+  struct problems *problems;   /* found while settings and flow were loaded; the validation adds its own */
+  bool simple;                 /* --mode simple */
   bool tty;
   int64_t loaded_ns; /* how long the loading took */
 };
