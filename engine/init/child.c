@@ -22,10 +22,6 @@ void child_release(struct child *c) {
   if (!child_group_left(c)) *c = (struct child){.status_fd = -1};
 }
 
-static void share_groups(struct init *in) {
-  for (unsigned i = 0; i < in->top; i++) in->groups[i] = in->children[i].number ? in->children[i].group : 0;
-}
-
 struct child *child_new(struct init *in, uint32_t number) {
   if (!number || child_find(in, number)) return NULL;
   for (unsigned round = 0; round < 2; round++) {
@@ -37,7 +33,6 @@ struct child *child_new(struct init *in, uint32_t number) {
       return c;
     }
     for (unsigned i = 0; i < in->top; i++) child_release(&in->children[i]);
-    share_groups(in);
   }
   return NULL;
 }

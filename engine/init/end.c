@@ -22,6 +22,12 @@ void end_begin(struct init *in) {
   in->engine_due_ns = silent ? in->now_ns : in->now_ns + ENGINE_NS;
 }
 
+void end_orphaned(struct init *in) {
+  in->code = 128 + SIGKILL;
+  end_begin(in);
+  in->engine_due_ns = in->drain_due_ns = in->now_ns;
+}
+
 static bool anybody_left(struct init *in) {
   bool left = false;
   for (unsigned i = 0; i < in->top; i++) {

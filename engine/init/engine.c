@@ -16,14 +16,6 @@
 #include "init/line.h"
 #include "init/state.h"
 
-static const pid_t *shared_groups;
-
-/* init was killed: its children are dead with it, and what they had in their groups and sessions ends here. */
-static void on_orphaned(int sig) {
-  sweep_groups(shared_groups, LIMIT_CHILDREN);
-  _exit(128 + (sig ? SIGKILL : 0));
-}
-
 static void close_inits(struct init *in) {
   close(in->epoll_fd);
   close(in->signal_fd);
@@ -38,12 +30,8 @@ static void become_engine(struct init *in) {
   setsid();
   static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM};
   for (size_t i = 0; i < ARRAY_LEN(ignored); i++) signal(ignored[i], SIG_IGN);
-  shared_groups = in->groups;
-  if (!in->pid1) {
-    struct sigaction orphaned = {.sa_handler = on_orphaned};
-    sigfillset(&orphaned.sa_mask);
-    sigaction(SIGRTMAX, &orphaned, NULL);
-    prctl(PR_SET_PDEATHSIG, SIGRTMAX, 0, 0, 0);
+  if (in->guard) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (getppid() != in->pid) _exit(128 + SIGKILL);
   }
   uint64_t none = 0;

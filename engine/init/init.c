@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <sys/auxv.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -48,6 +46,7 @@ static void find_self(struct init *in) {
   if (in->self_path[0] && access(in->self_path, X_OK) != 0) in->self_path[0] = 0;
 }
 
+/* What the guard and init have in common. */
 static int prepare(struct init *in, const struct init_options *options) {
   in->opt = *options;
   in->pid = getpid();
@@ -56,16 +55,18 @@ static int prepare(struct init *in, const struct init_options *options) {
   in->stop_due_ns = in->ack_due_ns = in->engine_due_ns = in->drain_due_ns = TIME_NEVER;
   in->now_ns = clock_mono_ns();
   for (unsigned i = 0; i < LIMIT_CHILDREN; i++) in->children[i].status_fd = -1;
-  int r = open_standard(in);
-  if (r < 0 || (r = signals_open(in)) < 0) return r;
+  signals_block(in);
+  return open_standard(in);
+}
+
+static int begin(struct init *in) {
   getrlimit(RLIMIT_NOFILE, &in->nofile);
   struct rlimit most = {in->nofile.rlim_max, in->nofile.rlim_max};
   setrlimit(RLIMIT_NOFILE, &most);
-  if (!in->pid1) prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  in->groups = mmap(NULL, LIMIT_CHILDREN * sizeof(pid_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (in->groups == MAP_FAILED) return -ENOMEM;
   in->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (in->epoll_fd < 0) return -errno;
+  int r = signals_open(in);
+  if (r < 0) return r;
   find_self(in);
   oom_open(in);
   tty_open(in);
@@ -132,13 +133,20 @@ static void run(struct init *in) {
 
 int init_run(const struct init_options *options, init_engine_fn *engine_main, void *arg) {
   struct init *in = &self;
+  int code;
   int r = prepare(in, options);
+  if (r == 0) r = guard_start(in, &code);
+  if (r > 0) return code;
+  if (r == 0) r = begin(in);
   if (r == 0) r = engine_start(in, engine_main, arg);
   if (r < 0) {
     fprintf(stderr, "tend: init cannot start: %s\n", strerror(-r));
-    return CODE_SYSTEM;
+    in->code = CODE_SYSTEM;
+  } else {
+    run(in);
+    tty_take_back(in);
   }
-  run(in);
-  tty_take_back(in);
+  /* the guard goes on for the caller */
+  if (in->guard) _exit(in->code);
   return in->code;
 }

@@ -25,7 +25,7 @@ static void ended(struct init *in, struct child *c, int status, const struct rus
   spawn_status(in, c);
   c->pid = 0;
   bool left = child_group_left(c);
-  if (!left) in->groups[c - in->children] = c->group = 0;
+  if (!left) c->group = 0;
   if (c->flags & PROTO_TTY) tty_take_back(in);
   if (c->failed) return; /* that was told already */
   c->exited = (struct proto_exited){.status = status, .group_left = left, .usage = *usage};

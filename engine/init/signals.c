@@ -15,7 +15,7 @@ enum { KERNEL_RT_MIN = 32, KERNEL_SIGNALS = 64 };
 
 /* Blocks everything, the C library's two inner signals included, and forgets inherited dispositions, so that a child
  * has to reset nothing but its mask. */
-int signals_open(struct init *in) {
+void signals_block(struct init *in) {
   struct sigaction old;
   in->hup_ignored = sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler == SIG_IGN;
   uint64_t all = ~UINT64_C(0);
@@ -23,6 +23,10 @@ int signals_open(struct init *in) {
   /* the kernel's struct sigaction: handler, flags, restorer, mask; all zero is the default */
   static const unsigned long none[8];
   for (int sig = 1; sig <= KERNEL_SIGNALS; sig++) syscall(SYS_rt_sigaction, sig, none, NULL, sizeof(uint64_t));
+}
+
+int signals_open(struct init *in) {
+  uint64_t all = ~UINT64_C(0);
   in->signal_fd = (int)syscall(SYS_signalfd4, -1, &all, sizeof all, SFD_CLOEXEC | SFD_NONBLOCK);
   return in->signal_fd < 0 ? -errno : 0;
 }
@@ -101,8 +105,14 @@ static void take(struct init *in, const struct signalfd_siginfo *si) {
         channel_signal(in, SIGHUP, 0, false);
       }
       return;
+    case SIGCONT:
+      tty_continue(in);
+      return;
     default:
-      if (is_forwarded(sig)) forward(in, si);
+      if (in->guard && sig == GUARD_SIGNAL && getppid() != in->guard)
+        end_orphaned(in);
+      else if (is_forwarded(sig))
+        forward(in, si);
   }
 }
 

@@ -201,7 +201,6 @@ static void fork_child(struct init *in, struct child *c, struct job *j, struct p
     return;
   }
   c->pid = c->group = pid;
-  in->groups[c - in->children] = pid;
   c->status_fd = p->status[0];
   p->status[0] = -1;
   if (j->m->flags & PROTO_TTY) in->tty_group = pid;

@@ -104,13 +104,16 @@ struct alone {
 struct init {
   struct init_options opt;
   pid_t pid;
+  pid_t guard; /* 0: none, as PID 1 */
   bool pid1;
   int epoll_fd, signal_fd, null_fd, self_fd;
   char self_path[PATH_MAX]; /* "": by descriptor only */
   struct rlimit nofile;     /* as it was, for children */
   bool hup_ignored, had_terminal, stdin_tty;
-  int tty_fd; /* -1: none */
-  pid_t tty_group;
+  int tty_fd;           /* -1: none */
+  pid_t tty_group;      /* main's, while it has the terminal */
+  bool tty_stopped;     /* and was stopped by it */
+  pid_t terminal_group; /* whoever started tend knows it by this one */
   struct termios tty_mode;
   int oom_fd;
 
@@ -121,7 +124,6 @@ struct init {
   pid_t engine;          /* 0 once reaped */
   bool engine_ended;
   int engine_status;
-  pid_t *groups; /* shared with the engine, which ends them should init be killed */
 
   struct child children[LIMIT_CHILDREN];
   unsigned top; /* slots in use are below it */
@@ -169,6 +171,11 @@ void watch_remove(struct init *in, int fd);
 void end_begin(struct init *in);
 bool end_turn(struct init *in); /* true: all is done */
 int64_t end_due(const struct init *in);
+void end_orphaned(struct init *in); /* the guard was killed */
+
+/* guard.c: 1 in the guard when all is over, with tend's code; 0 in init; -errno */
+#define GUARD_SIGNAL SIGRTMAX
+int guard_start(struct init *in, int *code);
 
 /* engine.c */
 int engine_start(struct init *in, init_engine_fn *fn, void *arg);
@@ -201,6 +208,7 @@ void spawn_status(struct init *in, struct child *c);
 void reap_all(struct init *in);
 
 /* signals.c */
+void signals_block(struct init *in);
 int signals_open(struct init *in);
 void signals_read(struct init *in);
 
@@ -212,6 +220,7 @@ uint64_t oom_count(const struct init *in);
 void tty_open(struct init *in);
 void tty_take_back(struct init *in);
 void tty_main_stopped(struct init *in);
+void tty_continue(struct init *in);
 
 /* tail.c */
 struct tail *tail_get(struct init *in, const char *name, uint32_t instance); /* -> NULL: no memory */
@@ -261,7 +270,5 @@ int64_t alone_due(const struct init *in);
 
 /* sweep.c */
 unsigned sweep_signal(struct init *in, int sig);
-/* In the engine, once init was killed: ends the groups and sessions in the table. Async-signal-safe. */
-void sweep_groups(const pid_t *groups, unsigned n);
 
 #endif

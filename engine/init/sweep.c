@@ -13,7 +13,7 @@
 enum { SWEEP_MAX = 8192 };
 
 struct entry {
-  pid_t pid, parent, session;
+  pid_t pid, parent;
   char state;
 };
 
@@ -29,18 +29,6 @@ static ssize_t read_file(const char *path, char *text, size_t size) {
   return (ssize_t)n;
 }
 
-/* snprintf is not for signal handlers. */
-static void proc_path(char *to, pid_t pid, const char *file) {
-  char digits[16];
-  int n = 0;
-  do digits[n++] = (char)('0' + pid % 10);
-  while ((pid /= 10));
-  memcpy(to, "/proc/", 6);
-  to += 6;
-  while (n) *to++ = digits[--n];
-  memcpy(to, file, strlen(file) + 1);
-}
-
 static pid_t number(const char **p) {
   while (**p == ' ') (*p)++;
   pid_t v = 0;
@@ -51,7 +39,7 @@ static pid_t number(const char **p) {
 static bool look_at(pid_t pid, struct entry *e) {
   char path[48];
   char text[512];
-  proc_path(path, pid, "/stat");
+  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
   if (read_file(path, text, sizeof text) <= 0) return false;
   const char *p = strrchr(text, ')'); /* the name before it may hold anything */
   if (!p || p[1] != ' ') return false;
@@ -59,8 +47,6 @@ static bool look_at(pid_t pid, struct entry *e) {
   e->state = p[2];
   p += 3;
   e->parent = number(&p);
-  number(&p);
-  e->session = number(&p);
   return true;
 }
 
@@ -181,13 +167,4 @@ unsigned sweep_signal(struct init *in, int sig) {
     if (sig) signal_one(&table[i], direct, sig);
   }
   return left;
-}
-
-void sweep_groups(const pid_t *groups, unsigned n) {
-  for (unsigned i = 0; i < n; i++)
-    if (groups[i] > 1) kill(-groups[i], SIGKILL);
-  unsigned found = scan();
-  for (unsigned k = 0; k < found; k++)
-    for (unsigned i = 0; i < n; i++)
-      if (groups[i] > 1 && table[k].session == groups[i]) kill(table[k].pid, SIGKILL);
 }

@@ -32,20 +32,28 @@ void tty_open(struct init *in) {
 void tty_take_back(struct init *in) {
   if (in->tty_fd < 0 || !in->tty_group) return;
   in->tty_group = 0;
-  tcsetpgrp(in->tty_fd, getpgrp());
+  tcsetpgrp(in->tty_fd, in->terminal_group);
   tcsetattr(in->tty_fd, TCSANOW, &in->tty_mode);
 }
 
-/* Ctrl-Z stopped main: whoever started tend gets the terminal, and we stop with it; where there is nobody who could
- * continue us, main goes on. */
+/* Ctrl-Z stopped main: whoever started tend gets the terminal, and sees tend stopped; where there is nobody who could
+ * continue it, main goes on. */
 void tty_main_stopped(struct init *in) {
   if (!in->tty_group) return;
   siginfo_t si = {0};
   if (waitid(P_PID, (id_t)in->tty_group, &si, WSTOPPED | WNOHANG) != 0 || si.si_pid == 0) return;
-  if (!in->pid1 && getsid(0) != in->pid) {
-    tcsetpgrp(in->tty_fd, getpgrp());
-    kill(in->pid, SIGSTOP);
-    tcsetpgrp(in->tty_fd, in->tty_group);
+  if (in->pid1 || getsid(0) == in->guard) {
+    kill(-in->tty_group, SIGCONT);
+    return;
   }
+  in->tty_stopped = true;
+  tcsetpgrp(in->tty_fd, in->terminal_group);
+  kill(-in->terminal_group, SIGSTOP);
+}
+
+void tty_continue(struct init *in) {
+  if (!in->tty_group || !in->tty_stopped) return;
+  in->tty_stopped = false;
+  if (tcgetpgrp(in->tty_fd) == in->terminal_group) tcsetpgrp(in->tty_fd, in->tty_group);
   kill(-in->tty_group, SIGCONT);
 }

@@ -1,0 +1,71 @@
+/* As an ordinary process, tend is two: the one that was started, and init below it in a group of its own. Both take
+ * orphans in, so whichever of them is killed with -9, the other still has the whole tree below it and ends it. The
+ * guard does nothing else but hand signals on. As PID 1 the kernel does all this, and there is no guard. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "init/state.h"
+
+#define SWEEP_NS (2 * NS_PER_S) /* what survives SIGKILL that long hangs in the kernel */
+
+static void hand_on(pid_t to, const siginfo_t *si) {
+  if (si->si_code == SI_QUEUE)
+    sigqueue(to, si->si_signo, si->si_value);
+  else
+    kill(to, si->si_signo);
+}
+
+static void reap_others(void) {
+  while (waitpid(-1, NULL, WNOHANG) > 0) continue;
+}
+
+/* init was killed: all that was below it is below us now. */
+static void end_orphans(struct init *in) {
+  int64_t due = clock_mono_ns() + SWEEP_NS;
+  const struct timespec moment = {.tv_nsec = 2 * NS_PER_MS};
+  for (reap_others(); sweep_signal(in, SIGKILL) > 0 && clock_mono_ns() < due; reap_others()) nanosleep(&moment, NULL);
+}
+
+static int watch_over(struct init *in, pid_t child) {
+  sigset_t all;
+  sigfillset(&all);
+  for (;;) {
+    siginfo_t si;
+    if (sigwaitinfo(&all, &si) < 0) continue;
+    if (si.si_signo != SIGCHLD) {
+      hand_on(child, &si);
+      continue;
+    }
+    int status;
+    if (waitpid(child, &status, WNOHANG) != child) continue;
+    if (WIFEXITED(status)) return WEXITSTATUS(status);
+    end_orphans(in);
+    return 128 + WTERMSIG(status);
+  }
+}
+
+int guard_start(struct init *in, int *code) {
+  in->terminal_group = getpgrp();
+  if (in->pid1) return 0;
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  fflush(NULL);
+  pid_t pid = fork();
+  if (pid < 0) return -errno;
+  if (pid > 0) {
+    *code = watch_over(in, pid);
+    return 1;
+  }
+  in->guard = in->pid;
+  in->pid = getpid();
+  setpgid(0, 0);
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  prctl(PR_SET_PDEATHSIG, GUARD_SIGNAL, 0, 0, 0);
+  if (getppid() != in->guard) _exit(128 + SIGKILL);
+  return 0;
+}
