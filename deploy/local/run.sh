@@ -97,17 +97,18 @@ write_orders() {
   [ ! -e "$dir/orders" ] || n=$(<"$dir/orders")
   n=$((n + 1))
   name=orders-$(date +%Y%m%d)-$(printf %04d "$n").csv
-  awk -v file="$n" -v rows=$((100 + n % 5 * 75)) -v day="$(date +%Y-%m-%d)" 'BEGIN {
+  awk -v file="$n" -v rows=$((100 + n % 5 * 75)) -v iso="$(date +%Y-%m-%d)" -v german="$(date +%d.%m.%Y)" 'BEGIN {
     srand(file * 7919)
-    customers = split("Alder|Birch|Cedar|Elm|Hazel|Larch|Maple|Oak|Rowan|Willow", customer, "|")
-    items = split("bolt M8|bracket|\"cable, 2 m\"|hinge|lamp|relay|\"sensor \"\"S1\"\"\"|switch", item, "|")
-    print "order_id,customer,item,quantity,unit_price,ordered_at"
-    for (i = 1; i <= rows; i++)
-      printf "%06d-%04d,%s %d,%s,%d,%.2f,%sT%02d:%02d:%02dZ\n", file, i, customer[1 + int(rand() * customers)],
-        1 + int(rand() * 900), item[1 + int(rand() * items)], 1 + int(rand() * 40), 0.5 + rand() * 400, day,
-        int(rand() * 24), int(rand() * 60), int(rand() * 60)
-  }' >"$CONTAINER_RPA1_INPUT_DIR/.$name.new"
-  mv "$CONTAINER_RPA1_INPUT_DIR/.$name.new" "$CONTAINER_RPA1_INPUT_DIR/$name"
+    customers = split("Alder & Sons|Birch|\"Cedar, Elm and Co.\"|Hazel|Larch|\"Maple \"\"North\"\"\"|Oak|Rowan|\"Willow\nWorks\"", customer, "|")
+    split("EUR|USD|GBP", currency, "|")
+    print "order_id,customer,order_date,quantity,unit_price,currency"
+    for (i = 1; i <= rows; i++) {
+      price = rand() < 0.1 ? sprintf("\"1,%03d.%02d\"", rand() * 1000, rand() * 100) : sprintf("%.2f", 0.5 + rand() * 400)
+      printf "%06d-%04d,%s,%s,%d,%s,%s\n", file, i, customer[1 + int(rand() * customers)], rand() < 0.3 ? german : iso,
+        1 + int(rand() * 40), price, currency[1 + int(rand() * 3)]
+    }
+  }' >"$CONTAINER_RPA1_INPUT_DIR/$name.tmp"
+  mv "$CONTAINER_RPA1_INPUT_DIR/$name.tmp" "$CONTAINER_RPA1_INPUT_DIR/$name"
   echo "$n" >"$dir/orders"
 }
 

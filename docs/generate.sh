@@ -1,0 +1,39 @@
+#!/bin/bash
+# Writes the generated parts of the docs anew; with --check it only compares, and ends with 1 where they differ.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tend=${BUILD:-build}/tend
+new=$(mktemp -d)
+trap 'rm -rf "$new"' EXIT
+
+# the table of limits, from their header
+limits() {
+  echo '| limit | value | of what |'
+  echo '| --- | --- | --- |'
+  sed -nE 's/^ *LIMIT_([A-Z_]+) = ([^,]+), *(\/\* *(.*) *\*\/)?$/\1|\2|\4/p' engine/base/limits.h |
+    awk -F'|' '{
+      value = $2
+      if (value == "1024 * 1024") value = "1 MiB"
+      else if (value ~ /\* 1024 \* 1024$/) { sub(/ \* 1024 \* 1024$/, " MiB", value) }
+      else sub(/ \* 1024$/, " KiB", value)
+      gsub(/_/, " ", $1); sub(/ +$/, "", $3)
+      printf "| %s | %s | %s |\n", tolower($1), value, $3
+    }'
+}
+limits >"$new/limits"
+awk -v table="$new/limits" '
+  /^<!-- limits:/ { print; while ((getline line <table) > 0) print line; skip = 1; next }
+  /^<!-- end -->/ { skip = 0 }
+  !skip' docs/operations.md >"$new/operations.md"
+[ ! -e docs/configuration.md ] || "$tend" config --markdown >"$new/configuration.md"
+
+status=0
+for f in "$new"/*.md; do
+  name=docs/$(basename "$f")
+  if [ "${1-}" = --check ]; then
+    diff -u "$name" "$f" || { echo "$name is not what would be generated: run make docs" >&2; status=1; }
+  else
+    cp "$f" "$name"
+  fi
+done
+exit $status
