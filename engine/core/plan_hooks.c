@@ -6,20 +6,42 @@
 #include "base/str.h"
 #include "core/plan_read.h"
 
-static const int64_t day_ns = 24 * 3600 * NS_PER_S;
+enum { PATTERNS_MAX = 32 }; /* as many as the helper takes */
 
-/* The kinds of cleanup that C carries out, and what each takes. */
+/* The kinds of cleanup that C carries out, and what each takes: the options of the helper of that kind, with '_' for
+ * '-'. */
 static const struct {
   const char *name;
-  const char *keys[6];
+  const char *keys[8];
   size_t keys_n;
 } cleanup_kinds[] = {
     {"sync", {"path"}, 1},
-    {"remove_temporary", {"path", "pattern", "older_than", "max_mb", "dry_run"}, 5},
-    {"rotate_logs", {"path", "pattern", "max_mb", "keep"}, 4},
+    {"remove_temporary", {"path", "pattern", "older_than_s", "max_files", "max_mb", "empty_dirs", "dry_run"}, 7},
+    {"rotate_logs", {"path", "pattern", "max_mb", "keep", "max_age_s"}, 5},
 };
 
+static bool pattern_good(const cJSON *v) {
+  return cJSON_IsString(v) && v->valuestring[0] && !strchr(v->valuestring, '/');
+}
+
+/* One pattern of file names, or a list of them. */
+static void check_pattern(struct plan_reader *r, const struct at *at, const cJSON *v) {
+  const char *allowed = "a pattern of file names (\"*.tmp\"), or a list of them";
+  if (!cJSON_IsArray(v)) {
+    if (!pattern_good(v)) plan_problem(r, at, v, allowed, "leave out any \"/\"");
+    return;
+  }
+  size_t i = 0;
+  const cJSON *e;
+  cJSON_ArrayForEach(e, v) {
+    if (!pattern_good(e)) plan_problem(r, AT_INDEX(at, i), e, allowed, "leave out any \"/\"");
+    i++;
+  }
+  if (i < 1 || i > PATTERNS_MAX) plan_problem(r, at, v, allowed, "1 to 32 are possible");
+}
+
 static void check_cleanup_params(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_cleanup *out) {
+  static const char *const numbers[] = {"older_than_s", "max_files", "max_mb", "keep", "max_age_s"};
   const char *names[ARRAY_LEN(cleanup_kinds)];
   for (size_t i = 0; i < ARRAY_LEN(cleanup_kinds); i++) names[i] = cleanup_kinds[i].name;
   int kind = -1;
@@ -30,22 +52,20 @@ static void check_cleanup_params(struct plan_reader *r, const struct at *at, con
   out->kind = names[kind];
   out->params = params && cJSON_IsObject(params) ? params : &nothing;
   read_keys(r, &here, out->params, cleanup_kinds[kind].keys, cleanup_kinds[kind].keys_n);
-  const char *path = NULL, *pattern = NULL;
+  const char *path = NULL;
   read_path(r, &here, out->params, "path", &path);
   if (!read_get(out->params, "path"))
     plan_problem(r, AT_KEY(&here, "path"), NULL, "the directory it is for", "it is missing");
   if (path && path[0] != '/')
     plan_problem(r, AT_KEY(&here, "path"), read_get(out->params, "path"), "an absolute path", "begin it with /");
-  if (read_text(r, &here, out->params, "pattern", &pattern) && strchr(pattern, '/'))
-    plan_problem(r, AT_KEY(&here, "pattern"), read_get(out->params, "pattern"), "a pattern of file names",
-                 "leave out the \"/\"");
-  int64_t age;
+  const cJSON *pattern = read_get(out->params, "pattern");
+  if (pattern) check_pattern(r, AT_KEY(&here, "pattern"), pattern);
   int number;
-  bool dry;
-  read_duration(r, &here, out->params, "older_than", 0, 3660 * day_ns, &age);
-  read_int(r, &here, out->params, "max_mb", 0, 1 << 30, &number);
-  read_int(r, &here, out->params, "keep", 0, 1000, &number);
-  read_bool(r, &here, out->params, "dry_run", &dry);
+  bool flag;
+  for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+    read_int(r, &here, out->params, numbers[i], 0, STR_EQ(numbers[i], "keep") ? 1000 : INT32_MAX, &number);
+  read_bool(r, &here, out->params, "empty_dirs", &flag);
+  read_bool(r, &here, out->params, "dry_run", &flag);
 }
 
 static bool read_handler(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_cleanup *out) {

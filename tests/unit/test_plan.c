@@ -347,6 +347,11 @@ static void test_cleanup_and_hook_keys(void **state) {
         "cleanup[1].params.keep", "unknown", 1);
   bad_n(flow("'cleanup': [{'name': 'a', 'kind': 'remove_temporary', 'params': {'path': '/x', 'pattern': 'a/*'}}]"),
         "cleanup[1].params.pattern", "leave out", 1);
+  bad_n(
+      flow("'cleanup': [{'name': 'a', 'kind': 'remove_temporary', 'params': {'path': '/x', 'pattern': ['*.a', '']}}]"),
+      "cleanup[1].params.pattern[2]", "pattern", 1);
+  bad_n(flow("'cleanup': [{'name': 'a', 'kind': 'remove_temporary', 'params': {'path': '/x', 'older_than': 1}}]"),
+        "cleanup[1].params.older_than", "older_than_s", 1);
   bad_n(flow("'cleanup': [{'name': 'a', 'kind': 'rotate_logs', 'params': {'path': '/x', 'keep': -1}}]"),
         "cleanup[1].params.keep", "from 0", 1);
   bad_n(flow("'cleanup': [{'name': 'a', 'run': {'$fn': 1}}, {'name': 'a', 'run': {'$fn': 1}}]"), "cleanup[2].name",

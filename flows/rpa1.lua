@@ -1,0 +1,44 @@
+-- rpa1: file processing. Moves CSV files from the input directory through a table to the output directory.
+local database = require "policies.database"
+local directory = require "policies.directory"
+local prefect = require "policies.prefect"
+local surveyhub = require "policies.surveyhub"
+
+local set = settings.declare(require "jobs.rpa1_settings")
+
+return {
+  name = "rpa1",
+  summary = "File processing",
+  resources = { memory_mb = 512, cpu_percent = 50 },
+  directories = { set.OUTPUT_DIR },
+
+  processes = {
+    main = {
+      command = { "tend", "script", "flows/jobs/rpa1.lua" },
+      description = "moves CSV files in batches through a table",
+    },
+  },
+
+  dependencies = {
+    database.rpa { writable = true },
+    directory.readable { name = "rpa1_input_directory", path = set.INPUT_DIR, timeout = 5 },
+    prefect.server(),
+    surveyhub.host(),
+  },
+
+  checks = { database.health() },
+
+  cleanup = {
+    directory.rotate_logs { name = "log_rotation", path = settings.get "CONTAINER_LOG_DIR" },
+    directory.remove_temporary {
+      name = "temporary_files", path = set.OUTPUT_DIR, pattern = ".*.tmp", description = "unfinished output files are removed",
+    },
+    directory.sync { name = "output_directory_sync", path = set.OUTPUT_DIR },
+    {
+      name = "file_handles",
+      description = "open file handles are closed",
+      critical = true,
+      run = function() return fs.close_all() end,
+    },
+  },
+}

@@ -1,0 +1,95 @@
+-- What the other policies share: checking the options that a flow gives, with errors at the flow's own line.
+local check = {}
+
+local function kind_of(value)
+  local t = type(value)
+  if t == "nil" then return "nothing" end
+  if t == "string" then return ('"%s"'):format(value) end
+  if t == "number" or t == "boolean" then return tostring(value) end
+  return "a " .. t
+end
+
+--- The known key that is most like a wrong one (same letters but for one or two), or nil.
+local function nearest(key, known)
+  local best, best_score
+  for name in pairs(known) do
+    local same = 0
+    for i = 1, #key do
+      if name:find(key:sub(i, i), 1, true) then same = same + 1 end
+    end
+    local score = same / math.max(#key, #name)
+    if score >= 0.7 and (not best or score > best_score or (score == best_score and name < best)) then
+      best, best_score = name, score
+    end
+  end
+  return best
+end
+
+local types = {
+  text = { "text that is not empty", function(v) return type(v) == "string" and v ~= "" end },
+  number = { "a number", function(v) return type(v) == "number" end },
+  port = { "a port from 1 to 65535", function(v) return math.type(v) == "integer" and v >= 1 and v <= 65535 end },
+  boolean = { "true or false", function(v) return type(v) == "boolean" end },
+  seconds = { 'seconds as a number, or text like "10s"', function(v)
+    return (type(v) == "number" and v >= 0) or (type(v) == "string" and v:find("^%d+%.?%d*%a*$") ~= nil)
+  end },
+  patterns = { "a pattern of file names, or a list of them", function(v) return type(v) == "string" or type(v) == "table" end },
+}
+
+--- Checks the option table of a policy. `known` maps each key to a type's name, with "!" before it where it must be there.
+--- Raises at the caller's caller, which is the flow file.
+---@param who string   the function's name, for the message: "directory.readable"
+---@param options any
+---@param known table<string, string>
+---@return table
+function check.options(who, options, known)
+  if type(options) ~= "table" then
+    error(("%s: expected a table of options, got %s"):format(who, kind_of(options)), 3)
+  end
+  for key in pairs(options) do
+    if not known[key] then
+      local near = type(key) == "string" and nearest(key, known)
+      error(("%s.%s: unknown option%s"):format(who, tostring(key), near and ('; did you mean "%s"?'):format(near) or ""), 3)
+    end
+  end
+  for key, spec in pairs(known) do
+    local needed, name = spec:match("^(!?)(%a+)$")
+    local value = options[key]
+    if value == nil then
+      if needed == "!" then error(("%s.%s: missing; expected %s"):format(who, key, types[name][1]), 3) end
+    elseif not types[name][2](value) then
+      error(("%s.%s: expected %s, got %s"):format(who, key, types[name][1], kind_of(value)), 3)
+    end
+  end
+  return options
+end
+
+--- Checks one text argument.
+function check.text(who, value)
+  if type(value) ~= "string" or value == "" then
+    error(("%s: expected text that is not empty, got %s"):format(who, kind_of(value)), 3)
+  end
+  return value
+end
+
+--- A path or a word as part of a check's name.
+function check.slug(text)
+  return (text:gsub("[^%w]+", "_"):gsub("^_+", ""):gsub("_+$", ""):sub(-40):gsub("^_+", ""))
+end
+
+--- Host and port of a URL, the port by its scheme where it names none; nil with a reason.
+---@param url string
+---@return string? host, integer|string port_or_reason
+function check.host_port(url)
+  local scheme, rest = url:match("^(%a[%w+.-]*)://(.*)$")
+  if not scheme then return nil, "it is no URL" end
+  local authority = rest:match("^([^/?#]*)"):gsub("^.*@", "")
+  local host, port = authority:match("^%[([^%]]+)%]:?(%d*)$")
+  if not host then host, port = authority:match("^([^:]+):?(%d*)$") end
+  if not host then return nil, "it names no host" end
+  local number = port ~= "" and math.tointeger(tonumber(port)) or ({ http = 80, https = 443 })[scheme:lower()]
+  if not number or number < 1 or number > 65535 then return nil, "it names no port" end
+  return host, number
+end
+
+return check

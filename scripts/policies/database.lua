@@ -1,0 +1,75 @@
+-- PostgreSQL databases as dependencies and checks.
+--
+--   local database = require "policies.database"
+--   dependencies = { database.rpa(), database.named "archive" }
+--   checks       = { database.health() }
+local check = require "policies.check"
+
+local database = {}
+
+local options = {
+  name = "text", description = "text", required = "boolean", timeout = "seconds", interval = "seconds",
+  query = "text", writable = "boolean",
+}
+
+local function dependency(who, setting, o, defaults)
+  check.options(who, o, options)
+  return {
+    name = o.name or defaults.name,
+    description = o.description or defaults.description,
+    kind = "postgres",
+    params = { setting = setting, query = o.query or defaults.query, writable = o.writable },
+    requires = { setting },
+    required = o.required ~= false,
+    timeout = o.timeout or defaults.timeout,
+    interval = o.interval,
+  }
+end
+
+--- The database of the RPA flows: CONTAINER_RPA_DB_CONNECTION_STRING, required, 120 seconds.
+---@param o? table  name, description, required, timeout, interval, query, writable
+function database.rpa(o)
+  return dependency("database.rpa", "CONTAINER_RPA_DB_CONNECTION_STRING", o or {}, {
+    name = "rpa_database", description = "RPA database", timeout = 120,
+  })
+end
+
+--- A further database: CONTAINER_DATABASE_<NAME>_CONNECTION_STRING, _TIMEOUT and _HEALTH_QUERY.
+---@param name string
+---@param o? table  as for database.rpa
+function database.named(name, o)
+  check.text("database.named", name)
+  if not name:find("^[%w_]+$") then
+    error(('database.named: expected a name of letters, digits and "_", got "%s"'):format(name), 2)
+  end
+  local prefix = "CONTAINER_DATABASE_" .. name:upper() .. "_"
+  return dependency("database.named", prefix .. "CONNECTION_STRING", o or {}, {
+    name = name:lower() .. "_database",
+    description = "database " .. name:lower(),
+    query = settings.get(prefix .. "HEALTH_QUERY"),
+    timeout = settings.get(prefix .. "TIMEOUT"),
+  })
+end
+
+--- A health check of the RPA database, or of another one by its setting's name.
+---@param o? table  name, description, setting, query, timeout, interval, failures, readiness
+function database.health(o)
+  o = check.options("database.health", o or {}, {
+    name = "text", description = "text", setting = "text", query = "text", timeout = "seconds", interval = "seconds",
+    failures = "number", readiness = "boolean",
+  })
+  local setting = o.setting or "CONTAINER_RPA_DB_CONNECTION_STRING"
+  return {
+    name = o.name or "rpa_database",
+    description = o.description or "the database answers",
+    kind = "postgres",
+    params = { setting = setting, query = o.query },
+    requires = { setting },
+    timeout = o.timeout,
+    interval = o.interval,
+    failures = o.failures,
+    readiness = o.readiness,
+  }
+end
+
+return database
