@@ -16,6 +16,7 @@ return {
     main = {
       command = { "tend", "script", "flows/jobs/rpa1.lua" },
       description = "moves CSV files in batches through a table",
+      env = { CONTAINER_FLOW_NAME = "rpa1", CONTAINER_CONFIG_FILE = settings.get "CONTAINER_CONFIG_FILE" },
     },
   },
 
@@ -34,11 +35,6 @@ return {
       name = "temporary_files", path = set.OUTPUT_DIR, pattern = ".*.tmp", description = "unfinished output files are removed",
     },
     directory.sync { name = "output_directory_sync", path = set.OUTPUT_DIR },
-    {
-      name = "file_handles",
-      description = "open file handles are closed",
-      critical = true,
-      run = function() return fs.close_all() end,
-    },
+    directory.close_files { name = "file_handles", path = set.OUTPUT_DIR, wait_s = 2, critical = true },
   },
 }

@@ -17,6 +17,7 @@ static const struct {
 } cleanup_kinds[] = {
     {"sync", {"path"}, 1},
     {"remove_temporary", {"path", "pattern", "older_than_s", "max_files", "max_mb", "empty_dirs", "dry_run"}, 7},
+    {"close_files", {"path", "wait_s"}, 2},
     {"rotate_logs", {"path", "pattern", "max_mb", "keep", "max_age_s"}, 5},
 };
 
@@ -41,7 +42,7 @@ static void check_pattern(struct plan_reader *r, const struct at *at, const cJSO
 }
 
 static void check_cleanup_params(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_cleanup *out) {
-  static const char *const numbers[] = {"older_than_s", "max_files", "max_mb", "keep", "max_age_s"};
+  static const char *const numbers[] = {"older_than_s", "max_files", "max_mb", "keep", "max_age_s", "wait_s"};
   const char *names[ARRAY_LEN(cleanup_kinds)];
   for (size_t i = 0; i < ARRAY_LEN(cleanup_kinds); i++) names[i] = cleanup_kinds[i].name;
   int kind = -1;

@@ -147,7 +147,7 @@ function csv.records(read, separator)
       local _, lines = w.text:sub(w.from, next_at - 1):gsub("\n", "")
       number = number + lines
       w.from = next_at
-      if record.reason or #fields > 1 or fields[1] ~= "" then return record end
+      if record.raw ~= "" then return record end
     end
   end
 end

@@ -83,6 +83,15 @@ function directory.remove_temporary(o)
   }, given)
 end
 
+--- Waits until no process holds a file below a directory open any more; fails where one still does.
+---@param o string|table  path; wait_s (5), name, description, timeout, critical
+function directory.close_files(o)
+  local given, known = with_path("directory.close_files", o, { wait_s = "number" })
+  given = check.options("directory.close_files", given, known)
+  given.description = given.description or ("no file in %s is open any more"):format(given.path)
+  return handler("close_files", "close_files", { path = given.path, wait_s = given.wait_s }, given)
+end
+
 --- Rotates the logs right in a directory: *.log of 10 MB or more, 5 old ones are kept.
 ---@param o string|table  path; pattern, max_mb, keep, max_age_s, name, timeout, critical
 function directory.rotate_logs(o)

@@ -1,0 +1,170 @@
+package.path = "./?.lua;" .. package.path
+local support = require "spec.policies.support"
+
+describe("policies.check", function()
+  local check = require "policies.check"
+
+  it("takes a URL apart", function()
+    local rows = {
+      { "http://prefect-server:4200/api", "prefect-server", 4200 },
+      { "http://host", "host", 80 },
+      { "HTTPS://host/x?y", "host", 443 },
+      { "http://user:pw@host:81", "host", 81 },
+      { "http://[::1]:8080/", "::1", 8080 },
+      { "http://[fe80::2]/", "fe80::2", 80 },
+    }
+    for _, row in ipairs(rows) do
+      local host, port = check.host_port(row[1])
+      assert.same({ row[2], row[3] }, { host, port })
+    end
+    for _, url in ipairs { "", "host:80", "ftp://host", "http://", "http://host:0", "http://host:99999", "http://a:b:c" } do
+      assert.is_nil((check.host_port(url)), url)
+    end
+  end)
+
+  it("makes names of paths", function()
+    assert.equal("app_data_input", check.slug "/app/data/input/")
+    assert.is_true(#check.slug(("/x"):rep(100)) <= 40)
+  end)
+end)
+
+describe("policies.database", function()
+  local database
+
+  before_each(function()
+    support.settings { CONTAINER_DATABASE_ARCHIVE_TIMEOUT = 30, CONTAINER_DATABASE_ARCHIVE_HEALTH_QUERY = "SELECT 2" }
+    database = support.load "policies.database"
+  end)
+
+  it("asks for the RPA database, required, for 120 seconds", function()
+    local d = database.rpa()
+    assert.equal("rpa_database", d.name)
+    assert.equal("postgres", d.kind)
+    assert.is_true(d.required)
+    assert.equal(120, d.timeout)
+    assert.equal("CONTAINER_RPA_DB_CONNECTION_STRING", d.params.setting)
+    assert.same({ "CONTAINER_RPA_DB_CONNECTION_STRING" }, d.requires)
+  end)
+
+  it("takes options", function()
+    local d = database.rpa { required = false, timeout = "10s", interval = 1, writable = true, name = "db" }
+    assert.same({ false, "10s", 1, true, "db" }, { d.required, d.timeout, d.interval, d.params.writable, d.name })
+  end)
+
+  it("asks for a database by name with its settings", function()
+    local d = database.named "archive"
+    assert.equal("archive_database", d.name)
+    assert.equal("CONTAINER_DATABASE_ARCHIVE_CONNECTION_STRING", d.params.setting)
+    assert.equal("SELECT 2", d.params.query)
+    assert.equal(30, d.timeout)
+  end)
+
+  it("names what is wrong, at the caller's line", function()
+    local here = "policies_spec.lua:"
+    for _, row in ipairs {
+      { "database%.rpa%.timout: unknown option; did you mean \"timeout\"", function() database.rpa { timout = 3 } end },
+      { "database%.rpa%.timeout: expected seconds.*got a table", function() database.rpa { timeout = {} } end },
+      { "database%.rpa: expected a table of options, got \"x\"", function() database.rpa "x" end },
+      { "database%.named: expected text that is not empty, got nothing", function() database.named() end },
+      { "database%.named: expected a name of letters", function() database.named "a b" end },
+      { "database%.health%.failures: expected a number", function() database.health { failures = "3" } end },
+    } do
+      local message = support.raised(row[2])
+      assert.matches(row[1], message)
+      assert.matches(here, message, 1, true)
+    end
+  end)
+
+  it("gives a health check", function()
+    local c = database.health { failures = 2 }
+    assert.equal("postgres", c.kind)
+    assert.equal(2, c.failures)
+    assert.is_nil(c.required)
+  end)
+end)
+
+describe("policies.directory", function()
+  local directory = require "policies.directory"
+
+  it("gives dependencies on directories", function()
+    local d = directory.readable { path = "/in", timeout = 5 }
+    assert.same({ "readable_in", "directory", true, "/in", 5 }, { d.name, d.kind, d.required, d.params.path, d.timeout })
+    assert.is_nil(d.params.writable)
+    assert.is_true(directory.writable({ path = "/out" }).params.writable)
+  end)
+
+  it("gives cleanup handlers", function()
+    local s = directory.sync "/out"
+    assert.same({ "sync_out", "sync", "/out" }, { s.name, s.kind, s.params.path })
+    local t = directory.remove_temporary { path = "/out", pattern = { "*.a", "*.b" }, older_than_s = 5, name = "t" }
+    assert.same({ "t", "remove_temporary", 5 }, { t.name, t.kind, t.params.older_than_s })
+    assert.equal("rotate_logs", directory.rotate_logs("/logs").kind)
+    local c = directory.close_files { path = "/out", critical = true, wait_s = 1 }
+    assert.same({ "close_files", true, 1 }, { c.kind, c.critical, c.params.wait_s })
+  end)
+
+  it("names what is wrong", function()
+    assert.matches("directory%.readable%.path: missing", support.raised(directory.readable, {}))
+    assert.matches("directory%.sync: expected a path", support.raised(directory.sync))
+    assert.matches("directory%.rotate_logs%.kep: unknown option", support.raised(directory.rotate_logs, { path = "/l", kep = 1 }))
+    assert.matches("directory%.remove_temporary%.path: expected text", support.raised(directory.remove_temporary, { path = "" }))
+  end)
+
+  it("leaves the caller's options as they are", function()
+    local options = { path = "/out" }
+    directory.readable(options)
+    assert.same({ path = "/out" }, options)
+  end)
+end)
+
+describe("policies.service", function()
+  local service = require "policies.service"
+
+  it("gives dependencies on services", function()
+    local d = service.tcp { name = "cache", host = "redis", port = 6379, required = false }
+    assert.same({ "cache", "tcp", false, "redis", 6379 }, { d.name, d.kind, d.required, d.params.host, d.params.port })
+    assert.same({ host = "h", port = 8080 }, service.url({ name = "v", url = "http://h:8080/validate" }).params)
+    assert.equal("dns", service.name({ name = "n", host = "h" }).kind)
+  end)
+
+  it("names what is wrong", function()
+    assert.matches("service%.tcp%.port: expected a port from 1 to 65535, got 0",
+      support.raised(service.tcp, { name = "c", host = "h", port = 0 }))
+    assert.matches("service%.tcp%.name: missing", support.raised(service.tcp, { host = "h", port = 1 }))
+    assert.matches("service%.url%.url: expected a URL", support.raised(service.url, { name = "c", url = "h:80" }))
+  end)
+end)
+
+describe("optional services", function()
+  it("are left out, with the reason, where no address is given", function()
+    support.settings {}
+    local p = support.load("policies.prefect").server()
+    assert.matches("CONTAINER_PREFECT_API_URL", p.skip)
+    assert.is_false(p.required)
+    local s = support.load("policies.surveyhub").host()
+    assert.matches("CONTAINER_DATABASE_SURVEY_HUB_HOST", s.skip)
+  end)
+
+  it("are asked where one is given", function()
+    support.settings { CONTAINER_PREFECT_SERVER_URL = "http://prefect:4200", CONTAINER_DATABASE_SURVEY_HUB_HOST = "hub" }
+    local p = support.load("policies.prefect").server()
+    assert.is_nil(p.skip)
+    assert.same({ host = "prefect", port = 4200 }, p.params)
+    local s = support.load("policies.surveyhub").host()
+    assert.same({ "dns", "hub" }, { s.kind, s.params.host })
+  end)
+
+  it("ask the port of the survey hub where it is given, and the API before the server", function()
+    support.settings {
+      CONTAINER_DATABASE_SURVEY_HUB_HOST = "hub", CONTAINER_DATABASE_SURVEY_HUB_PORT = 5432,
+      CONTAINER_PREFECT_API_URL = "https://api/api", CONTAINER_PREFECT_SERVER_URL = "http://server:4200",
+    }
+    assert.same({ host = "hub", port = 5432 }, support.load("policies.surveyhub").host().params)
+    assert.same({ host = "api", port = 443 }, support.load("policies.prefect").server().params)
+  end)
+
+  it("refuse a URL that is none, naming the setting", function()
+    support.settings { CONTAINER_PREFECT_API_URL = "prefect:4200" }
+    assert.matches("CONTAINER_PREFECT_API_URL: expected a URL", support.raised(support.load("policies.prefect").server))
+  end)
+end)
