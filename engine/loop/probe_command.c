@@ -25,8 +25,8 @@ struct run {
   struct tend_probe *probe;
   struct children *children;
   uint32_t child;
-  const cJSON *exits;  /* the probe's */
-  const char *program; /* the probe's */
+  const cJSON *exits; /* the probe's, as are: */
+  const char *program, *cwd, *user;
 };
 
 static int status_of(const char *name) {
@@ -103,7 +103,9 @@ static void on_failed(void *arg, uint32_t child, enum spawn_stage stage, int err
   free(arg);
   /* that it cannot be made is no word about what it was to check */
   enum tend_status status = stage == SPAWN_EXEC || stage == SPAWN_CWD || stage == SPAWN_USER ? TEND_FAIL : TEND_UNKNOWN;
-  probe_end(r.probe, status, "exec", "%s cannot be run: %s", r.program, strerror(error));
+  const char *where = stage == SPAWN_CWD ? " in " : stage == SPAWN_USER ? " as " : "";
+  const char *what = stage == SPAWN_CWD ? r.cwd : stage == SPAWN_USER ? r.user : "";
+  probe_end(r.probe, status, "exec", "%s cannot be run%s%s: %s", r.program, where, what, strerror(error));
 }
 
 static void on_started(void *arg, uint32_t child, pid_t pid) {
@@ -155,8 +157,8 @@ static void *start(const struct tend_host *host, struct tend_probe *p, const str
   r->exits = cJSON_GetObjectItemCaseSensitive(probe_params_json(ps), "exits");
   r->program = cJSON_IsArray(command) ? argv[0] : argv[2];
   struct child_spec spec = {.kind = CHILD_HELPER, .name = "check", .argv = argv};
-  spec.cwd = probe_param_text(ps, "cwd");
-  spec.user = probe_param_text(ps, "user");
+  spec.cwd = r->cwd = probe_param_text(ps, "cwd");
+  spec.user = r->user = probe_param_text(ps, "user");
   if (r->children)
     r->child = children_spawn(r->children, &spec, &ops, r, &err);
   else

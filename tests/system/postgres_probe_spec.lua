@@ -3,35 +3,14 @@
 local cjson = require "cjson"
 local h = require "harness"
 local postgres = require "postgres"
+local probing = require "probing"
 
-local tool = ("%s/%s/tests/probe"):format(h.top, h.build)
+local start, lines = probing.start, probing.lines
 
-local function start(argv, o)
-  o = o or {}
-  table.insert(argv, 1, tool)
-  local env = { PATH = "/usr/bin:/bin:/usr/sbin:/sbin", HOME = "/nonexistent", TEND_TEST_PARTS = ("%s/%s/parts"):format(h.top, h.build) }
-  for k, v in pairs(o.env or {}) do env[k] = v end
-  if o.sandbox then
-    -- a network and a mount space of its own: nothing leaves the machine, and its files can be others
-    argv = { "/usr/bin/unshare", "-m", "-n", "sh", "-ec", "ip link set lo up; " .. o.sandbox .. "\nexec \"$@\"", "sh", table.unpack(argv) }
-  end
-  return assert(h.start { argv = argv, env = env, cwd = "/" })
-end
-
-local function lines(p)
-  local list = {}
-  for line in p.out:gmatch("[^\n]+") do list[#list + 1] = cjson.decode(line) end
-  return list
-end
-
---- One attempt: its result.
 local function probe(params, ms, o)
-  local p = start({ "postgres", cjson.encode(params), tostring(ms or 10000) }, o)
-  local code = p:wait(30)
-  assert.equal(0, code, p.err)
-  local result = lines(p)[1]
-  p:close()
-  return result
+  local r, problem = probing.attempt("postgres", params, ms, o)
+  assert.truthy(r, problem)
+  return r
 end
 
 --- Queries on one session: a list, first that it opened.
@@ -50,10 +29,6 @@ local function failed(reason, r)
 end
 
 local function contains(part, text) assert.truthy(text:find(part, 1, true), text .. "\n  does not hold: " .. part) end
-
-local function needs_root()
-  if not h.root then pending "needs root for a network and mounts of its own" end
-end
 
 describe("the probe of a PostgreSQL server", function()
   local db
@@ -175,10 +150,8 @@ describe("the probe of a PostgreSQL server", function()
   end)
 
   it("tries each address of a name", function()
-    needs_root()
     local r = probe({ conninfo = "postgresql://a:b@db.test:5432/x" }, 10000, {
-      sandbox = "ip addr add 127.9.9.1/32 dev lo; printf '127.9.9.1 db.test\\n127.9.9.2 db.test\\n' >/tmp/hosts.$$; " ..
-        "mount --bind /tmp/hosts.$$ /etc/hosts; rm /tmp/hosts.$$",
+      sandbox = probing.replace("/etc/hosts", "127.9.9.1 db.test\n127.9.9.2 db.test\n"),
     })
     local detail = failed("refused", r)
     contains("db.test:5432 (127.9.9.1)", detail)
@@ -186,21 +159,18 @@ describe("the probe of a PostgreSQL server", function()
   end)
 
   it("tells a name that does not resolve, and waits for a dead name server without blocking", function()
-    needs_root()
-    local dead = "ip link add v1 type veth peer name v2; ip addr add 10.77.0.1/24 dev v1; ip link set v1 up; ip link set v2 up; " ..
-      "ip neigh add 10.77.0.53 lladdr 02:00:00:00:00:53 dev v1; "
-    local resolv = "printf 'nameserver %s\\n' >/tmp/resolv.$$; mount --bind /tmp/resolv.$$ /etc/resolv.conf; rm /tmp/resolv.$$"
-    local r = probe({ conninfo = "postgresql://a:b@db.test/x" }, 700, { sandbox = dead .. resolv:format("10.77.0.53") })
+    local r = probe({ conninfo = "postgresql://a:b@db.test/x" }, 700, {
+      sandbox = probing.black_hole "10.77.0.53" .. probing.replace("/etc/resolv.conf", "nameserver 10.77.0.53\n"),
+    })
     contains("db.test", failed("timeout", r))
     assert.is_true(r.ticks >= 10, "the loop stood still")
-    failed("dns", probe({ conninfo = "postgresql://a:b@db.test/x" }, 10000, { sandbox = resolv:format("127.0.0.1") }))
+    failed("dns", probe({ conninfo = "postgresql://a:b@db.test/x" }, 10000,
+      { sandbox = probing.replace("/etc/resolv.conf", "nameserver 127.0.0.1\n") }))
   end)
 
   it("gives up on an address that swallows packets", function()
-    needs_root()
     local r = probe({ conninfo = "postgresql://a:b@10.77.0.5/x" }, 700, {
-      sandbox = "ip link add v1 type veth peer name v2; ip addr add 10.77.0.1/24 dev v1; ip link set v1 up; ip link set v2 up; " ..
-        "ip neigh add 10.77.0.5 lladdr 02:00:00:00:00:05 dev v1",
+      sandbox = probing.black_hole "10.77.0.5",
     })
     contains("connecting to 10.77.0.5:5432", failed("timeout", r))
     assert.is_true(r.ticks >= 10)

@@ -9,30 +9,11 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "helper/helper.h"
+#include "init/init.h"
 #include "loop/part.h"
 #include "loop/probe.h"
 #include "tend/postgres.h"
-
-/* No init, no children: kinds that need one end with reason exec. */
-uint32_t children_spawn(struct children *c, const struct child_spec *spec, const struct child_ops *ops, void *arg,
-                        struct err *err) {
-  (void)c;
-  (void)spec;
-  (void)ops;
-  (void)arg;
-  (void)err;
-  return 0;
-}
-void children_kill(struct children *c, uint32_t child, int sig, enum kill_scope scope) {
-  (void)c;
-  (void)child;
-  (void)sig;
-  (void)scope;
-}
-void children_forget(struct children *c, uint32_t child) {
-  (void)c;
-  (void)child;
-}
 
 static struct probe_env env;
 static struct timer *ticker;
@@ -150,16 +131,25 @@ static void fail(const char *why) {
   code = 1;
 }
 
-int main(int argc, char **argv) {
+struct words {
+  int argc;
+  char **argv;
+};
+
+/* Runs what was asked for; with a channel to init where the kind needs children. */
+static int run(int channel_fd, int log_fd, void *arg) {
+  (void)log_fd;
+  char **argv = ((struct words *)arg)->argv;
   struct err err = ERR_INIT;
   int64_t ms;
-  if (argc < 4 || str_int(argv[3], 0, 1000000, &ms)) {
+  if (((struct words *)arg)->argc < 4 || str_int(argv[3], 0, 1000000, &ms)) {
     fprintf(stderr, "usage: probe KIND PARAMS TIMEOUT_MS | probe sql CONNINFO TIMEOUT_MS SQL...\n");
     return 64;
   }
   const char *parts = getenv("TEND_TEST_PARTS");
   part_set_dir(parts ? parts : "build/parts");
   env.loop = loop_new();
+  if (channel_fd >= 0) env.children = children_new(env.loop, channel_fd);
   probe_env_init(&env);
   ticker = timer_new(env.loop, on_tick, NULL);
   last_tick_ns = started_ns = clock_mono_ns();
@@ -182,6 +172,16 @@ int main(int argc, char **argv) {
   }
   if (!code) loop_run(env.loop);
   timer_free(ticker);
+  children_free(env.children);
   loop_free(env.loop);
   return code;
+}
+
+int main(int argc, char **argv) {
+  static const char *const with_children[] = {"command", "file", "directory"};
+  struct words words = {argc, argv};
+  if (argc > 1 && STR_EQ(argv[1], "helper")) return helper_main(argc - 1, argv + 1); /* as "tend" runs itself */
+  for (size_t i = 0; argc > 1 && i < ARRAY_LEN(with_children); i++)
+    if (STR_EQ(argv[1], with_children[i])) return init_run(&(struct init_options){.engine_is_main = true}, run, &words);
+  return run(-1, -1, &words);
 }

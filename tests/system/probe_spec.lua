@@ -1,0 +1,189 @@
+-- The built-in kinds of probes against the real thing, and parts that others could have written.
+local h = require "harness"
+local probing = require "probing"
+
+local function ok(r, problem)
+  assert.truthy(r, problem)
+  assert.equal("ok", r.status, r.detail)
+  return r.data
+end
+
+local function failed(reason, r)
+  assert.equal("fail", r.status)
+  assert.equal(reason, r.reason, r.detail)
+  return r.detail
+end
+
+local function contains(part, text) assert.truthy(text:find(part, 1, true), text .. "\n  does not hold: " .. part) end
+
+describe("the probe tcp", function()
+  it("connects by name and address", function()
+    local listener = h.listen()
+    ok(probing.attempt("tcp", { host = "127.0.0.1", port = listener.port }))
+    local data = ok(probing.attempt("tcp", { host = "localhost", port = listener.port }))
+    assert.equal("127.0.0.1:" .. listener.port, data.address)
+  end)
+
+  it("tries the next address of a name", function()
+    local listener = h.listen()
+    local o = { mounts = probing.replace("/etc/hosts", "127.9.9.1 svc.test\n127.0.0.1 svc.test\n") }
+    ok(probing.attempt("tcp", { host = "svc.test", port = listener.port }, 10000, o))
+    local detail = failed("refused", probing.attempt("tcp", { host = "svc.test", port = h.free_port() }, 10000, o))
+    contains("127.9.9.1:", detail)
+    contains("127.0.0.1:", detail)
+  end)
+
+  it("tells an address that swallows packets and a network that is not there", function()
+    local r = probing.attempt("tcp", { host = "10.77.0.5", port = 80 }, 700, { sandbox = probing.black_hole "10.77.0.5" })
+    contains("while connecting to 10.77.0.5 port 80", failed("timeout", r))
+    assert.is_true(r.ticks >= 10)
+    failed("unreachable", probing.attempt("tcp", { host = "10.88.0.5", port = 80 }, 10000, { sandbox = "true" }))
+  end)
+end)
+
+describe("the probe dns", function()
+  it("resolves names of the hosts file", function()
+    assert.truthy(ok(probing.attempt("dns", { host = "localhost" })).addresses:find "127.0.0.1")
+    local o = { mounts = probing.replace("/etc/hosts", "10.1.2.3 svc.test\n") }
+    assert.equal("10.1.2.3", ok(probing.attempt("dns", { host = "svc.test" }, 10000, o)).addresses)
+  end)
+
+  it("tells a name server that is silent from one that is not there, and blocks nothing", function()
+    local dead = { sandbox = probing.black_hole "10.77.0.53" .. probing.replace("/etc/resolv.conf", "nameserver 10.77.0.53\n") }
+    local r = probing.attempt("dns", { host = "svc.test" }, 700, dead)
+    contains("svc.test", failed("timeout", r))
+    assert.is_true(r.ticks >= 10, "the loop stood still")
+    failed("dns", probing.attempt("dns", { host = "svc.test" }, 10000,
+      { sandbox = probing.replace("/etc/resolv.conf", "nameserver 127.0.0.1\n") }))
+  end)
+end)
+
+describe("the probe command", function()
+  it("is good when the command exits with 0", function()
+    ok(probing.attempt("command", { command = { "true" } }))
+    ok(probing.attempt("command", { command = "test \"$PWD\" = /tmp", cwd = "/tmp" }))
+  end)
+
+  it("tells the exit code, the signal and the last output", function()
+    contains("exited with 7: no luck", failed("exit", probing.attempt("command", { command = "echo no luck >&2; exit 7" })))
+    failed("signal", probing.attempt("command", { command = "kill -9 $$" }))
+    local r = probing.attempt("command", { command = "exit 1", exits = { ["1"] = "warn" } })
+    assert.equal("warn", r.status)
+  end)
+
+  it("tells what cannot be run", function()
+    contains("/none/such cannot be run: No such file", failed("exec", probing.attempt("command", { command = { "/none/such" } })))
+    contains("cannot be run in /none", failed("exec", probing.attempt("command", { command = { "true" }, cwd = "/none" })))
+  end)
+
+  it("kills the whole group at the deadline", function()
+    local dir = h.tempdir()
+    local command = ("sleep 1000 & echo $! >%s/pid; sleep 1000"):format(dir)
+    contains("while running", failed("timeout", probing.attempt("command", { command = command }, 500)))
+    local pid = tonumber(h.read(dir .. "/pid"))
+    h.wait_for(function()
+      local s = h.stat(pid)
+      return not s or s.state == "Z"
+    end, 10, "the end of the background child")
+  end)
+
+  it("keeps the end of long output", function()
+    local detail = failed("exit", probing.attempt("command", { command = "yes | head -c 300000; echo; echo last words; exit 1" }))
+    assert.truthy(detail:find "exited with 1")
+  end)
+end)
+
+describe("the probes file and directory", function()
+  it("look at the type, the rights, the size and the age", function()
+    local dir = h.tempdir()
+    local file = h.write(dir .. "/a", "12345")
+    assert.equal(5, ok(probing.attempt("file", { path = file, writable = true, non_empty = true, max_age = "1h" })).size)
+    ok(probing.attempt("directory", { path = dir, writable = true, non_empty = true }))
+    contains("a file, expected a directory", failed("type", probing.attempt("directory", { path = file })))
+    failed("missing", probing.attempt("file", { path = dir .. "/none" }))
+    failed("small", probing.attempt("file", { path = file, min_size = 6 }))
+    failed("permission", probing.attempt("file", { path = file, executable = true }))
+    h.sh("touch -d '2 hours ago' " .. h.quote(file))
+    failed("old", probing.attempt("file", { path = file, max_age = "1h" }))
+    failed("empty", probing.attempt("directory", { path = h.tempdir(), non_empty = true }))
+  end)
+
+  it("see what an ordinary user may do", function()
+    if not h.root then pending "needs root to become another user" end
+    local dir = h.tempdir()
+    h.sh("chmod 755 " .. h.quote(dir))
+    local file = h.write(dir .. "/a", "x")
+    h.sh("chmod 600 " .. h.quote(file))
+    local o = { uid = 65534, gid = 65534 }
+    contains("is not readable for tend's user", failed("permission", probing.attempt("file", { path = file }, 10000, o)))
+    failed("permission", probing.attempt("directory", { path = dir, writable = true }, 10000, o))
+  end)
+
+  it("tell a read-only mount", function()
+    local dir = h.tempdir()
+    local r = probing.attempt("directory", { path = dir, writable = true }, 10000,
+      { mounts = ("mount -t tmpfs -o ro none %s"):format(h.quote(dir)) })
+    contains("mounted read-only", failed("read_only", r))
+  end)
+end)
+
+describe("a part", function()
+  local function build(dir, name, source)
+    local file = h.write(("%s/%s.c"):format(dir, name), source)
+    local out, code = h.sh(("gcc -shared -fPIC -I%s/include -o %s/%s.so %s"):format(h.quote(h.top), h.quote(dir), name, h.quote(file)))
+    if code ~= 0 then pending("no compiler for the part: " .. out) end
+  end
+
+  local answer = [[
+#include <stdlib.h>
+#include <tend/part.h>
+static const struct tend_host *host; static struct tend_timer *timer; static struct tend_probe *probe;
+static void later(void *arg) {
+  struct tend_fact fact = {.name = "answer", .number = 42};
+  host->timer_free(timer);
+  host->probe_done(probe, &(struct tend_result){.status = TEND_OK, .facts = &fact, .nfacts = 1});
+}
+static void *start(const struct tend_host *h, struct tend_probe *p, const struct tend_params *ps, int64_t deadline, char *msg,
+                   size_t size) {
+  host = h; probe = p; timer = h->timer_new(h->self, later, NULL);
+  h->timer_at(timer, h->now_ns(h->self) + h->param_ns(ps, "after", 0));
+  h->probe_progress(p, "thinking");
+  return timer;
+}
+static void cancel(void *run) { host->timer_free(run); }
+static const struct tend_param params[] = {{.name = "after", .type = TEND_DURATION, .doc = "how long it thinks"}, {0}};
+static const struct tend_probe_kind kinds[] = {
+  {.name = "answer", .doc = "", .params = params, .start = start, .cancel = cancel}, {0}};
+const struct tend_part *tend_part(void) {
+  static const struct tend_part part = {.abi = TEND_ABI, .name = "answer", .kinds = kinds};
+  return &part;
+}
+]]
+
+  it("can be anyone's", function()
+    local dir = h.tempdir()
+    build(dir, "answer", answer)
+    local o = { parts = dir }
+    assert.equal(42, ok(probing.attempt("answer", {}, 10000, o)).answer)
+    contains("while thinking", failed("timeout", probing.attempt("answer", { after = 60 }, 100, o)))
+    local _, problem = probing.attempt("answer", { aftre = 60 }, 100, o)
+    contains("aftre: unknown parameter; did you mean \"after\"?", problem)
+  end)
+
+  it("is refused when it is none, or made for another tend", function()
+    local dir = h.tempdir()
+    local o = { parts = dir }
+    build(dir, "old", answer:gsub("TEND_ABI", "99"):gsub('"answer"', '"old"'))
+    build(dir, "other", answer)
+    build(dir, "empty", "int nothing;\n")
+    h.write(dir .. "/garbage.so", "this is no library")
+    for kind, message in pairs { old = "made for another tend: its ABI is 99", other = "calls itself \"answer\"",
+      empty = "has no tend_part()", garbage = "cannot be loaded" } do
+      local r, problem = probing.attempt(kind, {}, 1000, o)
+      assert.is_nil(r)
+      contains(message, problem)
+    end
+    local _, problem = probing.attempt("postgres", { conninfo = "host=a" }, 1000, o)
+    contains(dir .. "/postgres.so cannot be read: No such file or directory; install the library", problem)
+  end)
+end)

@@ -1,0 +1,52 @@
+-- Runs build/tests/probe: one attempt, or one session of the part postgres, in a loop of its own.
+local cjson = require "cjson"
+local h = require "harness"
+local busted = require "busted"
+
+local probing = {}
+local tool = ("%s/%s/tests/probe"):format(h.top, h.build)
+
+--- Starts it: { env, uid, gid, parts = folder, sandbox = shell lines run before in a network and mounts of its own,
+--- mounts = the same with the machine's network }.
+function probing.start(argv, o)
+  o = o or {}
+  table.insert(argv, 1, tool)
+  local env = { HOME = "/nonexistent", TEND_TEST_PARTS = o.parts or ("%s/%s/parts"):format(h.top, h.build) }
+  for k, v in pairs(o.env or {}) do env[k] = v end
+  local script = o.sandbox and "ip link set lo up; " .. o.sandbox or o.mounts
+  if script then
+    if not h.root then busted.pending "needs root for a network and mounts of its own" end
+    argv = { "/usr/bin/unshare", o.sandbox and "-mn" or "-m", "sh", "-ec", script .. "\nexec \"$@\"", "sh", table.unpack(argv) }
+  end
+  return assert(h.start { argv = argv, env = env, cwd = "/", uid = o.uid, gid = o.gid })
+end
+
+--- The objects that it has printed so far.
+function probing.lines(p)
+  local list = {}
+  for line in p.out:gmatch("[^\n]+") do list[#list + 1] = cjson.decode(line) end
+  return list
+end
+
+--- One attempt: its result; nil and the message where it was refused.
+function probing.attempt(kind, params, ms, o)
+  local p = probing.start({ kind, cjson.encode(params), tostring(ms or 10000) }, o)
+  local code = p:wait(30)
+  local result, problem = probing.lines(p)[1], p.err
+  p:close()
+  if code ~= 0 then return nil, problem end
+  return result
+end
+
+--- Shell lines for a sandbox: packets to that address (in 10.77.0.0/24) are swallowed.
+function probing.black_hole(address)
+  return "ip link add v1 type veth peer name v2; ip addr add 10.77.0.1/24 dev v1; ip link set v1 up; ip link set v2 up; " ..
+    ("ip neigh add %s lladdr 02:00:00:00:00:05 dev v1; "):format(address)
+end
+
+--- Shell lines for a sandbox: another content of a file in /etc.
+function probing.replace(path, text)
+  return ("f=$(mktemp); printf %s >$f; chmod 644 $f; mount --bind $f %s; rm -f $f; "):format(h.quote(text:gsub("\n", "\\n")), path)
+end
+
+return probing
