@@ -29,7 +29,7 @@ void item_note(struct item *it, const struct probe_result *r) {
 
 static void settle(struct item *it, enum dependency_state state) {
   it->state = state;
-  it->settled_ns = it->checked_ns;
+  it->settled_ns = clock_mono_ns();
   timer_stop(it->timer);
   it->settled(it);
 }
@@ -56,7 +56,8 @@ static void on_result(void *arg, const struct probe_result *r) {
     return;
   }
   if (it->last || it->deadline_ns - now < INTERVAL_MIN_NS) {
-    settle(it, DEPENDENCY_FAILED);
+    it->spent = true; /* the verdict comes when its time is over, not before */
+    timer_at(it->timer, it->deadline_ns);
     return;
   }
   timer_at(it->timer, next_attempt(it, now));
@@ -115,6 +116,10 @@ static void on_function(void *arg, enum policy_status status, const cJSON *resul
 
 static void on_timer(void *arg) {
   struct item *it = arg;
+  if (it->spent) {
+    settle(it, DEPENDENCY_FAILED);
+    return;
+  }
   if (!it->task) {
     attempt(it);
     return;
@@ -146,7 +151,7 @@ void item_begin(struct item *it, int64_t now_ns, int64_t deadline_ns) {
   item_stop(it);
   it->state = DEPENDENCY_WAITING;
   it->attempts = 0;
-  it->last = false;
+  it->last = it->spent = false;
   it->told[0] = 0;
   it->started_ns = now_ns;
   it->deadline_ns = deadline_ns;

@@ -31,7 +31,8 @@ struct item {
   cJSON *data;
   unsigned attempts;
   int64_t started_ns, settled_ns, checked_ns, deadline_ns, attempt_ns, wait_ns;
-  bool last; /* no time for another attempt after this one */
+  bool last;  /* no time for another attempt after this one */
+  bool spent; /* no more attempts; waits for its deadline */
 
   struct timer *timer; /* the next attempt; while a function runs: its guard */
   struct probe *probe;
