@@ -1,0 +1,71 @@
+/* The commands that talk to a running engine: `tend status`, `tend restart main` and so on. One table, one request over
+ * the control socket, text for people or JSON for programs.
+ *
+ * Exit: 0 done (health: healthy or degraded), 1 the engine answered no, 64 wrong use or several engines, 69 none is
+ * reachable.
+ */
+#ifndef TEND_CLIENT_CLIENT_H
+#define TEND_CLIENT_CLIENT_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/limits.h"
+
+enum { CLIENT_OK = 0, CLIENT_NO = 1, CLIENT_USAGE = 64, CLIENT_UNREACHABLE = 69 };
+
+/* argv[0] is the command's name. Returns the exit code. */
+int client_main(int argc, char **argv);
+/* `tend run --export-report FILE` and its kin: the report of the running engine into a file; NULLs: none given. */
+int client_export_report(const char *file, const char *state_dir, const char *flow);
+
+/* --- finding the engine ------------------------------------------------------------------------------------------ */
+
+struct engine_place {
+  char flow[LIMIT_NAME];
+  char path[PATH_MAX]; /* its folder */
+  char pid[16];        /* tend's, as its lock file tells it; "?" */
+  int fd;              /* connected */
+};
+
+/* Connects to the one engine that is meant. state_dir, flow: as given, NULL: not. CLIENT_OK; else the exit code, after
+ * the reason was told on standard error. */
+int find_engine(const char *state_dir, const char *flow, struct engine_place *out);
+
+/* --- asking ------------------------------------------------------------------------------------------------------ */
+
+/* A part of a stream; false: enough. */
+typedef bool call_part_fn(void *arg, const cJSON *part);
+
+struct call {
+  const char *op;
+  const char *args;      /* JSON object, NULL: none */
+  int64_t patience_ns;   /* for each frame; TIME_NEVER: without end */
+  call_part_fn *on_part; /* NULL: none are expected */
+  void *arg;
+};
+
+/* 0: *value is the answer (cJSON_Delete it). -EREMOTEIO: the engine said no, err says what. -ECONNRESET: the connection
+ * ended before the answer. -ETIMEDOUT, -EPROTO, -EINTR (on_part had enough). */
+int call_engine(int fd, const struct call *call, cJSON **value, struct err *err);
+
+/* --- showing ----------------------------------------------------------------------------------------------------- */
+
+/* Text for people, appended. now_real_ns: for "2 m ago". */
+void show_status(const cJSON *v, int64_t now_real_ns, struct buf *out);
+void show_why(const cJSON *v, int64_t now_real_ns, struct buf *out);
+void show_health(const cJSON *v, int64_t now_real_ns, struct buf *out);
+void show_metrics(const cJSON *v, int64_t now_real_ns, struct buf *out);
+void show_text(const cJSON *v, int64_t now_real_ns, struct buf *out);    /* {"text": …} as it is */
+void show_message(const cJSON *v, int64_t now_real_ns, struct buf *out); /* {"message": …} and a newline */
+/* One event as the log's readable format shows it, and a newline. */
+void show_event(const cJSON *event, bool colour, struct buf *out);
+/* "12 s", "3 m 20 s", "2 h 5 m", "3 d 4 h". */
+void show_duration(int64_t ns, struct buf *out);
+
+#endif

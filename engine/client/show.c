@@ -1,0 +1,268 @@
+/* The engine's answers as text for people. Whatever an answer lacks is left out, so that client and engine of
+ * different versions understand each other. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "client/client.h"
+#include "core/event.h"
+
+static const cJSON *get(const cJSON *o, const char *key) { return cJSON_GetObjectItemCaseSensitive(o, key); }
+
+static const char *str(const cJSON *o, const char *key, const char *fallback) {
+  const cJSON *v = get(o, key);
+  return cJSON_IsString(v) ? v->valuestring : fallback;
+}
+
+static bool is_true(const cJSON *o, const char *key) { return cJSON_IsTrue(get(o, key)); }
+
+/* 2024-01-15T10:30:00.123Z in ns, 0 for what is no time. */
+static int64_t parse_time(const char *text) {
+  struct tm tm = {0};
+  const char *end = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
+  if (!end) return 0;
+  int64_t ms = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
+  return (int64_t)timegm(&tm) * NS_PER_S + ms * NS_PER_MS;
+}
+
+void show_duration(int64_t ns, struct buf *out) {
+  int64_t s = ns / NS_PER_S;
+  if (s < 60)
+    buf_fmt(out, "%lld s", (long long)s);
+  else if (s < 3600)
+    buf_fmt(out, "%lld m %lld s", (long long)(s / 60), (long long)(s % 60));
+  else if (s < 48 * 3600)
+    buf_fmt(out, "%lld h %lld m", (long long)(s / 3600), (long long)(s / 60 % 60));
+  else
+    buf_fmt(out, "%lld d %lld h", (long long)(s / 86400), (long long)(s / 3600 % 24));
+}
+
+/* How long something has been so; "-" where that is not known. */
+static void add_age(const cJSON *o, const char *key, int64_t now, struct buf *out) {
+  int64_t at = parse_time(str(o, key, NULL));
+  if (!at)
+    buf_char(out, '-');
+  else
+    show_duration(now > at ? now - at : 0, out);
+}
+
+/* --- tables ------------------------------------------------------------------------------------------------------ */
+
+enum { COLUMNS_MAX = 8, ROWS_MAX = 4096 };
+
+/* Cells row by row, NUL after each; widths by column. */
+struct table {
+  size_t columns;
+  size_t width[COLUMNS_MAX];
+  struct buf cells;
+  size_t n;
+};
+
+/* Characters that terminals obey never get there. */
+static void cell(struct table *t, const char *text) {
+  size_t column = t->n++ % t->columns;
+  size_t width = 0;
+  for (const char *p = text; *p; p++) {
+    unsigned char c = (unsigned char)*p;
+    buf_char(&t->cells, c < 0x20 || c == 0x7f ? '?' : *p);
+    width += (c & 0xc0) != 0x80;
+  }
+  buf_char(&t->cells, 0);
+  if (width > t->width[column]) t->width[column] = width;
+}
+
+static void cell_int(struct table *t, const cJSON *v) {
+  char text[32] = "-";
+  if (cJSON_IsNumber(v)) snprintf(text, sizeof text, "%.0f", v->valuedouble);
+  cell(t, text);
+}
+
+static size_t width_of(const char *text) {
+  size_t n = 0;
+  for (; *text; text++) n += ((unsigned char)*text & 0xc0) != 0x80;
+  return n;
+}
+
+static void print_table(struct table *t, struct buf *out) {
+  const char *p = t->cells.data;
+  for (size_t i = 0; p && i < t->n; i++, p += strlen(p) + 1) {
+    size_t column = i % t->columns;
+    buf_str(out, p);
+    bool last = column + 1 == t->columns;
+    for (size_t n = width_of(p); !last && n < t->width[column] + 2; n++) buf_char(out, ' ');
+    if (last) {
+      while (out->len && out->data[out->len - 1] == ' ') out->len--;
+      buf_char(out, '\n');
+    }
+  }
+  buf_free(&t->cells);
+}
+
+static void head(struct table *t, const char *const *names) {
+  for (size_t i = 0; i < t->columns; i++) cell(t, names[i]);
+}
+
+/* --- status ------------------------------------------------------------------------------------------------------ */
+
+static void add_next(const cJSON *next, struct buf *out) {
+  if (!cJSON_IsObject(next)) return;
+  const cJSON *in = get(next, "in_seconds");
+  buf_str(out, str(next, "what", ""));
+  if (!cJSON_IsNumber(in)) return;
+  buf_str(out, " in ");
+  show_duration((int64_t)(in->valuedouble * 1e9) + NS_PER_S / 2, out);
+}
+
+static void add_processes(const cJSON *list, int64_t now, struct buf *out) {
+  static const char *const names[] = {"PROCESS", "STATE", "PID", "FOR", "RUNS", "RESTARTS", "LAST END", "NEXT"};
+  struct table t = {.columns = ARRAY_LEN(names)};
+  head(&t, names);
+  const cJSON *p;
+  cJSON_ArrayForEach(p, list) {
+    auto_buf struct buf text = {0};
+    const cJSON *instance = get(p, "instance");
+    buf_str(&text, str(p, "name", "?"));
+    if (cJSON_IsNumber(instance) && instance->valuedouble > 0) buf_fmt(&text, "/%.0f", instance->valuedouble);
+    cell(&t, buf_cstr(&text));
+    cell(&t, str(p, "state", "-"));
+    cell_int(&t, get(p, "pid"));
+    buf_clear(&text);
+    add_age(p, "since", now, &text);
+    cell(&t, buf_cstr(&text));
+    cell_int(&t, get(p, "runs"));
+    cell_int(&t, get(p, "restarts"));
+    cell(&t, str(get(p, "last_exit"), "text", "-"));
+    buf_clear(&text);
+    add_next(get(p, "next"), &text);
+    cell(&t, text.len ? text.data : "-");
+  }
+  print_table(&t, out);
+}
+
+static void add_checks(const char *title, const cJSON *list, int64_t now, struct buf *out) {
+  if (!cJSON_GetArraySize(list)) return;
+  const char *const names[] = {title, "STATUS", "KIND", "LAST", "DETAIL"};
+  struct table t = {.columns = ARRAY_LEN(names)};
+  buf_char(out, '\n');
+  head(&t, names);
+  const cJSON *c;
+  cJSON_ArrayForEach(c, list) {
+    auto_buf struct buf text = {0};
+    buf_str(&text, str(c, "name", "?"));
+    if (get(c, "required") && !is_true(c, "required")) buf_str(&text, " (optional)");
+    cell(&t, buf_cstr(&text));
+    cell(&t, str(c, "status", "-"));
+    cell(&t, str(c, "kind", "-"));
+    buf_clear(&text);
+    add_age(c, "at", now, &text);
+    if (!STR_EQ(text.data, "-")) buf_str(&text, " ago");
+    cell(&t, buf_cstr(&text));
+    buf_clear(&text);
+    const char *reason = str(c, "reason", "");
+    const char *detail = str(c, "detail", "");
+    buf_fmt(&text, "%s%s%s", reason, *reason && *detail ? ": " : "", detail);
+    cell(&t, buf_cstr(&text));
+  }
+  print_table(&t, out);
+}
+
+void show_status(const cJSON *v, int64_t now, struct buf *out) {
+  buf_fmt(out, "%s (%s): %s for ", str(v, "flow", "?"), str(v, "container_id", "?"), str(v, "state", "?"));
+  add_age(v, "since", now, out);
+  const char *health = str(v, "health", NULL);
+  if (health) buf_fmt(out, ", %s", health);
+  buf_str(out, is_true(v, "ready") ? ", ready" : ", not ready");
+  if (is_true(v, "maintenance")) buf_str(out, ", in maintenance");
+  buf_char(out, '\n');
+  const char *reason = str(v, "reason", NULL);
+  if (reason) buf_fmt(out, "%s\n", reason);
+  const cJSON *restarts = get(v, "restarts");
+  if (cJSON_IsNumber(restarts) && restarts->valuedouble > 0) buf_fmt(out, "restarts: %.0f\n", restarts->valuedouble);
+  if (cJSON_IsObject(get(v, "next"))) {
+    buf_str(out, "next: ");
+    add_next(get(v, "next"), out);
+    buf_char(out, '\n');
+  }
+  const cJSON *warning;
+  cJSON_ArrayForEach(warning, get(v, "warnings")) if (cJSON_IsString(warning))
+      buf_fmt(out, "warning: %s\n", warning->valuestring);
+  buf_char(out, '\n');
+  add_processes(get(v, "processes"), now, out);
+  add_checks("DEPENDENCY", get(v, "dependencies"), now, out);
+  add_checks("CHECK", get(v, "checks"), now, out);
+}
+
+/* --- the others -------------------------------------------------------------------------------------------------- */
+
+void show_why(const cJSON *v, int64_t now, struct buf *out) {
+  buf_fmt(out, "%s: %s\n", str(v, "state", "?"), str(v, "answer", "?"));
+  int depth = 1;
+  const cJSON *link;
+  cJSON_ArrayForEach(link, get(v, "chain")) {
+    buf_fmt(out, "%*s%s%s", 2 * depth, "", depth > 1 ? "because " : "", str(link, "what", "?"));
+    if (cJSON_IsString(get(link, "at"))) {
+      buf_str(out, " (");
+      add_age(link, "at", now, out);
+      buf_str(out, " ago)");
+    }
+    buf_char(out, '\n');
+    if (depth < 20) depth++;
+  }
+}
+
+void show_health(const cJSON *v, int64_t now, struct buf *out) {
+  (void)now;
+  buf_fmt(out, "%s\n", str(v, "status", "unknown"));
+  const cJSON *reason;
+  cJSON_ArrayForEach(reason, get(v, "reasons")) if (cJSON_IsString(reason)) buf_fmt(out, "  %s\n", reason->valuestring);
+}
+
+void show_metrics(const cJSON *v, int64_t now, struct buf *out) {
+  (void)now;
+  const cJSON *item;
+  cJSON_ArrayForEach(item, v) {
+    struct json j = JSON_INIT(out);
+    buf_fmt(out, "%-26s ", item->string);
+    if (cJSON_IsNull(item))
+      buf_char(out, '-');
+    else
+      json_value(&j, NULL, item);
+    buf_char(out, '\n');
+  }
+}
+
+void show_text(const cJSON *v, int64_t now, struct buf *out) {
+  (void)now;
+  buf_str(out, str(v, "text", ""));
+}
+
+void show_message(const cJSON *v, int64_t now, struct buf *out) {
+  (void)now;
+  buf_fmt(out, "%s\n", cJSON_IsString(v) ? v->valuestring : str(v, "message", "done"));
+}
+
+void show_event(const cJSON *v, bool colour, struct buf *out) {
+  const char *name = str(v, "event", "");
+  unsigned kind = 0;
+  while (kind < EVENT_KINDS && !STR_EQ(name, event_name((enum event_kind)kind))) kind++;
+  const cJSON *duration = get(v, "duration_ms");
+  struct event e = {.real_ns = parse_time(str(v, "timestamp", NULL)),
+                    .level = LEVEL_INFO,
+                    .duration_ns = cJSON_IsNumber(duration) ? (int64_t)duration->valuedouble * NS_PER_MS : -1,
+                    .message = str(v, "message", NULL)};
+  auto_buf struct buf details = {0};
+  struct json j = JSON_INIT(&details);
+  json_value(&j, NULL, get(v, "details"));
+  e.details = buf_cstr(&details);
+  struct event_source who = {0};
+  if (kind == EVENT_KINDS || level_parse(str(v, "level", ""), &e.level)) {
+    j = (struct json)JSON_INIT(out); /* of a newer engine: as it is */
+    json_value(&j, NULL, v);
+  } else {
+    e.kind = (enum event_kind)kind;
+    event_pretty(&e, &who, colour, out);
+  }
+  buf_char(out, '\n');
+}
