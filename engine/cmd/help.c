@@ -9,6 +9,21 @@
 /* A command without a summary is not for people. */
 const struct command commands[] = {
     {"run", cmd_run, "[options] [-- COMMAND ARG...]", "run a flow, or a command, and look after it"},
+    {"status", cmd_client, "[--json]", "what runs, since when, what is wrong, what comes next"},
+    {"health", cmd_client, "[--json]", "the verdict; ends with 0 when healthy or degraded, else 1"},
+    {"why", cmd_client, "[--json]", "why the engine is in its present state"},
+    {"metrics", cmd_client, "[--json]", "the engine's numbers"},
+    {"report", cmd_client, "[FILE]", "the whole report as JSON, into a file where one is given"},
+    {"events", cmd_client, "[--follow] [--last N] [--level LEVEL] [--json]", "the last events"},
+    {"logs", cmd_client, "[PROCESS] [--follow] [--json]", "the last output of the processes"},
+    {"start", cmd_client, "[PROCESS] [--no-wait]", "start what was stopped"},
+    {"stop", cmd_client, "[PROCESS] [--no-wait]", "stop the processes; tend stays"},
+    {"restart", cmd_client, "[PROCESS] [--no-wait]", "stop, and start again"},
+    {"shutdown", cmd_client, "[--no-wait]", "stop everything in order, and end tend"},
+    {"reload", cmd_client, "[--no-wait]", "load flow file and scripts anew"},
+    {"remediate", cmd_client, "ACTION [--no-wait]", "run a remedy now"},
+    {"maintenance", cmd_client, "on|off", "no restarts and no remedies while it is on"},
+    {"check-now", cmd_client, "NAME", "run a check now"},
     {"version", cmd_version, "", "print the version"},
     {"help", cmd_help, "[COMMAND]", "this list, or one command with its options"},
     {"helper", cmd_helper, "ACTION PATH [--option VALUE]...", NULL},
@@ -37,6 +52,21 @@ static const struct {
     {"check", "--json", "for programs"},
     {"config", "--flow-name F", "with the flow's own settings"},
     {"config", "--json", "for programs"},
+    {"", "--flow-name F", "which engine, where several run"},
+    {"", "--state-dir DIR", "where its control socket is looked for"},
+    {"", "--json", "for programs"},
+    {"events", "--follow", "go on with what happens"},
+    {"events", "--last N", "no more than N to begin with"},
+    {"events", "--level LEVEL", "this level and above"},
+    {"logs", "--follow", "go on with what is written"},
+    {"start", "--no-wait", "do not wait for the outcome"},
+    {"stop", "--no-wait", "do not wait for the outcome"},
+    {"restart", "--no-wait", "do not wait for the outcome"},
+    {"shutdown", "--no-wait", "do not wait for the outcome"},
+    {"reload", "--no-wait", "do not wait for the outcome"},
+    {"remediate", "--no-wait", "do not wait for the outcome"},
+    {"maintenance", "--no-wait", "do not wait for the outcome"},
+    {"check-now", "--no-wait", "do not wait for the outcome"},
 };
 
 int cmd_version(int argc, char **argv) {
@@ -50,7 +80,8 @@ static void print_command(const struct command *c) {
   printf("tend %s%s%s\n  %s\n", c->name, c->args[0] ? " " : "", c->args, c->summary);
   bool any = false;
   for (size_t i = 0; i < ARRAY_LEN(options); i++) {
-    if (!STR_EQ(options[i].command, c->name)) continue;
+    bool mine = *options[i].command ? STR_EQ(options[i].command, c->name) : c->fn == cmd_client;
+    if (!mine) continue;
     if (!any) puts("");
     any = true;
     printf("  %-28s %s\n", options[i].option, options[i].text);
