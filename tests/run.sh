@@ -1,13 +1,13 @@
 #!/bin/bash
 # Runs test files at once, each as a program of its own, and adds up their TAP.
 #   tests/run.sh unit|spec|system|FILE ...
-# BUILD: build folder (build). JOBS: how many at once. TEST_TIMEOUT: seconds a file may take (180).
+# BUILD: build folder (build). RESULTS: where the TAP goes (BUILD/results). JOBS: how many at once. TEST_TIMEOUT: seconds a file may take (180).
 # The last line is "N passed, N failed, N skipped"; the exit is 1 when something failed or nothing ran.
 set -u
 shopt -s nullglob
 cd "$(dirname "$0")/.." || exit 1
 export BUILD=${BUILD:-build}
-out=$BUILD/results
+out=${RESULTS:-$BUILD/results}
 
 run_one() { # FILE OUT
   local file=$1 tap status start=${EPOCHREALTIME/./}

@@ -1,0 +1,126 @@
+-- The house itself: the test runner, the layers, the generated docs, the installed tree, completion, the man page.
+local h = require "harness"
+
+describe("the test runner", function()
+  local function run_files(files)
+    local dir = h.tempdir()
+    local list = {}
+    for name, text in pairs(files) do list[#list + 1] = h.quote(h.write(dir .. "/" .. name, text)) end
+    local out, code = h.sh(("RESULTS=%s/results TEST_TIMEOUT=2 tests/run.sh %s"):format(h.quote(dir), table.concat(list, " ")))
+    return out:match("([^\n]*)\n$"), code, out
+  end
+
+  it("counts what passed, failed and was skipped", function()
+    local last, code, out = run_files {
+      ["a_spec.lua"] = 'it("one", function() assert.is_true(true) end) it("two", function() pending("for a reason") end)',
+      ["b_spec.lua"] = 'it("three", function() assert.is_true(true) end)',
+    }
+    assert.equal("2 passed, 0 failed, 1 skipped", last)
+    assert.equal(0, code)
+    assert.truthy(out:find("skipped: .*two.*for a reason"))
+    last, code = run_files { ["a_spec.lua"] = 'it("one", function() assert.is_true(false) end)' }
+    assert.equal("0 passed, 1 failed, 0 skipped", last)
+    assert.equal(1, code)
+  end)
+
+  it("is red for what does not parse, ends early, hangs, or tests nothing", function()
+    for name, text in pairs {
+      syntax = "it(", empty = "local a = 1 return a", raises = 'error("at the top")',
+      early = 'it("one", function() os.exit(0) end)', hangs = 'it("one", function() while true do end end)',
+      setup = 'describe("x", function() setup(function() error("no") end) it("one", function() end) end)',
+    } do
+      local last, code = run_files { [name .. "_spec.lua"] = text }
+      assert.equal(1, code, name)
+      assert.truthy(last:find("[1-9] failed"), name .. ": " .. last)
+    end
+  end)
+
+  it("is red when nothing ran", function()
+    local last, code = run_files {}
+    assert.equal("0 passed, 0 failed, 0 skipped", last)
+    assert.equal(1, code)
+  end)
+end)
+
+describe("the house", function()
+  it("keeps its layers", function()
+    local out, code = h.sh "tests/layers.sh"
+    assert.equal("", out)
+    assert.equal(0, code)
+  end)
+
+  it("has docs that agree with the code", function()
+    local out, code = h.sh "docs/generate.sh --check"
+    assert.equal(0, code, out)
+  end)
+
+  it("installs a tree that works where it is", function()
+    local dir = h.tempdir()
+    local out, code = h.sh(("make -s install BUILD=%s DESTDIR=%s PREFIX=/usr"):format(h.build, h.quote(dir)))
+    assert.equal(0, code, out)
+    for _, path in ipairs { "bin/tend", "share/man/man1/tend.1", "share/bash-completion/completions/tend", "share/zsh/site-functions/_tend",
+      "share/tend/scripts", "share/tend/flows" } do
+      assert.is_true(h.exists(dir .. "/usr/" .. path), path)
+    end
+    local p = assert(h.start { argv = { dir .. "/usr/bin/tend", "version" }, cwd = "/" })
+    assert.equal(0, (p:wait()))
+  end)
+
+  it("hardens the binary", function()
+    local out, code = h.sh("readelf -hdlW " .. h.quote(h.tend))
+    if code ~= 0 then return pending("readelf is not there") end
+    assert.truthy(out:find("DYN (Position-Independent", 1, true))
+    assert.truthy(out:find("GNU_RELRO", 1, true))
+    assert.truthy(out:find("BIND_NOW", 1, true) or out:find("Flags: NOW", 1, true))
+    assert.is_nil(out:find("GNU_STACK[^\n]*RWE"))
+  end)
+end)
+
+describe("completion", function()
+  local function complete(...)
+    local words = {}
+    for i, w in ipairs { ... } do words[i] = h.quote(w) end
+    local script = ([[PATH=%s/%s:$PATH; . deploy/completion/tend.bash; COMP_WORDS=(tend %s); COMP_CWORD=%d; _tend; printf '%%s ' "${COMPREPLY[@]}"]])
+      :format(h.top, h.build, table.concat(words, " "), #words)
+    local out = h.sh("bash -c " .. h.quote(script))
+    return " " .. out
+  end
+
+  it("knows commands, options and choices", function()
+    assert.equal(" version ", complete "ver")
+    assert.truthy(complete(""):find(" help ", 1, true))
+    assert.truthy(complete("run", "--"):find(" --flow-name ", 1, true))
+    assert.equal(" simple ", complete("run", "--mode", "s"))
+    assert.equal(" version ", complete("help", "ver"))
+  end)
+
+  it("leaves the command after -- to the shell", function()
+    assert.truthy(complete("run", "--", "Makef"):find(" Makefile ", 1, true))
+  end)
+
+  it("parses in zsh", function()
+    local out, code = h.sh "command -v zsh >/dev/null || exit 77; zsh -n deploy/completion/_tend"
+    if code == 77 then return pending("zsh is not there") end
+    assert.equal(0, code, out)
+  end)
+end)
+
+describe("the helpers", function()
+  it("clean a folder by the rules, from the command line", function()
+    local dir = h.tempdir()
+    h.write(dir .. "/a.tmp", "12345")
+    h.write(dir .. "/data", "12345")
+    local code, out = h.run { args = { "helper", "clean", dir, "--dry-run" } }
+    assert.equal(0, code)
+    assert.truthy(out:find('"files": ["a.tmp"]', 1, true))
+    code, out = h.run { args = { "helper", "clean", dir } }
+    assert.equal(0, code)
+    assert.truthy(out:find('"removed": 1, "bytes": 5', 1, true))
+    assert.is_nil(h.read(dir .. "/a.tmp"))
+    assert.equal("12345", h.read(dir .. "/data"))
+    local _, err
+    code, _, err = h.run { args = { "helper", "clean", "/" } }
+    assert.equal(1, code)
+    assert.truthy(err:find("refused", 1, true))
+  end)
+end)
