@@ -116,7 +116,6 @@ void machine_on_operator_restart(struct machine *m, const struct machine_input *
   struct slot *end;
   for (struct slot *s = find_slots(m, in, &end); s < end; s++) {
     s->held = false;
-    s->restart.n = 0;
     if (slot_live(s)) {
       slot_stop(m, s, WHY_RESTART);
     } else {

@@ -147,7 +147,7 @@ static void restart(struct machine *m, struct slot *s, enum end_reason reason, b
   s->due_ns = m->now + delay;
   if (all) {
     machine_set_state(m, STATE_RESTARTING, CAUSE_PROCESS);
-    if (m->retry_ns == TIME_NEVER || m->retry_ns < s->due_ns) m->retry_ns = s->due_ns;
+    m->retry_ns = s->due_ns;
     machine_stop_all(m, GOAL_RESTART);
   } else if (slot_is_main(m, s)) {
     follow_main(m);
@@ -222,7 +222,7 @@ static void settle_stopped(struct machine *m, struct slot *s) {
   s->restart.n = 0;
   s->failing_ns = TIME_NEVER;
   if (why == WHY_OPERATOR) s->held = true;
-  if (why == WHY_RESTART && !slot_is_main(m, s)) slot_want(m, s);
+  if (why == WHY_RESTART && !slot_is_main(m, s) && m->goal == GOAL_NONE) slot_want(m, s);
 }
 
 void machine_on_exited(struct machine *m, const struct machine_input *in) {
@@ -248,7 +248,7 @@ void machine_on_exited(struct machine *m, const struct machine_input *in) {
   bool single = m->main->mode == MODE_SINGLE;
   s->last_reason = reason;
   s->last_code = code;
-  s->end_code = reason == END_STOPPED ? shutdown_exit_code(s->killed, code, signal, s->sent, single) : code;
+  s->end_code = reason == END_STOPPED ? shutdown_exit_code(code, signal, s->sent, single) : code;
   s->by_dependency = in->dependency_bad;
   if (reason == END_STOPPED) {
     settle_stopped(m, s);

@@ -9,6 +9,7 @@
 #define SWEEP_TERM_MIN_NS (50 * NS_PER_MS)
 #define SWEEP_KILL_MIN_NS (100 * NS_PER_MS)
 #define REPORT_MIN_NS (100 * NS_PER_MS)
+#define REPORT_MAX_NS (5 * NS_PER_S)
 
 static int64_t min_ns(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max_ns(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -58,11 +59,10 @@ int64_t shutdown_sweep_kill_until(const struct shutdown *s, int64_t now_ns) {
 int64_t shutdown_cleanup_until(const struct shutdown *s) { return s->end_at_ns - s->reserve_ns / 8; }
 
 int64_t shutdown_report_until(const struct shutdown *s, int64_t now_ns) {
-  return max_ns(s->end_at_ns, now_ns + REPORT_MIN_NS);
+  return min_ns(max_ns(s->end_at_ns, now_ns + REPORT_MIN_NS), now_ns + REPORT_MAX_NS);
 }
 
-int shutdown_exit_code(bool killed, int code, int signal, uint64_t sent, bool single) {
-  if (killed) return 128 + SIGNAL_KILL;
+int shutdown_exit_code(int code, int signal, uint64_t sent, bool single) {
   if (signal > 0 && signal <= 64 && (sent >> (signal - 1) & 1) && !single) return 0;
   return code;
 }

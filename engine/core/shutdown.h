@@ -38,8 +38,8 @@ int64_t shutdown_sweep_kill_until(const struct shutdown *s, int64_t now_ns);
 int64_t shutdown_cleanup_until(const struct shutdown *s);
 int64_t shutdown_report_until(const struct shutdown *s, int64_t now_ns);
 
-/* The code of a process that ended after an asked-for stop: 137 when it had to be killed; its own code; ended by a
- * stop signal that it was sent (bits 1 << (N - 1)): 128+N in mode single, else 0. */
-int shutdown_exit_code(bool killed, int code, int signal, uint64_t sent, bool single);
+/* The code of a process that ended after an asked-for stop: ended by a stop signal that it was sent
+ * (bits 1 << (N - 1), SIGKILL not among them): 128+N in mode single, else 0; otherwise its own, 128+N for a signal. */
+int shutdown_exit_code(int code, int signal, uint64_t sent, bool single);
 
 #endif

@@ -1,0 +1,108 @@
+#!/bin/bash
+# Plants one bug after the other into copies of the machine's files; the unit tests of the machine must turn red for
+# each. Needs a build (BUILD, default build). Prints those that no test noticed and ends with 1 when there are any.
+set -eu
+cd "$(dirname "$0")/../.."
+build=${BUILD:-build}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+tests=(test_machine test_machine_stop test_restart test_machine_table test_machine_walk)
+flags=(-std=gnu11 -O1 -D_GNU_SOURCE -Iengine -Iinclude -Itests/unit)
+
+# FILE|what sed makes of it
+bugs() {
+  cat <<'BUGS'
+restart.c|s/EXPONENT_MAX = 5/EXPONENT_MAX = 6/
+restart.c|s/return delay < c->max_ns ? delay : c->max_ns;/return delay;/
+restart.c|s/>= c->max_attempts;/> c->max_attempts;/
+restart.c|s/now_ns - r->ring\[r->head\] >= c->window_ns/now_ns - r->ring[r->head] > c->window_ns/
+restart.c|s/  r->n++;//
+restart.c|s/c->policy == RESTART_NO || simple ? VERDICT_FINAL/c->policy == RESTART_NO ? VERDICT_FINAL/
+restart.c|s/mode == MODE_SERVER \&\& again \&\& !simple/again \&\& !simple/
+restart.c|s/if (mode == MODE_DAEMON) return VERDICT_AGAIN;//
+restart.c|s/signal <= 64 && (r->signals >> (signal - 1) & 1)/signal <= 64 \&\& (r->signals >> signal \& 1)/
+restart.c|s/(r->exit\[code \/ 64\] >> (code % 64) & 1)/(r->exit[0] >> (code % 64) \& 1)/
+restart.c|s/delay \/ 100 \* c->jitter_percent/delay \/ 10 * c->jitter_percent/
+machine_stop.c|s/  if (killed) return 128 + SIGNAL_KILL;//
+shutdown.c|s/ && !single) return 0/) return 0/
+shutdown.c|s/total_ns \/ 5/total_ns \/ 4/
+shutdown.c|s/s->end_at_ns = now_ns + total_ns;/s->end_at_ns = now_ns + total_ns + NS_PER_S;/
+shutdown.c|s/level == STOP_NOW ? now_ns : now_ns + STOP_SOON_NS/now_ns + STOP_SOON_NS/
+machine.c|s/if (\*before > m->level\[i\]) continue;/if (*before) continue;/
+machine.c|s/due = earlier(due, s->rest_ns);//
+machine.c|s/m->goal == GOAL_NONE && !machine_main_live(m)) due/m->goal == GOAL_NONE) due/
+machine.c|s/a->from = m->state;/a->from = to;/
+machine_slot.c|s/if (s->rest_ns != TIME_NEVER) {/if (0) {/
+machine_slot.c|s/if (m->now - since >= reset) s->restart.n = 0;//
+machine_slot.c|s/if (reason == END_CLEAN) s->restart.n = 0;//
+machine_slot.c|s/if (again \&\& restart_exhausted/if (0 \&\& restart_exhausted/
+machine_slot.c|s/error == ENOENT || error == ENOTDIR ? EXIT_NOT_FOUND/error == ENOTDIR ? EXIT_NOT_FOUND/
+machine_slot.c|s/slot_process(m, s)->restart, s->spawn_fails++)/slot_process(m, s)->restart, s->spawn_fails)/
+machine_slot.c|s/bool final = code || m->config->simple;/bool final = true;/
+machine_slot.c|s/if (!up && !gone) return false;//
+machine_slot.c|s/if (!slot_live(s) || s->state == INSTANCE_SPAWNING) return;//
+machine_slot.c|s/    if (m->goal == GOAL_NONE) {/    if (true) {/
+machine_slot.c|s/if (slot_live(s) || s->state == INSTANCE_INTERVAL || s->wanted) return;//
+machine_slot.c|s/s->due_ns = m->now + delay;/s->due_ns = m->now + delay - 1;/
+machine_slot.c|s/s->due_ns = m->now + p->interval_ns;/s->due_ns = m->now;/
+machine_slot.c|s/if (in->oom \&\& signal) return END_OOM;//
+machine_slot.c|s/if (why == WHY_OPERATOR) s->held = true;//
+machine_slot.c|s/\.state != INSTANCE_DONE) return;/.state == INSTANCE_UP) return;/
+machine_start.c|s/machine_act(m, ACT_CHECK_DEPENDENCIES)->on = m->only_bad;/machine_act(m, ACT_CHECK_DEPENDENCIES);/
+machine_start.c|s/can_pass && !m->config->simple &&/can_pass \&\&/
+machine_start.c|s/life(m)->restart.n = 0;//
+machine_start.c|s/NS_PER_S + 1);/3 * NS_PER_S);/
+machine_start.c|s/  if (m->waiting) machine_act(m, ACT_CANCEL_DEPENDENCIES);//
+machine_start.c|s/if (!m->waiting || m->pass != PASS_VALIDATE) return;//
+machine_start.c|s/in->stopped_mark \&\& m->main->restart.policy == RESTART_UNLESS_STOPPED/in->stopped_mark/
+machine_start.c|s/if ((slot_live(s) \&\& s->state != INSTANCE_UP) || s->wanted) return false;//
+machine_ladder.c|s/if (!silent) act_kill/act_kill/
+machine_ladder.c|s/s->kill_ns <= m->now || share_is_over(m, s)/s->kill_ns <= m->now/
+machine_ladder.c|s/  act_kill(m, s, SIGNAL_KILL, false);//
+machine_ladder.c|s/->cont = true;/->cont = false;/
+machine_ladder.c|s/s->sent |= /s->sent = 0 * /
+machine_ladder.c|s/while (s->step_ns <= m->now)/while (s->step_ns < m->now)/
+machine_stop.c|s/machine_slot_level(m, i) == lowest/true/
+machine_stop.c|s/shutdown_gone_by(&m->shutdown) <= m->now/false/
+machine_stop.c|s/  machine_cancel_wait(m);//
+machine_stop.c|s/m->failed_code = code ? code : EXIT_ANY_FAILURE;/m->failed_code = code;/
+machine_stop.c|s/if (kill) m->forced = true;//
+machine_stop.c|s/    if (!shutdown_hasten/    if (0 \&\& !shutdown_hasten/;s/  if (!shutdown_hasten(&m->shutdown, in->level, m->now)) return;/  return;/
+machine_stop.c|s/return m->main->mode == MODE_SINGLE ? EXIT_TERMINATED : 0;/return 0;/
+machine_stop.c|s/goal == GOAL_HOLD) m->held = true/goal == GOAL_HOLD) m->held = false/
+machine_stop.c|s/(!m->hooks_running || m->phase_ns <= m->now) \&\& //
+machine_stop.c|s/      if (over) finish(m);//
+machine_stop.c|s/case PHASE_HOOKS:\n      return/&/;s/return hooks > m->drain_ns ? hooks : m->drain_ns;/return m->drain_ns;/
+machine_operator.c|s/  remember(m, false);//
+machine_operator.c|s/    s->restart.n = 0;//
+machine_operator.c|s/  if (m->goal != GOAL_NONE) return;//
+BUGS
+}
+
+for t in "${tests[@]}"; do gcc "${flags[@]}" -c -o "$dir/$t.o" "tests/unit/$t.c" & done
+wait
+grep -q . <<<"$(ls "$dir"/*.o)"
+
+plant() { # NUMBER FILE SED: says so when no test noticed
+  local me=$dir/$1
+  sed "$3" "engine/core/$2" >"$me.c"
+  if cmp -s "$me.c" "engine/core/$2"; then echo "planted: changes nothing: $2 $3"; return; fi
+  gcc "${flags[@]}" -w -c -o "$me.o" "$me.c" || { echo "planted: does not compile: $2 $3"; return; }
+  for t in "${tests[@]}"; do
+    gcc -o "$me" "$dir/$t.o" "$me.o" "$build/libtend.a" -lcmocka -lcjson
+    timeout 20 "$me" >/dev/null 2>&1 || return 0
+  done
+  echo "planted: no test noticed: $2 $3"
+}
+
+n=0 running=0
+while IFS='|' read -r file how; do
+  n=$((n + 1))
+  plant $n "$file" "$how" >>"$dir/said" &
+  running=$((running + 1))
+  [ $((running % 3)) != 0 ] || wait
+done < <(bugs)
+wait
+cat "$dir/said"
+echo "$n bugs planted, $(wc -l <"$dir/said") unnoticed"
+[ ! -s "$dir/said" ]
