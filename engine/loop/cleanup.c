@@ -10,6 +10,7 @@
 #include "base/str.h"
 
 enum { DETAIL_MAX = 256, ARGV_MAX = 64 };
+#define CLEANUP_TIMEOUT_NS (10 * NS_PER_S) /* of a handler that names none */
 
 struct cleanup {
   const struct cleanup_env *env;
@@ -29,7 +30,7 @@ struct cleanup {
 
 static const struct {
   const char *kind, *action;
-} kinds[] = {{"sync", "sync"}, {"remove_temporary", "clean"}, {"rotate_logs", "rotate"}};
+} kinds[] = {{"sync", "sync"}, {"remove_temporary", "clean"}, {"rotate_logs", "rotate"}, {"close_files", "handles"}};
 
 static void run_next(void *arg);
 
@@ -205,7 +206,7 @@ static void run_next(void *arg) {
     return;
   }
   const struct plan_cleanup *h = &c->plan->cleanup[c->order[c->next]];
-  int64_t due = now + h->timeout_ns;
+  int64_t due = now + (h->timeout_ns == PLAN_UNSET ? CLEANUP_TIMEOUT_NS : h->timeout_ns);
   if (due > c->deadline_ns) due = c->deadline_ns;
   c->started_ns = now;
   c->running = true;

@@ -189,7 +189,8 @@ struct supervisor *supervisor_new(const struct supervisor_options *options, stru
   if (!s->machine || !s->due) goto memory;
   s->n_slots = machine_slots(s->machine);
   s->slots = calloc(s->n_slots, sizeof *s->slots);
-  if (!s->slots) goto memory;
+  s->told = calloc(options->plan->dependencies_n + 1, sizeof *s->told);
+  if (!s->slots || !s->told) goto memory;
   for (uint32_t i = 0; i < s->n_slots; i++) s->slots[i] = (struct slot){.sup = s, .index = i};
   s->cleanup_env = (struct cleanup_env){options->loop, options->children, options->sink, options->policy};
   if (make_dependencies(s, err)) {
@@ -215,6 +216,7 @@ void supervisor_free(struct supervisor *s) {
     timer_free(s->slots[i].check_timer);
   }
   free(s->slots);
+  free(s->told);
   timer_free(s->due);
   machine_free(s->machine);
   lifecycle_free(s->lifecycle);

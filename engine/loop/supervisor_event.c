@@ -160,4 +160,5 @@ void supervisor_tell(struct supervisor *s, const struct machine_action *a) {
                 .timed = a->duration_ns >= 0,
                 .duration_ns = a->duration_ns,
             });
+  if (a->event == EVENT_STARTUP_COMPLETED) supervisor_hook_running(s);
 }

@@ -61,14 +61,15 @@ struct supervisor {
 
   unsigned validation_checks, validation_failed;
   struct dependencies *dependencies;
-  bool dependencies_bad_start; /* the last start failed for a dependency */
+  enum dependency_state *told; /* of each dependency, as the last health event said */
   struct report_phase phases[PHASES];
   int64_t phase_started_ns[PHASES];
   const char *startup_result;
   int64_t begun_ns, begun_real_ns, startup_ns;
 
   /* hooks */
-  unsigned hook; /* index of the one that runs */
+  uint64_t start_hook_task;
+  unsigned hook; /* index of the stop hook that runs */
   uint64_t hook_task;
   int64_t hooks_deadline_ns;
 
@@ -101,9 +102,13 @@ void supervisor_cancel_check(struct slot *slot);
 void supervisor_tell_init(struct supervisor *s);
 const struct plan_process *supervisor_process(const struct supervisor *s, uint32_t slot);
 
-/* supervisor_stop.c */
+/* supervisor_hook.c */
+void supervisor_hook_start(struct supervisor *s);   /* then the processes are started */
+void supervisor_hook_running(struct supervisor *s); /* nobody waits for it */
 void supervisor_hooks(struct supervisor *s, int64_t deadline_ns);
 void supervisor_cancel_hooks(struct supervisor *s);
+
+/* supervisor_stop.c */
 void supervisor_sweep(struct supervisor *s, int sig);
 void supervisor_cleanup(struct supervisor *s, int64_t deadline_ns);
 void supervisor_report(struct supervisor *s, int64_t deadline_ns);

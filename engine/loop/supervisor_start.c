@@ -95,6 +95,26 @@ void supervisor_validate(struct supervisor *s) {
 
 /* --- dependencies ------------------------------------------------------------------------------------------------ */
 
+/* The first good or bad result of a dependency, and each change. */
+static void tell_health(struct supervisor *s, size_t i, const struct dependency_view *d) {
+  bool ok = d->state == DEPENDENCY_READY;
+  if (!ok) s->counts.health_failures++;
+  if (s->told[i] == d->state) return;
+  s->told[i] = d->state;
+  auto_buf struct buf b = {0};
+  struct json j = JSON_INIT(&b);
+  json_object(&j, NULL);
+  json_str(&j, "check", d->name);
+  if (*d->reason) json_str(&j, "reason", d->reason);
+  if (*d->detail) json_str(&j, "detail", d->detail);
+  json_object_end(&j);
+  sink_emit(s->o.sink, ok ? EVENT_HEALTH_CHECK_PASSED : EVENT_HEALTH_CHECK_FAILED,
+            &(struct sink_event){.level = ok ? LEVEL_INFO : LEVEL_WARNING,
+                                 .details = buf_cstr(&b),
+                                 .timed = true,
+                                 .duration_ns = d->duration_ns});
+}
+
 /* The first health round: what the dependencies have just said, asked again of nobody; gates nothing. */
 static void first_round(struct supervisor *s) {
   supervisor_phase_begin(s, PHASE_HEALTH);
@@ -118,22 +138,7 @@ static void first_round(struct supervisor *s) {
   json_int(&j, "failed", bad);
   json_str(&j, "health_status", supervisor_health(s));
   json_object_end(&j);
-  for (size_t i = 0; dependencies_at(s->dependencies, i, &d); i++) {
-    auto_buf struct buf c = {0};
-    struct json k = JSON_INIT(&c);
-    json_object(&k, NULL);
-    json_str(&k, "check", d.name);
-    if (*d.reason) json_str(&k, "reason", d.reason);
-    if (*d.detail) json_str(&k, "detail", d.detail);
-    json_object_end(&k);
-    bool ok = d.state == DEPENDENCY_READY;
-    if (!ok) s->counts.health_failures++;
-    sink_emit(s->o.sink, ok ? EVENT_HEALTH_CHECK_PASSED : EVENT_HEALTH_CHECK_FAILED,
-              &(struct sink_event){.level = ok ? LEVEL_INFO : LEVEL_WARNING,
-                                   .details = buf_cstr(&c),
-                                   .timed = true,
-                                   .duration_ns = d.duration_ns});
-  }
+  for (size_t i = 0; dependencies_at(s->dependencies, i, &d); i++) tell_health(s, i, &d);
   supervisor_phase_end(s, PHASE_HEALTH, bad ? "failed" : "ok");
   sink_emit(s->o.sink, EVENT_HEALTH_CHECK,
             &(struct sink_event){.level = bad ? LEVEL_WARNING : LEVEL_INFO,
@@ -146,9 +151,10 @@ static void settled(struct supervisor *s, bool ok) {
   supervisor_phase_end(s, PHASE_DEPENDENCIES, ok ? "ok" : "failed");
   if (ok) {
     first_round(s);
-    supervisor_phase_begin(s, PHASE_PROCESSES);
+    supervisor_hook_start(s);
+  } else {
+    supervisor_feed(s, &(struct machine_input){.kind = IN_DEPENDENCIES, .ok = false, .exit_code = 69});
   }
-  supervisor_feed(s, &(struct machine_input){.kind = IN_DEPENDENCIES, .ok = ok, .exit_code = 69});
 }
 
 static void on_dependencies(void *arg, const struct dependency_outcome *o) { settled(arg, o->ok); }
@@ -161,7 +167,11 @@ void supervisor_check_dependencies(struct supervisor *s, bool only_bad) {
     dependencies_run(s->dependencies, only_bad, on_dependencies, s);
 }
 
-void supervisor_cancel_start(struct supervisor *s) { dependencies_stop(s->dependencies); }
+void supervisor_cancel_start(struct supervisor *s) {
+  dependencies_stop(s->dependencies);
+  if (s->start_hook_task) s->o.policy->cancel(s->o.policy->self, s->start_hook_task);
+  s->start_hook_task = 0;
+}
 
 static void on_back(void *arg) { supervisor_feed(arg, &(struct machine_input){.kind = IN_DEPENDENCY_BACK}); }
 

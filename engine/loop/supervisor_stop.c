@@ -1,4 +1,4 @@
-/* The end: hooks, sweep, cleanup, report, exit. */
+/* The end: sweep, cleanup, report, exit. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,49 +6,6 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "loop/supervisor_impl.h"
-
-/* --- hooks before the stop signals ------------------------------------------------------------------------------- */
-
-static const enum plan_hook_kind stop_hooks[] = {PLAN_HOOK_DRAIN, PLAN_HOOK_STOP};
-
-static void next_hook(struct supervisor *s);
-
-static void on_hook(void *arg, enum policy_status status, const cJSON *result, const struct err *err) {
-  struct supervisor *s = arg;
-  (void)result;
-  s->hook_task = 0;
-  if (status != POLICY_OK) sink_say(s->o.sink, EVENT_SCRIPT_ERROR, LEVEL_ERROR, "hook before the stop: %s", err->msg);
-  s->hook++;
-  next_hook(s);
-}
-
-static void next_hook(struct supervisor *s) {
-  while (s->hook < ARRAY_LEN(stop_hooks)) {
-    const struct plan_hook *h = &s->o.plan->hooks[stop_hooks[s->hook]];
-    int64_t now = clock_mono_ns();
-    if (h->fn != PLAN_NO_FN && s->o.policy && now < s->hooks_deadline_ns) {
-      int64_t due = h->timeout_ns != PLAN_UNSET ? now + h->timeout_ns : s->hooks_deadline_ns;
-      if (due > s->hooks_deadline_ns) due = s->hooks_deadline_ns;
-      struct err err = ERR_INIT;
-      s->hook_task = s->o.policy->call(s->o.policy->self, h->fn, "stop hook", NULL, due, on_hook, s, &err);
-      if (s->hook_task) return;
-      sink_say(s->o.sink, EVENT_SCRIPT_ERROR, LEVEL_ERROR, "hook before the stop: %s", err.msg);
-    }
-    s->hook++;
-  }
-  supervisor_feed(s, &(struct machine_input){.kind = IN_HOOKS_DONE});
-}
-
-void supervisor_hooks(struct supervisor *s, int64_t deadline_ns) {
-  s->hook = 0;
-  s->hooks_deadline_ns = deadline_ns;
-  next_hook(s);
-}
-
-void supervisor_cancel_hooks(struct supervisor *s) {
-  if (s->hook_task) s->o.policy->cancel(s->o.policy->self, s->hook_task);
-  s->hook_task = 0;
-}
 
 /* --- sweep, cleanup ---------------------------------------------------------------------------------------------- */
 
