@@ -240,7 +240,7 @@ static int tell_start(struct init *in, struct child *c) {
     struct proto_failed m = {.head = {PROTO_FAILED, c->number}, .stage = c->stage, .error = c->error};
     r = send_message(in, &m, sizeof m, -1);
   } else {
-    struct proto_started m = {.head = {PROTO_STARTED, c->number}, .pid = c->group};
+    struct proto_started m = {.head = {PROTO_STARTED, c->number}, .pid = c->first_pid};
     r = send_message(in, &m, sizeof m, -1);
   }
   if (r != -EAGAIN) c->tell_start = false;

@@ -200,7 +200,7 @@ static void fork_child(struct init *in, struct child *c, struct job *j, struct p
     fail(in, c, SPAWN_FORK, errno);
     return;
   }
-  c->pid = c->group = pid;
+  c->pid = c->first_pid = c->group = pid;
   c->status_fd = p->status[0];
   p->status[0] = -1;
   if (j->m->flags & PROTO_TTY) in->tty_group = pid;

@@ -24,6 +24,7 @@ enum {
 struct child {
   uint32_t number; /* the engine's; 0: a free slot */
   pid_t pid;       /* 0 once reaped */
+  pid_t first_pid; /* to be told, also when it is reaped already */
   pid_t group;     /* its process group, 0 when nothing is left of it */
   int status_fd;   /* the exec's result, -1 once known */
   uint32_t flags;  /* enum proto_spawn_flags */

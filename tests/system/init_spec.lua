@@ -1,0 +1,107 @@
+-- The init part of the real program, as PID 1 and as an ordinary process: contract 4, what does not need the engine.
+local h = require "harness"
+
+local function sh(script, o)
+  o = o or {}
+  o.args = { "run", "--log-level", "INFO", "--", "sh", "-c", script }
+  return o
+end
+
+-- init's first child is the engine; below a guard init is the first child itself
+local function engine_of(p, pid1)
+  local below = p:children()
+  return below[pid1 and 1 or 2]
+end
+
+for _, pid1 in ipairs { false, true } do
+  describe(pid1 and "as PID 1" or "as an ordinary process", function()
+    it("passes exit codes and signals on", function()
+      for script, code in pairs { ["exit 0"] = 0, ["exit 77"] = 77, ["kill -TERM $$"] = 143, ["kill -KILL $$"] = 137 } do
+        local p = h.spawn(sh(script, { pid1 = pid1, env = { CONTAINER_RESTART_POLICY = "no" } }))
+        assert.equal(code, (p:wait()), script .. p.err)
+      end
+    end)
+
+    it("reaps orphans and ends what daemonised", function()
+      local p = h.spawn(sh("for i in 1 2 3 4 5; do (setsid sleep 1000 & sleep 0.01 &) ; done; echo begun; read x; exit 0", {
+        pid1 = pid1, stdin = true,
+      }))
+      p:wait_line("begun")
+      h.wait_for(function()
+        for _, pid in ipairs(p:children()) do
+          if h.stat(pid) and h.stat(pid).state == "Z" then return false end
+        end
+        return true
+      end, 5, "no zombie")
+      p:close_stdin()
+      p:wait()
+      assert.same({}, h.orphans())
+    end)
+
+    it("stops on TERM although the process ignores it", function()
+      local p = h.spawn(sh("trap '' TERM; echo begun; while :; do sleep 0.05; done", {
+        pid1 = pid1, env = { CONTAINER_SHUTDOWN_TIMEOUT_SECONDS = "2" },
+      }))
+      p:wait_line("begun")
+      p:kill("TERM")
+      assert.equal(137, (p:wait()), p.err)
+      assert.same({}, h.orphans())
+    end)
+
+    it("keeps the workload when the engine is killed", function()
+      local p = h.spawn(sh("for i in $(seq 300); do echo line $i; sleep 0.003; done; exit 9", { pid1 = pid1 }))
+      p:wait_line("line 10")
+      assert.is_true(h.sh("kill -9 " .. engine_of(p, pid1)) and true)
+      assert.equal(9, (p:wait()))
+      local n = 0
+      for i in p.out:gmatch("line (%d+)\n") do
+        n = n + 1
+        assert.equal(n, tonumber(i))
+      end
+      assert.equal(300, n)
+      assert.truthy(p.err:find("the engine ended", 1, true))
+    end)
+
+    it("stops in bounds when the engine is stopped", function()
+      local p = h.spawn(sh("echo begun; exec sleep 1000", { pid1 = pid1 }))
+      p:wait_line("begun")
+      p:wait_event("startup_completed")
+      h.sh("kill -STOP " .. engine_of(p, pid1))
+      p:kill("TERM")
+      assert.equal(143, (p:wait(5)))
+      assert.same({}, h.orphans())
+    end)
+  end)
+end
+
+describe("kill -9", function()
+  it("of tend leaves nothing running", function()
+    local p = h.spawn(sh("sleep 1000 & setsid sleep 1000 & setsid sh -c 'sleep 1000 & wait' & echo begun; wait"))
+    p:wait_line("begun")
+    p:wait_event("startup_completed")
+    local below = p:children()
+    assert.is_true(#below >= 6)
+    p:kill("KILL")
+    h.wait_for(function()
+      for _, pid in ipairs(below) do
+        local s = h.stat(pid)
+        if s and s.state ~= "Z" then return false end
+      end
+      return true
+    end, 5, "all gone")
+  end)
+end)
+
+describe("run --tty", function()
+  it("gives main the terminal and its signals", function()
+    local p = h.spawn {
+      args = { "run", "--tty", "--", "sh", "-c", "trap 'echo interrupted; exit 6' INT; tty; echo begun; while :; do sleep 0.05; done" },
+      tty = true, env = { CONTAINER_RESTART_POLICY = "no" },
+    }
+    p:wait_line("begun")
+    assert.truthy(p.out:find("/dev/pts/%d+"))
+    p:send("\3")
+    assert.equal(6, (p:wait()))
+    assert.truthy(p.out:find("interrupted", 1, true))
+  end)
+end)
