@@ -136,7 +136,7 @@ static void check_resource_limits(struct validation *v) {
             (long long)memory, (long long)memory);
     need_above(v, SET_MAX_MEMORY_MB, memory, buf_cstr(&limit), buf_cstr(&fix));
   }
-  if (cg.cpu_limit_percent >= 0 && (double)cpu > cg.cpu_limit_percent + 0.001) {
+  if (cg.cpu_limit_percent >= 0 && (double)cpu > cg.cpu_limit_percent + 1e-6) {
     buf_clear(&limit);
     buf_clear(&fix);
     buf_fmt(&limit, "%.4g %% of one CPU", cg.cpu_limit_percent);
