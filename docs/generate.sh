@@ -25,7 +25,15 @@ awk -v table="$new/limits" '
   /^<!-- limits:/ { print; while ((getline line <table) > 0) print line; skip = 1; next }
   /^<!-- end -->/ { skip = 0 }
   !skip' docs/operations.md >"$new/operations.md"
-[ ! -e docs/configuration.md ] || "$tend" config --markdown >"$new/configuration.md"
+
+# settings, from their tables: tend's own, then each flow's
+{
+  env -i "$tend" config --docs
+  for f in flows/*.lua; do
+    flow=$(basename "$f" .lua)
+    env -i "$tend" config --docs --flows flows --flow-name "$flow" || true # what it would need to start is not there
+  done
+} >"$new/configuration.md"
 
 status=0
 for f in "$new"/*.md; do

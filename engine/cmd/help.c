@@ -26,6 +26,7 @@ const struct command commands[] = {
     {"check-now", cmd_client, "NAME", "run a check now"},
     {"version", cmd_version, "", "print the version"},
     {"help", cmd_help, "[COMMAND]", "this list, or one command with its options"},
+    {"config", cmd_config, "[--flow-name F] [--json]", "every setting, its value, and where it came from"},
     {"helper", cmd_helper, "ACTION PATH [--option VALUE]...", NULL},
     {0},
 };

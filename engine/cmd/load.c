@@ -91,18 +91,10 @@ int load_settings(struct load *l, const struct options *options, struct err *err
   settings_resolve(l->settings, NULL);
   if (settings_given(l->settings, SET_CONFIG_FILE))
     settings_from_file(l->settings, settings_str(l->settings, SET_CONFIG_FILE), &l->problems);
-  settings_read_files(l->settings, NULL);
+  settings_read_files(l->settings, &l->problems);
   settings_resolve(l->settings, NULL);
   const char *given = settings_str(l->settings, SET_FLOW_NAME);
   if (options->flow_name) {
-    if (given && *given && !STR_EQ(given, options->flow_name))
-      problems_add(&l->problems, &(struct problem){.class = PROBLEM_CONFIG,
-                                                   .check = "flow_name",
-                                                   .name = "CONTAINER_FLOW_NAME",
-                                                   .value = given,
-                                                   .source = "environment",
-                                                   .allowed = "the same flow as --flow-name, or nothing",
-                                                   .fix = "give the flow's name in one place only"});
     settings_give(l->settings, LAYER_COMMAND_LINE, "CONTAINER_FLOW_NAME", options->flow_name, "--flow-name");
   } else if (!given && options->command) {
     l->unnamed = true;
@@ -155,6 +147,7 @@ static void read_text(const char *path, struct buf *out) {
 static void plan_of_file(struct load *l, const struct vm_host *given) {
   struct vm_host host = *given;
   host.settings = l->settings;
+  host.problems = &l->problems;
   host.scripts = buf_cstr(&l->scripts);
   host.flows = buf_cstr(&l->flows);
   host.flow = l->flow;

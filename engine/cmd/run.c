@@ -64,8 +64,7 @@ static void remarks(const struct engine *e) {
   const struct load *l = &e->load;
   struct setting_remark r;
   for (size_t i = 0; settings_remark(l->settings, i, &r); i++)
-    sink_say(e->sink, EVENT_SETTING, r.near ? LEVEL_WARNING : LEVEL_DEBUG, "%s is no setting%s%s%s", r.name,
-             r.near ? "; did you mean " : "", r.near ? r.near : "", r.near ? "?" : "");
+    if (!r.near) sink_say(e->sink, EVENT_SETTING, LEVEL_DEBUG, "%s is no setting", r.name); /* else: settings_lint */
   if (l->unnamed)
     sink_say(
         e->sink, EVENT_SETTING, LEVEL_WARNING,

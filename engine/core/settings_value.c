@@ -185,7 +185,9 @@ void setting_allowed(const struct setting_def *def, struct buf *out) {
       break;
     case SETTING_DURATION:
       buf_str(out, "a duration");
-      if (bounded(def))
+      if (bounded(def) && def->max == INT64_MAX)
+        buf_fmt(out, " of at least %s", str_format_duration(def->min, min, sizeof min));
+      else if (bounded(def))
         buf_fmt(out, " from %s to %s", str_format_duration(def->min, min, sizeof min),
                 str_format_duration(def->max, max, sizeof max));
       buf_fmt(out, ": a number of %s, or with ms, s, m or h", unit_word(def->unit));

@@ -39,8 +39,8 @@ static void tell_validation(struct supervisor *s, const struct validate_result *
   json_object_end(&j);
   size_t errors = problems_errors(all);
   auto_buf struct buf message = {0};
-  for (size_t i = 0; i < all->n && errors; i++) {
-    if (all->items[i].warning) continue;
+  for (size_t i = 0; i < all->n; i++) {
+    if (all->items[i].warning && errors) continue;
     if (message.len) buf_str(&message, "; ");
     problem_text(&all->items[i], &message);
   }
