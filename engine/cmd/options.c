@@ -58,11 +58,8 @@ static int unknown_option(const char *command, const char *arg, size_t len, unsi
 }
 
 static int take_mode(struct options *o, const char *command, const char *value) {
-  if (strcasecmp(value, "simple") == 0)
-    o->simple = true;
-  else if (strcasecmp(value, "managed") == 0)
-    o->simple = false;
-  else {
+  o->simple = strcasecmp(value, "simple") == 0;
+  if (!o->simple && strcasecmp(value, "managed") != 0) {
     const char *const modes[] = {"managed", "simple"};
     const char *near = str_nearest(value, modes, ARRAY_LEN(modes));
     fprintf(stderr, "tend %s: --mode \"%s\": expected managed or simple%s%s\n", command, value,

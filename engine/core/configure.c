@@ -56,7 +56,19 @@ static void process_of(const struct plan *plan, size_t i, const struct settings 
   m->has_startup_check = p->startup != NULL;
 }
 
-struct lifecycle *lifecycle_new(const struct plan *plan, const struct settings *settings, bool simple) {
+/* Ctrl-C at a terminal of its own is how a person ends main. */
+static bool add_tty_rule(struct lifecycle *l, struct machine_process *main) {
+  enum { SIGNAL_INT = 2 };
+  l->tty_rules = calloc(main->n_rules + 1, sizeof *l->tty_rules);
+  if (!l->tty_rules) return false;
+  l->tty_rules[0] = (struct restart_rule){.signals = 1U << (SIGNAL_INT - 1), .action = RULE_STOP};
+  if (main->n_rules) memcpy(l->tty_rules + 1, main->rules, main->n_rules * sizeof *main->rules);
+  main->rules = l->tty_rules;
+  main->n_rules++;
+  return true;
+}
+
+struct lifecycle *lifecycle_new(const struct plan *plan, const struct settings *settings, bool simple, bool tty) {
   struct lifecycle *l = calloc(1, sizeof *l);
   if (!l) return NULL;
   l->process = calloc(plan->processes_n, sizeof *l->process);
@@ -66,6 +78,10 @@ struct lifecycle *lifecycle_new(const struct plan *plan, const struct settings *
     return NULL;
   }
   for (size_t i = 0; i < plan->processes_n; i++) process_of(plan, i, settings, &l->process[i], &l->parts[i]);
+  if (tty && !add_tty_rule(l, &l->process[plan->main])) {
+    lifecycle_free(l);
+    return NULL;
+  }
   unsigned hooks = (plan->hooks[PLAN_HOOK_DRAIN].fn != PLAN_NO_FN) + (plan->hooks[PLAN_HOOK_STOP].fn != PLAN_NO_FN);
   l->config = (struct machine_config){
       .simple = simple,
@@ -84,5 +100,6 @@ void lifecycle_free(struct lifecycle *l) {
   if (!l) return;
   free(l->process);
   free(l->parts);
+  free(l->tty_rules);
   free(l);
 }

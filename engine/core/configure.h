@@ -11,10 +11,11 @@ struct lifecycle {
   struct machine_config config;
   struct machine_process *process;
   struct machine_config_parts *parts;
+  struct restart_rule *tty_rules; /* main's, with one before them */
 };
 
-/* simple: run --mode simple. NULL: no memory. */
-struct lifecycle *lifecycle_new(const struct plan *plan, const struct settings *settings, bool simple);
+/* simple: run --mode simple. tty: run --tty, where an end by INT is a good one. NULL: no memory. */
+struct lifecycle *lifecycle_new(const struct plan *plan, const struct settings *settings, bool simple, bool tty);
 void lifecycle_free(struct lifecycle *l); /* NULL is allowed */
 
 #endif

@@ -182,7 +182,7 @@ struct supervisor *supervisor_new(const struct supervisor_options *options, stru
   s->begun_ns = clock_mono_ns();
   s->begun_real_ns = clock_real_ns();
   s->startup_result = "in progress";
-  s->lifecycle = lifecycle_new(options->plan, options->settings, options->simple);
+  s->lifecycle = lifecycle_new(options->plan, options->settings, options->simple, options->tty);
   if (!s->lifecycle) goto memory;
   s->machine = machine_new(&s->lifecycle->config, (uint64_t)s->begun_real_ns ^ (uint64_t)getpid() << 32);
   s->due = timer_new(options->loop, on_due, s);

@@ -124,7 +124,8 @@ void supervisor_report_json(struct supervisor *s, struct buf *out);
 void supervisor_why_json(struct supervisor *s, struct buf *out);
 void supervisor_health_json(struct supervisor *s, struct buf *out);
 void supervisor_metrics_json(struct supervisor *s, struct buf *out);
-const char *supervisor_health(struct supervisor *s); /* healthy, degraded, unhealthy */
+void supervisor_metrics_text(struct supervisor *s, struct buf *out); /* Prometheus */
+const char *supervisor_health(struct supervisor *s);                 /* healthy, degraded, unhealthy */
 
 /* supervisor_ops.c */
 extern const struct control_op supervisor_ops[];

@@ -29,8 +29,17 @@ static void op_why(void *arg, const struct control_request *q, struct control_re
 }
 
 static void op_metrics(void *arg, const struct control_request *q, struct control_reply *r) {
-  (void)q;
   auto_buf struct buf b = {0};
+  if (STR_EQ(control_arg_str(q, "format", "json"), "prometheus")) {
+    supervisor_metrics_text(arg, &b);
+    auto_buf struct buf answer = {0};
+    struct json j = JSON_INIT(&answer);
+    json_object(&j, NULL);
+    json_strn(&j, "text", buf_cstr(&b), b.len);
+    json_object_end(&j);
+    control_answer_buf(r, &answer);
+    return;
+  }
   supervisor_metrics_json(arg, &b);
   control_answer_buf(r, &b);
 }
@@ -85,7 +94,7 @@ static uint64_t runs_of(struct supervisor *s, unsigned process) {
 
 static void wait_for(struct supervisor *s, const struct control_request *q, struct control_reply *r, enum wait_for what,
                      unsigned process, uint64_t runs) {
-  if (control_arg_bool(q, "no_wait", false)) {
+  if (!control_arg_bool(q, "wait", true)) {
     control_answer(r, "\"asked\"");
     return;
   }

@@ -205,8 +205,8 @@ void supervisor_why_json(struct supervisor *s, struct buf *out) {
   char answer[400];
   char links[8][320];
   size_t k = 0;
-  snprintf(answer, sizeof answer, "%s since %.0f s: %s", v.v.state,
-           (double)(v.v.now_real_ns - v.v.since_real_ns) / (double)NS_PER_S, v.reason);
+  snprintf(answer, sizeof answer, "%s, for %.0f s", v.reason,
+           (double)(v.v.now_real_ns - v.v.since_real_ns) / (double)NS_PER_S);
   if (v.v.next.what) {
     size_t len = strlen(answer);
     snprintf(answer + len, sizeof answer - len, "; %s in %.0f s", v.v.next.what,
@@ -268,6 +268,16 @@ void supervisor_metrics_json(struct supervisor *s, struct buf *out) {
   vitals_fill(s, &v, &db);
   struct json j = JSON_INIT(out);
   vitals_json(&v, &j, NULL);
+}
+
+void supervisor_metrics_text(struct supervisor *s, struct buf *out) {
+  struct vitals v;
+  struct vitals_database db;
+  vitals_fill(s, &v, &db);
+  vitals_publish(&v, s->o.metrics);
+  const struct event_source *who = sink_who(s->o.sink);
+  const struct metrics_label labels[] = {{"flow", who->flow}, {"container_id", who->container_id}};
+  metrics_text(s->o.metrics, METRICS_PROMETHEUS, labels, ARRAY_LEN(labels), out);
 }
 
 void supervisor_report_json(struct supervisor *s, struct buf *out) {
