@@ -144,7 +144,7 @@ int options_parse(struct options *o, int argc, char **argv, unsigned takes) {
       return EXIT_USAGE;
     }
     if (!def->flag && !value) value = argv[++i];
-    int rc = take(o, command, def, value);
+    int rc = take(o, command, def, value ? value : "");
     if (rc) return rc;
   }
   return 0;

@@ -233,6 +233,12 @@ void supervisor_why_json(struct supervisor *s, struct buf *out) {
 
 /* --- numbers ----------------------------------------------------------------------------------------------------- */
 
+static double response_seconds(const cJSON *data) {
+  const cJSON *ms = data ? cJSON_GetObjectItem(data, "response_ms") : NULL;
+  if (!ms || !cJSON_IsNumber(ms)) return NAN;
+  return ms->valuedouble / 1000.;
+}
+
 static void vitals_fill(struct supervisor *s, struct vitals *v, struct vitals_database *db) {
   int64_t now = clock_mono_ns();
   double running = s->running_since_ns ? (double)(now - s->running_since_ns) / (double)NS_PER_S : 0;
@@ -253,9 +259,7 @@ static void vitals_fill(struct supervisor *s, struct vitals *v, struct vitals_da
   struct dependency_view d;
   for (size_t i = 0; s->dependencies && dependencies_at(s->dependencies, i, &d); i++) {
     if (!STR_EQ(d.kind, "postgres")) continue;
-    const cJSON *ms = d.data ? cJSON_GetObjectItem(d.data, "response_ms") : NULL;
-    *db = (struct vitals_database){d.name, cJSON_IsNumber(ms) ? ms->valuedouble / 1000. : NAN,
-                                   d.state == DEPENDENCY_READY};
+    *db = (struct vitals_database){d.name, response_seconds(d.data), d.state == DEPENDENCY_READY};
     v->databases = db;
     v->n_databases = 1;
     break;
