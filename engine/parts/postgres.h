@@ -9,7 +9,7 @@
 #include "tend/part.h"
 #include "tend/postgres.h"
 
-enum { PG_TARGETS_MAX = 16, PG_MESSAGE_MAX = 512 };
+enum { PG_TARGETS_MAX = 16, PG_MESSAGE_MAX = 512, PG_ANSWER_MAX = 64 << 20 /* bytes of one answer */ };
 
 /* One host of the connection string. host NULL, a path or an abstract name: a Unix socket, nothing to resolve. */
 struct pg_target {
@@ -52,6 +52,18 @@ struct pg_dial;
 struct pg_dial *pg_dial_start(const struct tend_host *host, struct pg_conninfo *c, int64_t deadline_ns,
                               pg_progress_fn *progress, pg_dial_fn *done, void *arg);
 void pg_dial_cancel(struct pg_dial *d); /* NULL is allowed */
+
+/* Rows copied out of libpq's. Zero-initialise. */
+struct pg_rows {
+  char *text; /* the values, each terminated */
+  void *cells;
+  size_t text_len, text_cap, cells_cap, columns, n;
+};
+
+/* Adds the one row of a PGRES_SINGLE_TUPLE: 0, -E2BIG (over PG_ANSWER_MAX), -ENOMEM. */
+int pg_rows_add(struct pg_rows *rows, const PGresult *r);
+const char *pg_rows_value(const struct pg_rows *rows, int row, int column, size_t *len); /* NULL: null */
+void pg_rows_free(struct pg_rows *rows);
 
 /* As session_open of the public interface, with progress (may be NULL, gets arg). */
 struct tend_pg_session *pg_session_open(const struct tend_host *host, const char *conninfo, int64_t deadline_ns,

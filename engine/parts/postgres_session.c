@@ -17,7 +17,8 @@ struct tend_pg_session {
   struct tend_timer *timer; /* of the query */
   bool busy;
   int64_t asked_ns;
-  PGresult *result; /* the last good one of this query */
+  PGresult *result; /* the end of the answer: columns and tag */
+  struct pg_rows rows;
   struct pg_failure failure;
   tend_pg_open_fn *opened;
   tend_pg_done_fn *done;
@@ -28,19 +29,18 @@ struct tend_pg_session {
 
 struct view {
   struct tend_pg_result pub; /* first: callers have a pointer to it */
-  PGresult *result;
+  const PGresult *result;
+  const struct pg_rows *rows;
 };
 
-static const PGresult *of(const struct tend_pg_result *r) { return ((const struct view *)(const void *)r)->result; }
+static const struct view *of(const struct tend_pg_result *r) { return (const struct view *)(const void *)r; }
 
-static const char *view_name(const struct tend_pg_result *r, int column) { return PQfname(of(r), column); }
+static const char *view_name(const struct tend_pg_result *r, int column) { return PQfname(of(r)->result, column); }
 
-static unsigned view_type(const struct tend_pg_result *r, int column) { return PQftype(of(r), column); }
+static unsigned view_type(const struct tend_pg_result *r, int column) { return PQftype(of(r)->result, column); }
 
 static const char *view_value(const struct tend_pg_result *r, int row, int column, size_t *len) {
-  if (PQgetisnull(of(r), row, column)) return NULL;
-  *len = (size_t)PQgetlength(of(r), row, column);
-  return PQgetvalue(of(r), row, column);
+  return pg_rows_value(of(r)->rows, row, column, len);
 }
 
 /* A callback may close the session; true: it did, and the session is gone. */
@@ -67,6 +67,7 @@ void pg_session_close(struct tend_pg_session *s) {
   pg_dial_cancel(s->dial);
   drop_connection(s);
   PQclear(s->result);
+  pg_rows_free(&s->rows);
   s->host->timer_free(s->timer);
   free(s);
 }
@@ -76,18 +77,21 @@ static void finish_query(struct tend_pg_session *s) {
   s->host->timer_at(s->timer, INT64_MAX);
   tend_pg_done_fn *done = s->done;
   PGresult *result = s->result;
+  struct pg_rows rows = s->rows;
   s->result = NULL;
+  s->rows = (struct pg_rows){0};
   s->calling = true;
   if (result && !s->failure.reason) {
     const char *affected = PQcmdTuples(result);
-    struct view v = {.pub = {.rows = PQntuples(result),
+    struct view v = {.pub = {.rows = (int)rows.n,
                              .columns = PQnfields(result),
                              .affected = *affected ? strtoll(affected, NULL, 10) : -1,
                              .tag = PQcmdStatus(result),
                              .name = view_name,
                              .type = view_type,
                              .value = view_value},
-                     .result = result};
+                     .result = result,
+                     .rows = &rows};
     done(s->query_arg, &v.pub, NULL);
   } else {
     struct tend_pg_error e = {
@@ -96,6 +100,7 @@ static void finish_query(struct tend_pg_session *s) {
     done(s->query_arg, NULL, &e);
   }
   PQclear(result);
+  pg_rows_free(&rows);
   closed_by(s);
 }
 
@@ -116,11 +121,16 @@ static void lose_by_libpq(struct tend_pg_session *s) {
   lose(s, "closed", "");
 }
 
-enum took { TOOK_ONE, TOOK_LAST, TOOK_COPY };
+enum took { TOOK_ONE, TOOK_LAST, TOOK_COPY, TOOK_TOO_MUCH };
 
 static enum took take_result(struct tend_pg_session *s, PGresult *r) {
   if (!r) return TOOK_LAST;
+  int rc;
   switch (PQresultStatus(r)) {
+    case PGRES_SINGLE_TUPLE:
+      rc = pg_rows_add(&s->rows, r);
+      PQclear(r);
+      return rc ? TOOK_TOO_MUCH : TOOK_ONE;
     case PGRES_TUPLES_OK:
     case PGRES_COMMAND_OK:
     case PGRES_EMPTY_QUERY:
@@ -152,6 +162,8 @@ static void on_ready(void *arg, int fd, int events) {
     if (took == TOOK_ONE) continue;
     if (took == TOOK_LAST)
       finish_query(s);
+    else if (took == TOOK_TOO_MUCH)
+      lose(s, "memory", "the answer is larger than 64 MB; ask for less (LIMIT); the connection was dropped");
     else
       lose(s, "query", "COPY from or to the client is not supported; the connection was dropped");
     return;
@@ -178,6 +190,7 @@ int pg_session_query(struct tend_pg_session *s, const char *sql, const struct te
   if (s->busy) return -EBUSY;
   int n = params ? params->n : 0;
   if (!PQsendQueryParams(s->conn, sql, n, NULL, n ? params->texts : NULL, NULL, NULL, 0)) return -ENOTCONN;
+  PQsetSingleRowMode(s->conn);
   s->busy = true;
   s->failure = (struct pg_failure){0};
   s->done = done;

@@ -3,7 +3,7 @@
  * A session is one connection. Queries on it go one after the other (a second one while one runs is refused), so a
  * transaction is a row of queries on one session. Everything is asynchronous and has a deadline of its own; when a
  * query's deadline comes or it is cancelled, its connection is dropped, for nothing else ends a query without
- * blocking. No message holds a password or the connection string.
+ * blocking. An answer over 64 MB is refused in the same way. No message holds a password or the connection string.
  */
 #ifndef TEND_POSTGRES_H
 #define TEND_POSTGRES_H
