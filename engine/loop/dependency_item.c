@@ -132,6 +132,10 @@ static void attempt(struct item *it) {
   struct err err = ERR_INIT;
   int64_t now = clock_mono_ns(), left = it->deadline_ns - now;
   int64_t deadline = now + (left < it->attempt_timeout_ns ? left : it->attempt_timeout_ns);
+  if (left <= 0 && it->attempts) { /* the loop was late */
+    settle(it, DEPENDENCY_FAILED);
+    return;
+  }
   it->attempts++;
   it->attempt_ns = now;
   timer_stop(it->timer);
