@@ -85,7 +85,7 @@ static void start_or_fail(struct world *w, uint32_t slot) {
       enum spawn_stage stage;
       int error;
     } errors[] = {{SPAWN_FORK, 11}, {SPAWN_MEMORY, 12}, {SPAWN_PIPE, 24}, {SPAWN_EXEC, 2}};
-    size_t k = any(w, 5);
+    size_t k = any(w, sizeof errors / sizeof errors[0]);
     in.kind = IN_SPAWN_FAILED;
     in.stage = errors[k].stage;
     in.error = errors[k].error;
