@@ -64,7 +64,7 @@ struct text_row {
 };
 
 static void add_list(struct buf *out, const char *title, const char *head, const struct text_row *rows, size_t n) {
-  buf_fmt(out, "### %s\n\n| %s | |\n| --- | --- |\n", title, head);
+  buf_fmt(out, "## %s\n\n| %s | |\n| --- | --- |\n", title, head);
   for (size_t i = 0; i < n; i++) buf_fmt(out, "| %s | %s |\n", rows[i].name, rows[i].doc);
   buf_str(out, "\n");
 }
@@ -106,7 +106,7 @@ void machine_markdown(struct buf *out) {
   add_list(out, "Causes", "cause", causes, COUNT(causes));
   add_list(out, "Inputs", "input", inputs, COUNT(inputs));
   add_list(out, "Actions", "action", actions, COUNT(actions));
-  buf_str(out, "### States × inputs\n\nEmpty: ignored.\n\n| input |");
+  buf_str(out, "## States × inputs\n\nEmpty: ignored.\n\n| input |");
   for (int i = 0; i < STATES; i++) buf_fmt(out, " %s |", machine_state_name((enum machine_state)i));
   buf_str(out, "\n| --- |");
   for (int i = 0; i < STATES; i++) buf_str(out, " --- |");
