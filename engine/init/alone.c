@@ -1,6 +1,7 @@
 /* Without the engine: the workload goes on as it is; when its main process ends, or a stop is asked for, everything
  * is stopped by the plan's levels within its grace, then every other descendant, and tend ends. */
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -13,7 +14,9 @@
 
 void alone_begin(struct init *in) {
   if (in->alone.active || in->exiting) return;
-  in->alone = (struct alone){.active = true, .due_ns = TIME_NEVER, .again_ns = TIME_NEVER};
+  const struct child *c = child_find(in, in->plan.main_child);
+  in->alone =
+      (struct alone){.active = true, .had_main = c && child_live(c), .due_ns = TIME_NEVER, .again_ns = TIME_NEVER};
 }
 
 void alone_end(struct init *in) { in->alone.active = false; }
@@ -26,6 +29,7 @@ int64_t alone_due(const struct init *in) {
 
 static int code_of(const struct init *in) {
   bool stopped = in->stop.level != STOP_NONE;
+  if (!stopped && !in->alone.had_main) return 70; /* nothing ran whose code could be ours */
   if (!in->main_known) return stopped ? (in->plan.stopped_is_0 ? 0 : 128 + SIGTERM) : 70;
   int status = in->main_status;
   if (WIFEXITED(status)) return WEXITSTATUS(status);
@@ -103,6 +107,9 @@ void alone_turn(struct init *in) {
   if (a->phase == ALONE_DONE) {
     a->active = false;
     in->code = code_of(in);
+    char details[48];
+    snprintf(details, sizeof details, "{\"exit_code\": %d}", in->code);
+    output_notice(in, "WARNING", "tend ends without its engine", details);
     end_begin(in);
   }
 }

@@ -1,5 +1,6 @@
 /* The end: whatever still runs is killed, the engine is waited for, the output that is left is written. */
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,6 +40,14 @@ static bool anybody_left(struct init *in) {
   return sweep_signal(in, SIGKILL) > 0 || left;
 }
 
+static void tell_discarded(struct init *in) {
+  uint64_t n = in->writers[0].discarded + in->writers[1].discarded;
+  if (!n) return;
+  char details[48];
+  snprintf(details, sizeof details, "{\"bytes\": %llu}", (unsigned long long)n);
+  output_notice(in, "WARNING", "output that nobody read, or that had no room, was discarded", details);
+}
+
 bool end_turn(struct init *in) {
   if (!in->exiting) return false;
   if (in->end == END_KILL) {
@@ -58,6 +67,7 @@ bool end_turn(struct init *in) {
     if (in->engine) return false;
     in->end = END_DRAIN;
     if (in->stop.level != STOP_NONE && in->drain_due_ns == TIME_NEVER) in->drain_due_ns = in->now_ns + DRAIN_NS;
+    tell_discarded(in);
     if (in->log_fd >= 0) close(in->log_fd);
     in->log_fd = -1;
   }

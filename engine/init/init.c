@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "init/state.h"
 
-enum { EVENTS = 64, CODE_SYSTEM = 71 };
+enum { EVENTS = 32, CODE_SYSTEM = 71 };
 
 static struct init self;
 

@@ -91,11 +91,26 @@ static void die(struct init *in, struct writer *w, int error) {
   output_notice(in, "WARNING", "nobody reads this output any more; what is written to it is discarded", details);
 }
 
-/* Writes what p holds; false when the writer can take no more for now. */
+/* No room on the disk is no reason to give the file up: these bytes are lost, later ones may not be. */
+static bool is_full(ssize_t r) { return r == -ENOSPC || r == -EDQUOT || r == -EFBIG; }
+
+static ssize_t put_nowhere(struct init *in, struct writer *w, const char *p, size_t n) {
+  if (!w->full) output_notice(in, "WARNING", "no room for output; it is discarded until there is", "{}");
+  w->full = true;
+  w->discarded += n;
+  w->open_line = p[n - 1] != '\n';
+  return (ssize_t)n;
+}
+
+/* Writes what p holds; -EAGAIN when the writer can take no more for now. */
 static ssize_t put(struct init *in, struct writer *w, const char *p, size_t n) {
   ssize_t r = writer_write(w, p, n);
-  if (r > 0) w->open_line = p[r - 1] != '\n';
+  if (r > 0) {
+    w->open_line = p[r - 1] != '\n';
+    w->full = false;
+  }
   if (r == -EAGAIN || (r > 0 && (size_t)r < n)) wait_for(in, w);
+  if (is_full(r)) return put_nowhere(in, w, p, n);
   if (r < 0 && r != -EAGAIN) die(in, w, (int)r);
   return r;
 }

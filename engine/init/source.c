@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/json.h"
 #include "init/line.h"
 #include "init/state.h"
 
@@ -30,6 +32,7 @@ struct source *source_open(struct init *in, int fd, uint8_t stream, struct tail 
   s->armed = s->mid = s->skip = false;
   s->start = s->end = 0;
   s->dropped = 0;
+  s->dropped_ns = 0;
   s->part = 0;
   s->last_ns = in->now_ns;
   source_arm(in, s);
@@ -54,9 +57,27 @@ void source_arm(struct init *in, struct source *s) {
   s->armed = want;
 }
 
+/* Once the reader has caught up, and once a second at most. */
+static void tell_dropped(struct init *in, struct source *s) {
+  if (in->now_ns < s->dropped_ns + NS_PER_S && s->fd >= 0) return;
+  char details[LIMIT_NAME * 6 + 96];
+  struct buf out = {.data = details, .cap = sizeof details, .max = sizeof details - 1};
+  struct json j = JSON_INIT(&out);
+  json_object(&j, NULL);
+  json_str(&j, "process", s->tail->name);
+  json_int(&j, "instance", s->tail->instance);
+  json_str(&j, "stream", s->stream == 2 ? "stderr" : "stdout");
+  json_int(&j, "lines", (int64_t)s->dropped);
+  json_object_end(&j);
+  output_notice(in, "WARNING", "the reader of the output was too slow; its oldest lines were dropped", details);
+  s->dropped = 0;
+  s->dropped_ns = in->now_ns;
+}
+
 void source_consume(struct init *in, struct source *s, size_t n) {
   s->start += n;
   if (s->start == s->end) s->start = s->end = 0;
+  if (s->dropped && s->start == s->end) tell_dropped(in, s);
   source_arm(in, s);
 }
 

@@ -61,9 +61,10 @@ struct source {
   struct tail *tail; /* NULL for the engine's */
   struct writer *to; /* the writer whose queue or stream it holds */
   struct source *next;
-  int64_t last_ns;  /* when bytes came last */
-  uint64_t dropped; /* lines */
-  uint32_t part;    /* JSON: parts of the present line so far */
+  int64_t last_ns;    /* when bytes came last */
+  int64_t dropped_ns; /* when that was told last */
+  uint64_t dropped;   /* lines */
+  uint32_t part;      /* JSON: parts of the present line so far */
   size_t start, end;
   char buf[SOURCE_BYTES];
 };
@@ -76,6 +77,7 @@ struct writer {
   enum writer_kind kind;
   bool dead;            /* its reader is gone */
   bool waiting;         /* for epoll to say that it takes bytes */
+  bool full;            /* its disk is */
   bool open_line;       /* the last byte written was no newline */
   struct source *owner; /* in the middle of a line */
   struct source *first, *last;
@@ -97,6 +99,7 @@ enum end_phase { END_KILL, END_ENGINE, END_DRAIN };
 struct alone {
   bool active;
   bool stopping;
+  bool had_main; /* main lived when it began */
   enum alone_phase phase;
   int64_t due_ns;   /* of the phase */
   int64_t again_ns; /* when to look again */

@@ -1,4 +1,5 @@
 /* What init makes of its children's output, with real processes and pipes. */
+#include "init/state.h"
 #include "init_scene.h"
 
 static void lines_are_copied_byte_for_byte(void **state) {
@@ -170,6 +171,7 @@ static void drop_lets_the_workload_go_on(void **state) {
   }
   assert_int_equal(last, 39999);
   assert_true(count < 40000);
+  assert_non_null(strstr(buf_cstr(&s.err), "its oldest lines were dropped"));
   scene_free(&s);
 }
 
@@ -194,6 +196,33 @@ static void output_held_by_nobody_we_know_does_not_delay_the_end(void **state) {
   scene_free(&s);
 }
 
+/* Every way of writing takes what there is room for and never waits; what was taken arrives. */
+static void writers_never_wait(void **state) {
+  (void)state;
+  static const enum writer_kind kinds[] = {WRITER_PIPE, WRITER_SMALL};
+  static struct writer w;
+  static char block[50000];
+  for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+    int fd[2];
+    assert_int_equal(pipe2(fd, O_CLOEXEC), 0);
+    writer_open(&w, fd[1]);
+    assert_int_equal(w.kind, WRITER_PIPE);
+    w.kind = kinds[i];
+    size_t sent = 0;
+    ssize_t r;
+    while ((r = writer_write(&w, block, sizeof block)) > 0) sent += (size_t)r;
+    assert_int_equal(r, -EAGAIN);
+    assert_true(sent >= 65536 - PIPE_BUF);
+    size_t got = 0;
+    while (got < sent && (r = read(fd[0], block, sizeof block)) > 0) got += (size_t)r;
+    assert_int_equal(got, sent);
+    close(fd[0]);
+    signal(SIGPIPE, SIG_IGN);
+    assert_int_equal(writer_write(&w, block, 1), -EPIPE);
+    close(fd[1]);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(lines_are_copied_byte_for_byte),
@@ -205,6 +234,7 @@ int main(void) {
       cmocka_unit_test(an_unread_output_does_not_delay_a_stop),
       cmocka_unit_test(drop_lets_the_workload_go_on),
       cmocka_unit_test(a_gone_reader_stops_nobody),
+      cmocka_unit_test(writers_never_wait),
       cmocka_unit_test(output_held_by_nobody_we_know_does_not_delay_the_end),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
