@@ -9,6 +9,7 @@
 /* A command without a summary is not for people. */
 const struct command commands[] = {
     {"run", cmd_run, "[options] [-- COMMAND ARG...]", "run a flow, or a command, and look after it"},
+    {"check", cmd_check, "[--flow-name F] [--dependencies] [--json]", "what would run, and all that is wrong with it"},
     {"status", cmd_client, "[--json]", "what runs, since when, what is wrong, what comes next"},
     {"health", cmd_client, "[--json]", "the verdict; ends with 0 when healthy or degraded, else 1"},
     {"why", cmd_client, "[--json]", "why the engine is in its present state"},

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "core/plan_read.h"
+#include "core/redact.h"
 
 static const char *duration(int64_t ns, char buf[32]) { return str_format_duration(ns, buf, 32); }
 
@@ -14,15 +15,32 @@ static void print_word(struct buf *out, const char *word) {
     buf_str(out, word);
     return;
   }
-  buf_char(out, '\'');
+  bool control = false;
+  for (const char *c = word; *c; c++) control |= (unsigned char)*c < 0x20 || *c == 0x7f;
+  buf_str(out, control ? "$'" : "'");
   for (const char *c = word; *c; c++)
     if (*c == '\'')
-      buf_str(out, "'\\''");
+      buf_str(out, control ? "\\'" : "'\\''");
+    else if (control && *c == '\\')
+      buf_str(out, "\\\\");
+    else if (*c == '\n')
+      buf_str(out, "\\n");
     else if ((unsigned char)*c < 0x20 || *c == 0x7f)
       buf_fmt(out, "\\x%02x", (unsigned char)*c);
     else
       buf_char(out, *c);
   buf_char(out, '\'');
+}
+
+/* A variable, its value hidden where its name says that it is secret. */
+static const char *shown_variable(const char *variable, struct buf *out) {
+  const char *equals = strchr(variable, '=');
+  buf_clear(out);
+  if (equals && redact_secret_name(variable, (size_t)(equals - variable)))
+    buf_fmt(out, "%.*s=***", (int)(equals - variable), variable);
+  else
+    buf_str(out, variable);
+  return buf_cstr(out);
 }
 
 static void print_argv(struct buf *out, char *const *argv) {
@@ -53,9 +71,10 @@ static void print_process(const struct plan *plan, const struct plan_process *p,
   if (p->after_n) buf_str(out, "    after:");
   for (size_t i = 0; i < p->after_n; i++) buf_fmt(out, " %s", plan->processes[p->after[i]].name);
   if (p->after_n) buf_char(out, '\n');
+  auto_buf struct buf shown = {0};
   for (size_t i = 0; p->env && p->env[i]; i++) {
     buf_str(out, "    env: ");
-    print_word(out, p->env[i]);
+    print_word(out, shown_variable(p->env[i], &shown));
     buf_char(out, '\n');
   }
   if (p->cwd) buf_fmt(out, "    cwd: %s\n", p->cwd);
@@ -78,10 +97,13 @@ static void print_checks(struct buf *out, const char *title, const struct plan_c
   for (size_t i = 0; i < n; i++) {
     const struct plan_check *c = &list[i];
     buf_fmt(out, "  %s: %s", c->name, c->kind ? c->kind : "function");
+    if (c->skip) {
+      buf_fmt(out, ": %s\n", c->skip);
+      continue;
+    }
     if (dependency) buf_str(out, c->required ? ", required" : ", optional");
     if (c->timeout_ns != PLAN_UNSET) buf_fmt(out, ", timeout %s", duration(c->timeout_ns, text));
     if (c->interval_ns != PLAN_UNSET) buf_fmt(out, ", every %s", duration(c->interval_ns, text));
-    if (c->skip) buf_fmt(out, ", left out: %s", c->skip);
     if (c->description[0]) buf_fmt(out, "; %s", c->description);
     buf_char(out, '\n');
   }
@@ -121,12 +143,6 @@ static void json_seconds(struct json *j, const char *key, int64_t ns) {
   if (ns != PLAN_UNSET) json_num(j, key, (double)ns / (double)NS_PER_S);
 }
 
-static void json_texts(struct json *j, const char *key, char *const *list) {
-  json_array(j, key);
-  for (size_t i = 0; list && list[i]; i++) json_str(j, NULL, list[i]);
-  json_array_end(j);
-}
-
 static void check_json(struct json *j, const char *key, const struct plan_check *c, bool dependency) {
   json_object(j, key);
   json_str(j, "name", c->name);
@@ -148,8 +164,13 @@ static void process_json(const struct plan *plan, struct json *j, const struct p
   char text[32];
   json_object(j, NULL);
   json_str(j, "name", p->name);
-  json_texts(j, "command", p->argv);
-  json_texts(j, "env", p->env);
+  json_array(j, "command");
+  for (size_t i = 0; p->argv && p->argv[i]; i++) json_str(j, NULL, p->argv[i]);
+  json_array_end(j);
+  auto_buf struct buf shown = {0};
+  json_array(j, "env");
+  for (size_t i = 0; p->env && p->env[i]; i++) json_str(j, NULL, shown_variable(p->env[i], &shown));
+  json_array_end(j);
   if (p->cwd) json_str(j, "cwd", p->cwd);
   if (p->user) json_str(j, "user", p->user);
   json_int(j, "instances", p->instances);
