@@ -296,7 +296,14 @@ local function candidates()
   return table.move(young, 1, #young, #old + 1, old)
 end
 
-local done, failed = 0, 0
+local EXIT_FAILED, EXIT_TEMPORARY = 1, 75
+
+-- With a handler a stop does not end the script: it is asked for between two batches.
+for _, name in ipairs { "TERM", "INT" } do
+  signal.on(name, function() end)
+end
+
+local done, failed, temporary = 0, 0, false
 for _, file in ipairs(candidates()) do
   if signal.stopping() then break end
   if settled(set.INPUT_DIR .. "/" .. file) then
@@ -305,7 +312,8 @@ for _, file in ipairs(candidates()) do
       failed = failed + 1
       log.error("rpa1: the file failed", { file = file, error = tostring(result) })
       -- a database that is away is away for all files
-      if store.passes(result) then break end
+      temporary = store.passes(result)
+      if temporary then break end
     elseif result == DONE then
       done = done + 1
     end
@@ -315,4 +323,5 @@ for _, file in ipairs(candidates()) do
 end
 disconnect()
 if signal.stopping() then log.info("rpa1: stopped between two batches", { files = done }) end
-if failed > 0 then error(("rpa1: %d of the files failed"):format(failed), 0) end
+if failed > 0 then return temporary and EXIT_TEMPORARY or EXIT_FAILED end
+return 0

@@ -1,0 +1,245 @@
+-- The job of flow rpa1 against a real PostgreSQL and real files: every record exactly once, whatever happens.
+local h = require "harness"
+local postgres = require "postgres"
+
+describe("the job of rpa1", function()
+  local db, dir
+
+  local function environment(more)
+    local env = {
+      CONTAINER_FLOW_NAME = "rpa1", CONTAINER_RPA_DB_CONNECTION_STRING = db:uri(), CONTAINER_RPA1_INPUT_DIR = dir .. "/in",
+      CONTAINER_RPA1_OUTPUT_DIR = dir .. "/out", CONTAINER_LOG_LEVEL = "DEBUG",
+    }
+    for name, value in pairs(more or {}) do env[name] = value end
+    return env
+  end
+
+  local function spawn(more) return h.spawn { args = { "script", "flows/jobs/rpa1.lua" }, env = environment(more) } end
+
+  local function run(more, expected)
+    local p = spawn(more)
+    local code = p:wait(60)
+    assert.equal(expected or 0, code, p.out .. p.err)
+    return p
+  end
+
+  -- A complete file: its time is long ago.
+  local function put(name, text)
+    local path = h.write(dir .. "/in/" .. name .. ".new", text)
+    h.sh(("touch -d '1 minute ago' %s && mv %s %s"):format(h.quote(path), h.quote(path), h.quote(dir .. "/in/" .. name)))
+  end
+
+  local function rows(from, to, pad)
+    local lines = { "id,name,quantity,unit_price" }
+    for i = from, to do lines[#lines + 1] = ('%d,"name %d, %s",%d,%d.50'):format(i, i, pad or "", i % 7, i) end
+    return table.concat(lines, "\r\n") .. "\r\n"
+  end
+
+  -- How often each id is in the output files: a map, and the number of lines in all.
+  local function output()
+    local seen, n = {}, 0
+    for line in h.sh(("cat %s/out/*.csv 2>/dev/null"):format(h.quote(dir))):gmatch "[^\n]+" do
+      local id = line:match "^(%d+),"
+      if id then
+        seen[id] = (seen[id] or 0) + 1
+        n = n + 1
+      end
+    end
+    return seen, n
+  end
+
+  local function assert_once(from, to)
+    local seen, n = output()
+    for i = from, to do assert.equal(1, seen[tostring(i)] or 0, "record " .. i) end
+    assert.equal(to - from + 1, n)
+    assert.equal(tostring(n), db:sql "select count(*) from rpa1_records r join rpa1_files f on f.id = r.file_id where f.state = 'done'")
+    assert.equal("0", db:sql "select count(*) from rpa1_records r join rpa1_files f on f.id = r.file_id where f.state <> 'done'")
+    assert.equal("0", db:sql "select count(*) from (select fields->>0 from rpa1_records group by 1 having count(*) > 1) d")
+  end
+
+  local function files(where) return h.sh(("cd %s && find . -type f | sort"):format(h.quote(dir .. "/" .. where))) end
+
+  setup(function() db = postgres.start() end)
+
+  before_each(function()
+    dir = h.tempdir()
+    h.sh("mkdir " .. h.quote(dir .. "/in"))
+    db:sql "drop table if exists rpa1_files, rpa1_records, rpa1_rejects"
+  end)
+
+  it("moves files through the table", function()
+    put("a.csv", rows(1, 60))
+    put("b.csv", "id,order_date,quantity,price\n61,31.01.2024,2,\"1,000.50\"\n")
+    local p = run()
+    assert_once(1, 61)
+    assert.equal("./a.csv\n./b.csv\n", files "out")
+    assert.equal("./processed/a.csv\n./processed/b.csv\n", files "in")
+    assert.equal("id,order_date,quantity,price,total\n61,2024-01-31,2,1000.50,2001.00\n", h.read(dir .. "/out/b.csv"))
+    assert.matches('1,"name 1,",1,1.50,1.50', h.read(dir .. "/out/a.csv"), 1, true)
+    local lines = p:events "message"
+    assert.equal(60, lines[1].details.records)
+    assert.equal(p.out:find("pw-Zk7", 1, true), nil)
+    assert.equal(p.err:find("pw-Zk7", 1, true), nil)
+  end)
+
+  it("keeps what it cannot read, as it was", function()
+    put("bad.csv", 'id,name\n1,a\n2\n3,"open\n4,b\xff\n5,c\n')
+    run()
+    local seen, n = output()
+    assert.equal(2, n)
+    assert.is_truthy(seen["1"] and seen["5"])
+    local rejected = h.read(dir .. "/out/rejected/bad.csv")
+    assert.matches("it has 1 fields, the header has 2", rejected, 1, true)
+    assert.matches('"3,""open"', rejected, 1, true)
+    assert.matches("4,b\xff", rejected, 1, true)
+  end)
+
+  it("leaves alone what is no complete CSV file", function()
+    h.write(dir .. "/in/.hidden.csv", rows(1, 2))
+    h.write(dir .. "/in/x.csv.tmp", rows(1, 2))
+    h.write(dir .. "/in/empty.csv", "")
+    h.sh("mkdir " .. h.quote(dir .. "/in/folder.csv"))
+    run()
+    assert.equal("./.hidden.csv\n./empty.csv\n./x.csv.tmp\n", files "in")
+    assert.equal("0", db:sql "select count(*) from pg_tables where tablename = 'rpa1_files'")
+  end)
+
+  it("gives every record out once, killed 30 times at any moment", function()
+    for f = 0, 3 do put(("f%d.csv"):format(f), rows(f * 300 + 1, f * 300 + 300, ("x"):rep(50))) end
+    local killed = 0
+    local deadline = h.native.now() + 60
+    while killed < 30 and h.native.now() < deadline do
+      local p = spawn { CONTAINER_RPA1_BATCH_SIZE = "3" }
+      -- the next attempt gets a little further than this: a time from nothing to a good part of a run
+      local till = h.native.now() + (killed % 10) * 0.03 + math.random() * 0.03
+      h.wait_for(function() return h.native.now() >= till or p:ended() end, 10)
+      if p:ended() then break end
+      p:kill "KILL"
+      p:wait(10)
+      killed = killed + 1
+      db:sql "select pg_terminate_backend(pid) from pg_stat_activity where query like '%rpa1%' and pid <> pg_backend_pid()"
+    end
+    assert.is_true(killed >= 5, "it was killed only " .. killed .. " times")
+    run()
+    assert_once(1, 1200)
+    assert.equal("./processed/f0.csv\n./processed/f1.csv\n./processed/f2.csv\n./processed/f3.csv\n", files "in")
+    run()
+    assert_once(1, 1200)
+  end)
+
+  it("stops between two batches on TERM, and goes on from there", function()
+    put("a.csv", rows(1, 2000))
+    local p = spawn { CONTAINER_RPA1_BATCH_SIZE = "1" }
+    h.wait_for(function() return db:sql "select to_regclass('rpa1_rejects') is not null" == "t" end)
+    h.wait_for(function() return tonumber((db:sql "select coalesce(max(rows_done), 0) from rpa1_files")) > 20 end)
+    p:kill "TERM"
+    assert.equal(0, (p:wait(10)))
+    local done = tonumber((db:sql "select max(rows_done) from rpa1_files"))
+    assert.is_true(done > 20 and done < 2000, tostring(done))
+    assert.equal(tostring(done), db:sql "select count(*) from rpa1_records")
+    assert.equal("", files "out" or "")
+    run()
+    assert_once(1, 2000)
+  end)
+
+  it("does each file once with two instances at a time", function()
+    for f = 0, 9 do put(("f%d.csv"):format(f), rows(f * 50 + 1, f * 50 + 50)) end
+    local both = { spawn { CONTAINER_RPA1_BATCH_SIZE = "2" }, spawn { CONTAINER_RPA1_BATCH_SIZE = "2" } }
+    for _, p in ipairs(both) do assert.equal(0, (p:wait(60)), p.err) end
+    run()
+    assert_once(1, 500)
+  end)
+
+  it("goes on after the database was away", function()
+    put("a.csv", rows(1, 400))
+    local p = spawn { CONTAINER_RPA1_BATCH_SIZE = "1", CONTAINER_RPA1_MAX_RETRIES = "10" }
+    h.wait_for(function() return db:sql "select to_regclass('rpa1_rejects') is not null" == "t" end)
+    h.wait_for(function() return tonumber((db:sql "select coalesce(max(rows_done), 0) from rpa1_files")) > 20 end)
+    db:stop "immediate"
+    p:wait_line("trying again", 10, "err")
+    db:restart()
+    assert.equal(0, (p:wait(60)), p.err)
+    assert_once(1, 400)
+  end)
+
+  it("gives up when the database stays away, with 75", function()
+    put("a.csv", rows(1, 10))
+    local p = run({ CONTAINER_RPA_DB_CONNECTION_STRING = "postgresql://u:pw-secret@127.0.0.1:1/db", CONTAINER_RPA1_MAX_RETRIES = "1" }, 75)
+    assert.matches("refused", p.err)
+    assert.is_nil(p.err:find("pw-secret", 1, true))
+    assert.equal("./a.csv\n", files "in")
+  end)
+
+  it("does the same content under the same name once, and another content under it too", function()
+    put("a.csv", rows(1, 10))
+    run()
+    put("a.csv", rows(1, 10))
+    run()
+    assert_once(1, 10)
+    put("a.csv", rows(11, 20))
+    run()
+    assert_once(1, 20)
+    assert.equal("./a-2.csv\n./a.csv\n", files "out")
+  end)
+
+  it("does not write over an output file of somebody else", function()
+    h.sh("mkdir " .. h.quote(dir .. "/out"))
+    h.write(dir .. "/out/a.csv", "9999,not ours\n")
+    put("a.csv", rows(1, 5))
+    run()
+    assert.equal("9999,not ours\n", h.read(dir .. "/out/a.csv"))
+    assert.equal("./a-1.csv\n./a.csv\n", files "out")
+  end)
+
+  it("waits for a file that was just written, and leaves one that grows", function()
+    h.write(dir .. "/in/young.csv", rows(1, 5))
+    run()
+    assert_once(1, 5)
+    local writer = h.start { argv = { "/bin/sh", "-c", "while :; do echo '7,x,1,1' >> \"$0\"; sleep 0.2; done", dir .. "/in/grows.csv" } }
+    h.wait_for(function() return h.exists(dir .. "/in/grows.csv") end)
+    run()
+    writer:kill "KILL"
+    writer:wait(5)
+    assert_once(1, 5)
+    assert.is_true(h.exists(dir .. "/in/grows.csv"))
+  end)
+
+  it("starts anew with a file whose content changed after a kill", function()
+    put("a.csv", rows(1, 1500))
+    local p = spawn { CONTAINER_RPA1_BATCH_SIZE = "1" }
+    h.wait_for(function() return db:sql "select to_regclass('rpa1_rejects') is not null" == "t" end)
+    h.wait_for(function() return tonumber((db:sql "select coalesce(max(rows_done), 0) from rpa1_files")) > 5 end)
+    p:kill "KILL"
+    p:wait(10)
+    put("a.csv", rows(1, 30))
+    run()
+    assert_once(1, 30)
+  end)
+
+  it("ends the time of one file, and the next run goes on", function()
+    put("a.csv", rows(1, 3000))
+    local p = run { CONTAINER_RPA1_BATCH_SIZE = "1", CONTAINER_RPA1_TIMEOUT = "1" }
+    local done = tonumber((db:sql "select rows_done from rpa1_files"))
+    if done < 3000 then assert.matches("takes longer than its time", p.err) end
+    run()
+    assert_once(1, 3000)
+  end)
+
+  it("does files of an input directory that it may not write, once", function()
+    put("a.csv", rows(1, 5))
+    if h.root then return pending "root may write everywhere" end
+    h.sh("chmod a-w " .. h.quote(dir .. "/in"))
+    run()
+    run()
+    h.sh("chmod u+w " .. h.quote(dir .. "/in"))
+    assert_once(1, 5)
+  end)
+
+  it("survives binary garbage, losing no byte", function()
+    put("g.csv", h.sh "head -c 300000 /dev/urandom")
+    run()
+    local raw = tonumber((db:sql "select coalesce(sum(length(raw)), 0) from rpa1_rejects"))
+    assert.is_true(raw > 250000, tostring(raw))
+    assert.equal("done", db:sql "select state from rpa1_files")
+  end)
+end)
