@@ -34,6 +34,7 @@ awk -v table="$new/limits" '
     env -i "$tend" config --docs --flows flows --flow-name "$flow" || true # what it would need to start is not there
   done
 } >"$new/configuration.md"
+"$tend" script docs/lua_api.lua "$new/lua-api.md"
 
 status=0
 for f in "$new"/*.md; do

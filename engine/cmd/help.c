@@ -25,6 +25,7 @@ const struct command commands[] = {
     {"remediate", cmd_client, "ACTION [--no-wait]", "run a remedy now"},
     {"maintenance", cmd_client, "on|off", "no restarts and no remedies while it is on"},
     {"check-now", cmd_client, "NAME", "run a check now"},
+    {"script", cmd_script, "FILE [ARG...]", "a Lua file with all primitives, without an engine"},
     {"version", cmd_version, "", "print the version"},
     {"help", cmd_help, "[COMMAND]", "this list, or one command with its options"},
     {"config", cmd_config, "[--flow-name F] [--json]", "every setting, its value, and where it came from"},

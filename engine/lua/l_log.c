@@ -3,6 +3,7 @@
 #include "lua/l.h"
 
 static int say(lua_State *L, enum level level) {
+  lua_settop(L, 2);
   const char *message = luaL_tolstring(L, 1, NULL);
   struct vm *vm = vm_of(L);
   auto_buf struct buf details = {0};

@@ -145,7 +145,8 @@ static char **l_environment(lua_State *L, int t) {
     if (lua_type(L, -2) != LUA_TSTRING || !(lua_type(L, -1) == LUA_TSTRING || lua_type(L, -1) == LUA_TNUMBER))
       luaL_error(L, "process.run: env: expected NAME = \"value\"");
     extra++;
-    lua_pushfstring(L, "%s=%s", lua_tostring(L, -2), luaL_tolstring(L, -1, NULL));
+    const char *value = luaL_tolstring(L, -1, NULL);
+    lua_pushfstring(L, "%s=%s", lua_tostring(L, -3), value);
     lua_rawseti(L, keep, (lua_Integer)extra);
     lua_pop(L, 2);
   }

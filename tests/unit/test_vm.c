@@ -293,6 +293,7 @@ static void scripts(void **state) {
   char a[] = "x", b[] = "y z";
   char *const argv[] = {a, b, NULL};
   const char *text =
+      "log.info('x') log.info(5, { a = 1 }) assert(not pcall(log.info, 'x', 'y'))\n"
       "local p, q = ... assert(p == 'x' and q == 'y z' and arg[2] == q and #arg == 2)\n"
       "local got signal.on('USR1', function() got = signal.stopping() end)\n"
       "while got == nil do timer.sleep(0.001) end\n"

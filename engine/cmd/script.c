@@ -1,0 +1,200 @@
+/* tend script FILE [ARG...]: a Lua file with all primitives, without an engine: the jobs of flows, and tools. The same
+ * init part runs below it. Exit: what the file returns; 1 on an error; 127 without such a file, 126 when it does not
+ * load; by the signal that stopped it. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/stopreq.h"
+#include "base/str.h"
+#include "cmd/cmd.h"
+#include "cmd/load.h"
+#include "cmd/options.h"
+#include "core/metric.h"
+#include "init/init.h"
+
+enum { EXIT_NOT_LOADED = 126, EXIT_NOT_FOUND = 127 };
+
+struct script {
+  const struct options *options;
+  char path[PATH_MAX];
+  struct loop *loop;
+  struct children *children;
+  struct sink *sink;
+  struct metrics *metrics;
+  struct probe_env probes;
+  struct load load;
+  struct sched *sched;
+  struct vm *vm;
+  uint64_t task;
+  int code;
+};
+
+/* FILE as given, else beside one of the directories with flows ("flows/jobs/rpa1.lua"), else inside one. */
+static bool find_file(const char *file, const char *dirs, char *out, size_t size) {
+  if (access(file, F_OK) == 0 || *file == '/') return str_copy(out, size, file) && access(file, F_OK) == 0;
+  static const char *const forms[] = {"%.*s/../%s", "%.*s/%s"};
+  while (*dirs) {
+    size_t n = strcspn(dirs, ":");
+    for (size_t i = 0; i < ARRAY_LEN(forms) && n; i++) {
+      int len = snprintf(out, size, forms[i], (int)n, dirs, file);
+      if (len > 0 && (size_t)len < size && access(out, F_OK) == 0) return true;
+    }
+    dirs += n + (dirs[n] == ':');
+  }
+  return false;
+}
+
+static void on_done(void *arg, enum policy_status status, const cJSON *result, const struct err *err) {
+  struct script *s = arg;
+  (void)err; /* told where it happened */
+  const cJSON *first = cJSON_GetArrayItem(result, 0);
+  const cJSON *second = cJSON_GetArrayItem(result, 1);
+  s->task = 0;
+  if (status == POLICY_ERROR) {
+    s->code = 1;
+  } else if (status == POLICY_OK && cJSON_IsNumber(first)) {
+    s->code = first->valueint >= 0 && first->valueint <= 255 ? first->valueint : 1;
+  } else if (status == POLICY_OK && cJSON_IsFalse(first)) {
+    s->code = 1;
+  } else if (status == POLICY_OK && second && !cJSON_IsNull(second)) { /* nil, err */
+    const cJSON *message = cJSON_IsObject(second) ? cJSON_GetObjectItem(second, "message") : second;
+    sink_say(s->sink, EVENT_SCRIPT_ERROR, LEVEL_ERROR, "%s: %s", s->path,
+             cJSON_IsString(message) ? message->valuestring : "returned an error");
+    s->code = 1;
+  }
+  loop_stop(s->loop);
+}
+
+/* A stop: the script's own handlers, or the end of its task; a second one does not ask any more. */
+static void on_signal(void *arg, int sig, int level, bool begun) {
+  (void)begun;
+  struct script *s = arg;
+  bool stop = sig == SIGTERM || sig == SIGINT || sig == SIGQUIT;
+  unsigned handlers = vm_signal(s->vm, sig, stop);
+  if (!stop || !s->task || (handlers && level <= STOP_BEGIN)) return;
+  s->code = 128 + sig;
+  if (level >= STOP_NOW)
+    loop_stop(s->loop);
+  else
+    task_cancel(s->sched, s->task, TASK_CANCELLED, false);
+}
+
+static struct sink_options sink_options(const struct script *s, int log_fd) {
+  const struct settings *set = s->load.settings;
+  int stream = settings_choice(set, SET_LOG_STREAM) == 0 ? STDOUT_FILENO : STDERR_FILENO;
+  bool terminal = isatty(stream);
+  struct sink_options o = {.fd = log_fd, .level = (enum level)settings_choice(set, SET_LOG_LEVEL)};
+  o.pretty = settings_given(set, SET_LOG_FORMAT) ? settings_choice(set, SET_LOG_FORMAT) == 1 : terminal;
+  o.colour = o.pretty && terminal && !getenv("NO_COLOR");
+  const char *id = settings_str(set, SET_WORKER_ID);
+  if (id) str_copy(o.who.container_id, sizeof o.who.container_id, id);
+  str_copy(o.who.flow, sizeof o.who.flow, s->load.flow);
+  return o;
+}
+
+/* Without a flow's name the file's own one is it: its settings are CONTAINER_<NAME>_… */
+static void name_flow(struct script *s) {
+  if (*s->load.flow) return;
+  const char *slash = strrchr(s->path, '/');
+  str_copy(s->load.flow, sizeof s->load.flow, slash ? slash + 1 : s->path);
+  char *dot = strrchr(s->load.flow, '.');
+  if (dot) *dot = 0;
+}
+
+static int open_all(struct script *s, int channel_fd, int log_fd, struct err *err) {
+  s->loop = loop_new();
+  if (!s->loop) return err_set(err, -ENOMEM, "no event loop: epoll or memory is missing");
+  s->children = children_new(s->loop, channel_fd);
+  s->metrics = metrics_new();
+  if (!s->children || !s->metrics) return err_set(err, -ENOMEM, "out of memory");
+  name_flow(s);
+  struct sink_options so = sink_options(s, log_fd);
+  s->sink = sink_new(s->loop, &so);
+  if (!s->sink) return err_set(err, -ENOMEM, "out of memory");
+  sink_configure(s->sink, &so, s->load.settings);
+  struct proto_output output = {.log_fd = settings_choice(s->load.settings, SET_LOG_STREAM) == 0 ? 1 : 2};
+  children_output(s->children, &output);
+  s->probes = (struct probe_env){.loop = s->loop, .children = s->children, .settings = s->load.settings};
+  probe_env_init(&s->probes);
+  s->sched = sched_new(s->loop, err);
+  if (!s->sched) return err->code;
+  const struct vm_host host = {.sched = s->sched,
+                               .loop = s->loop,
+                               .sink = s->sink,
+                               .settings = s->load.settings,
+                               .probes = &s->probes,
+                               .children = s->children,
+                               .metrics = s->metrics,
+                               .scripts = buf_cstr(&s->load.scripts),
+                               .flows = buf_cstr(&s->load.flows),
+                               .flow = s->load.flow,
+                               .script = true,
+                               .memory_mb = LIMIT_SCRIPT_MB};
+  s->vm = vm_new(&host, err);
+  return s->vm ? 0 : err->code;
+}
+
+static int engine_main(int channel_fd, int log_fd, void *arg) {
+  struct script *s = arg;
+  struct err err = ERR_INIT;
+  int rc = open_all(s, channel_fd, log_fd, &err);
+  if (rc) {
+    fprintf(stderr, "tend script: %s\n", err.msg);
+    s->code = EXIT_SYSTEM;
+  } else {
+    children_on_signal(s->children, on_signal, s);
+    s->task = vm_run_script(s->vm, s->path, s->options->rest + 1, on_done, s, &err);
+    if (s->task) {
+      loop_run(s->loop);
+    } else {
+      sink_say(s->sink, EVENT_SCRIPT_ERROR, LEVEL_ERROR, "%s", err.msg);
+      s->code = EXIT_NOT_LOADED;
+    }
+  }
+  vm_free(s->vm);
+  sched_free(s->sched);
+  sink_free(s->sink);
+  children_free(s->children);
+  load_free(&s->load);
+  metrics_free(s->metrics);
+  loop_free(s->loop);
+  return s->code;
+}
+
+int cmd_script(int argc, char **argv) {
+  struct options options;
+  int rc = options_parse(&options, argc, argv, OPTIONS_FLOW | OPTIONS_REST);
+  if (rc) return rc;
+  if (options.help) return cmd_help(2, (char *[]){(char *)"help", (char *)"script", NULL});
+  if (options.n_rest == 0) {
+    fprintf(stderr, "tend script: a file is missing: tend script FILE [ARG...]\n");
+    return EXIT_USAGE;
+  }
+  struct script s = {.options = &options};
+  struct err err = ERR_INIT;
+  if (load_settings(&s.load, &options, &err)) {
+    fprintf(stderr, "tend script: %s\n", err.msg);
+    return EXIT_SYSTEM;
+  }
+  if (!find_file(options.rest[0], buf_cstr(&s.load.flows), s.path, sizeof s.path)) {
+    fprintf(stderr, "tend script: there is no file %s, here or beside %s\n", options.rest[0], buf_cstr(&s.load.flows));
+    load_free(&s.load);
+    return EXIT_NOT_FOUND;
+  }
+  rc = init_run(&(struct init_options){.engine_is_main = true}, engine_main, &s);
+  load_free(&s.load);
+  if (rc == 128 + SIGTERM || rc == 128 + SIGINT) { /* as whoever waits expects it */
+    int sig = rc - 128;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    signal(sig, SIG_DFL);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    raise(sig); /* does nothing as PID 1 */
+  }
+  return rc;
+}

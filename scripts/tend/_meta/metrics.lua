@@ -1,0 +1,53 @@
+---@meta
+
+---Metrics of a flow's own, exported with the engine's. Declaring the same one again gives the one that is there, with its
+---values: they outlive a reload. Names: `[a-z_][a-z0-9_]*`, not beginning with `tend_`; a counter's ends in `_total`.
+---@class metrics
+metrics = {}
+
+---@class tend.metric
+local metric = {}
+
+---Counter, gauge: grows.
+---@param by? number 1 when left out; a counter only grows
+---@param labels? table<string, string|number> every declared label
+function metric:inc(by, labels) end
+
+---Gauge: shrinks.
+---@param by? number
+---@param labels? table<string, string|number>
+function metric:dec(by, labels) end
+
+---Gauge: is now.
+---@param value number
+---@param labels? table<string, string|number>
+function metric:set(value, labels) end
+
+---Histogram: one more observation.
+---@param value number
+---@param labels? table<string, string|number>
+function metric:observe(value, labels) end
+
+---The present value; a histogram's sum. nil when nothing was counted yet.
+---@param labels? table<string, string|number>
+---@return number?
+function metric:value(labels) end
+
+---@param name string
+---@param help string one line
+---@param labels? string[] names of its labels
+---@return tend.metric
+function metrics.counter(name, help, labels) end
+
+---@param name string
+---@param help string
+---@param labels? string[]
+---@return tend.metric
+function metrics.gauge(name, help, labels) end
+
+---@param name string
+---@param help string
+---@param labels? string[]
+---@param buckets? number[] rising upper bounds; from 0.005 to 10 when left out
+---@return tend.metric
+function metrics.histogram(name, help, labels, buckets) end

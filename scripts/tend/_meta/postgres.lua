@@ -1,0 +1,75 @@
+---@meta
+
+---PostgreSQL, waiting without blocking. A database is its name in the settings ("rpa_db": CONTAINER_RPA_DB_CONNECTION_STRING;
+---"stock": CONTAINER_DATABASE_STOCK_CONNECTION_STRING), a connection string, or a table with one of these.
+---
+---Values come as Lua values by their type: integers, floats and numeric as numbers (cast to text to keep every digit of a
+---numeric), boolean as booleans, null as nil, all else as the server's text. Parameters ($1, $2 …) are texts, numbers,
+---booleans or nil. A statement has 30 s, a connection 10 s (or the database's _TIMEOUT).
+---
+---Error codes: "dns", "refused", "unreachable", "timeout", "tls", "authentication", "no_database", "too_many_clients",
+---"starting_up", "read_only", "closed", "query" (with sqlstate), "config", "part" (the libpq part is not installed).
+---@class postgres
+postgres = {}
+
+---@alias tend.database string|{ connection?: string, name?: string, timeout?: number, query_timeout?: number }
+
+---One connection; statements go one after the other. `local s <close> = assert(postgres.connect "rpa_db")` closes itself.
+---@class tend.postgres.session
+local session = {}
+
+---@async
+---@param sql string
+---@param ... string|number|boolean|nil
+---@return table<string, any>[]? rows by column name
+---@return tend.error? err
+function session:query(sql, ...) end
+
+---@async
+---@param sql string
+---@param ... string|number|boolean|nil
+---@return integer? affected rows
+---@return tend.error? err
+function session:execute(sql, ...) end
+
+---Runs fn between BEGIN and COMMIT and gives what it returns (true for nothing). It rolls back when fn raises, which goes on,
+---or returns nil, err.
+---@async
+---@param fn fun(session: tend.postgres.session): any, tend.error?
+---@return any
+---@return tend.error? err
+function session:transaction(fn) end
+
+function session:close() end
+
+---@async
+---@param database tend.database
+---@return tend.postgres.session?
+---@return tend.error? err
+function postgres.connect(database) end
+
+---One query on a connection of its own.
+---@async
+---@param database tend.database
+---@param sql string
+---@param ... string|number|boolean|nil
+---@return table<string, any>[]? rows
+---@return tend.error? err
+function postgres.query(database, sql, ...) end
+
+---One statement on a connection of its own.
+---@async
+---@param database tend.database
+---@param sql string
+---@param ... string|number|boolean|nil
+---@return integer? affected
+---@return tend.error? err
+function postgres.execute(database, sql, ...) end
+
+---One transaction on a connection of its own.
+---@async
+---@param database tend.database
+---@param fn fun(session: tend.postgres.session): any, tend.error?
+---@return any
+---@return tend.error? err
+function postgres.transaction(database, fn) end

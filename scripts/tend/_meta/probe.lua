@@ -1,0 +1,82 @@
+---@meta
+
+---One attempt at finding out whether something is there. Never longer than its timeout (10 s when none is given). Wrong
+---parameters raise.
+---@class probe
+probe = {}
+
+---@class tend.probe.result
+---@field ok boolean status is "ok" or "warn"
+---@field status "ok"|"warn"|"fail"|"unknown"
+---@field reason string "" or a stable word: "dns", "refused", "timeout", "tls", "authentication", "missing", …
+---@field detail string for people
+---@field seconds number how long it took
+---@field data? table facts that the kind found
+
+---TCP connects.
+---@async
+---@param params { host: string, port: integer, timeout?: number }
+---@return tend.probe.result
+function probe.tcp(params) end
+
+---The name resolves.
+---@async
+---@param params { host: string, timeout?: number }
+---@return tend.probe.result
+function probe.dns(params) end
+
+---@class tend.probe.file
+---@field path string
+---@field readable? boolean true when left out
+---@field writable? boolean
+---@field executable? boolean
+---@field non_empty? boolean
+---@field min_size? integer bytes
+---@field max_age? number|string seconds since it was modified, or "10m"
+---@field timeout? number
+
+---A file is there and can be used as asked.
+---@async
+---@param params tend.probe.file
+---@return tend.probe.result
+function probe.file(params) end
+
+---@class tend.probe.directory
+---@field path string
+---@field readable? boolean true when left out
+---@field writable? boolean
+---@field non_empty? boolean it holds an entry
+---@field max_age? number|string seconds since an entry was made or removed
+---@field timeout? number
+
+---A directory is there and can be used as asked.
+---@async
+---@param params tend.probe.directory
+---@return tend.probe.result
+function probe.directory(params) end
+
+---@class tend.probe.command
+---@field command string|string[] a shell line, or the program and its arguments
+---@field cwd? string
+---@field user? string
+---@field exits? table<string, string> what exit codes mean: { ["1"] = "warn" }; else 0 is ok
+---@field timeout? number
+
+---A command ends with 0.
+---@async
+---@param params tend.probe.command
+---@return tend.probe.result
+function probe.command(params) end
+
+---A PostgreSQL server lets us in and answers a query.
+---@async
+---@param params { conninfo?: string, setting?: string, query?: string, writable?: boolean, timeout?: number }
+---@return tend.probe.result
+function probe.postgres(params) end
+
+---A kind by its name, also one of a part that has no function here.
+---@async
+---@param kind string
+---@param params table
+---@return tend.probe.result
+function probe.run(kind, params) end
