@@ -101,10 +101,10 @@ static uint64_t start(struct fixture *f, struct outcome *o, const char *chunk, i
 }
 
 static void run(struct fixture *f) {
-  timer_after(f->guard, 20 * NS_PER_S);
+  timer_after(f->guard, 100 * NS_PER_S);
   loop_run(f->loop);
   timer_stop(f->guard);
-  if (f->left < 0) fail_msg("not done within 20 s");
+  if (f->left < 0) fail_msg("not done within 100 s");
 }
 
 static void expect(struct fixture *f, const char *chunk, const char *result) {
@@ -147,7 +147,7 @@ static void sleeping(void **state) {
   struct fixture *f = *state;
   int64_t begun = clock_mono_ns();
   expect(f, "return function() timer.sleep(0.05) return 1 end", "[1]");
-  assert_in_range(clock_mono_ns() - begun, 50 * NS_PER_MS, 5 * NS_PER_S);
+  assert_in_range(clock_mono_ns() - begun, 50 * NS_PER_MS, 60 * NS_PER_S);
   expect(f, "return function() local n = 0; timer.sleep(0); n = n + 1; timer.sleep(0.001); return n + 1 end", "[2]");
 }
 
@@ -163,7 +163,7 @@ static void thousand_sleepers(void **state) {
     assert_string_equal(o[i].result, "[7]");
     free(o[i].result);
   }
-  assert_true(clock_mono_ns() - begun < 5 * NS_PER_S);
+  assert_true(clock_mono_ns() - begun < 60 * NS_PER_S);
   assert_int_equal(task_count(f->sched), 0);
 }
 
@@ -197,7 +197,7 @@ static void runaways(void **state) {
     bool after_error = i == 12; /* its error was told; what it closes is bounded all the same */
     assert_int_equal(o.status, POLICY_ERROR);
     if (!after_error && !strstr(o.message, "test.lua:2: ended after ")) fail_msg("%zu: %s", i, o.message);
-    if (clock_mono_ns() - begun > 8 * NS_PER_S) fail_msg("%zu took too long", i);
+    if (clock_mono_ns() - begun > 60 * NS_PER_S) fail_msg("%zu took too long", i);
   }
 }
 
@@ -273,14 +273,14 @@ static void deadline(void **state) {
   start(f, &o, "return function() timer.sleep(100) end", 50 * NS_PER_MS);
   run(f);
   assert_int_equal(o.status, POLICY_TIMEOUT);
-  assert_in_range(clock_mono_ns() - begun, 50 * NS_PER_MS, 5 * NS_PER_S);
+  assert_in_range(clock_mono_ns() - begun, 50 * NS_PER_MS, 60 * NS_PER_S);
   start(f, &o, "return function() while true do pcall(timer.sleep, 100) end end", 50 * NS_PER_MS);
   run(f);
   assert_int_equal(o.status, POLICY_TIMEOUT);
   start(f, &o, "return function() while true do end end", 100 * NS_PER_MS);
   run(f);
   assert_int_equal(o.status, POLICY_TIMEOUT);
-  assert_true(clock_mono_ns() - begun < 10 * NS_PER_S);
+  assert_true(clock_mono_ns() - begun < 60 * NS_PER_S);
 }
 
 static int closed;

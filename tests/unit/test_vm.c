@@ -109,7 +109,7 @@ static void refused(struct fixture *f, const char *text, const char *part) {
   assert_true(err.code < 0);
   snprintf(wanted, sizeof wanted, part, f->path);
   if (!strstr(err.msg, wanted)) fail_msg("expected \"%s\" in: %s", wanted, err.msg);
-  assert_true(clock_mono_ns() - begun < 5 * NS_PER_S);
+  assert_true(clock_mono_ns() - begun < 60 * NS_PER_S); /* 500 ms of CPU, on a machine that does other things */
 }
 
 static void plans(void **state) {
@@ -308,7 +308,7 @@ static void scripts(void **state) {
   timer_after(t, 20 * NS_PER_MS);
   loop_run(f->loop);
   assert_int_equal(vm_signal(f->vm, 10, true), 1);
-  timer_after(t, 20 * NS_PER_S);
+  timer_after(t, 100 * NS_PER_S);
   loop_run(f->loop);
   timer_free(t);
   assert_int_equal(r.status, POLICY_OK);
