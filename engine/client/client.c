@@ -269,14 +269,66 @@ static bool on_part(void *arg, const cJSON *part) {
 
 /* --- the call ---------------------------------------------------------------------------------------------------- */
 
+/* The processes of a status, each name once. */
+static size_t process_names(const cJSON *status, const char *names[LIMIT_PROCESSES]) {
+  size_t n = 0;
+  const cJSON *p;
+  cJSON_ArrayForEach(p, cJSON_GetObjectItemCaseSensitive(status, "processes")) {
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(p, "name");
+    bool again = n && cJSON_IsString(name) && STR_EQ(names[n - 1], name->valuestring); /* another instance */
+    if (cJSON_IsString(name) && !again && n < LIMIT_PROCESSES) names[n++] = name->valuestring;
+  }
+  return n;
+}
+
+static int ask_logs(int fd, const char *process, cJSON **text, struct err *err) {
+  auto_buf struct buf args = {0};
+  struct json j = JSON_INIT(&args);
+  json_object(&j, NULL);
+  json_str(&j, "process", process);
+  json_object_end(&j);
+  return call_engine(fd, &(struct call){.op = "logs", .args = buf_cstr(&args), .patience_ns = PATIENCE_NS}, text, err);
+}
+
+/* One process after the other, on the connection that is there. */
+static int ask_all_logs(const struct asked *q, int fd) {
+  auto_json cJSON *status = NULL;
+  struct err err = ERR_INIT;
+  const char *names[LIMIT_PROCESSES];
+  int rc = call_engine(fd, &(struct call){.op = "status", .patience_ns = PATIENCE_NS}, &status, &err);
+  size_t n = rc ? 0 : process_names(status, names);
+  auto_buf struct buf out = {0};
+  struct json all = JSON_INIT(&out);
+  if (q->json) json_object(&all, NULL);
+  for (size_t i = 0; !rc && i < n; i++) {
+    auto_json cJSON *text = NULL;
+    rc = ask_logs(fd, names[i], &text, &err);
+    if (rc) break;
+    if (q->json) {
+      json_value(&all, names[i], text);
+    } else {
+      if (n > 1) buf_fmt(&out, "==> %s <==\n", names[i]);
+      show_text(text, 0, &out);
+    }
+  }
+  if (q->json) {
+    json_object_end(&all);
+    buf_char(&out, '\n');
+  }
+  if (!rc) return put(buf_cstr(&out), out.len);
+  fprintf(stderr, "tend logs: %s\n", err.msg);
+  return rc == -EREMOTEIO ? CLIENT_NO : CLIENT_UNREACHABLE;
+}
+
 static int ask(struct asked *q) {
   struct engine_place engine;
   int code = find_engine(q->state_dir, q->flow, &engine);
   if (code) return code;
   auto_close int fd = engine.fd;
+  const struct client_command *c = q->command;
+  if (STR_EQ(c->name, "logs") && !q->word && !q->follow) return ask_all_logs(q, fd);
   auto_buf struct buf args = {0};
   build_args(q, &args);
-  const struct client_command *c = q->command;
   struct call call = {.op = c->name,
                       .args = buf_cstr(&args),
                       .patience_ns = c->changes || q->follow ? TIME_NEVER : PATIENCE_NS,

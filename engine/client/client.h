@@ -61,8 +61,8 @@ void show_status(const cJSON *v, int64_t now_real_ns, struct buf *out);
 void show_why(const cJSON *v, int64_t now_real_ns, struct buf *out);
 void show_health(const cJSON *v, int64_t now_real_ns, struct buf *out);
 void show_metrics(const cJSON *v, int64_t now_real_ns, struct buf *out);
-void show_text(const cJSON *v, int64_t now_real_ns, struct buf *out);    /* {"text": …} as it is */
-void show_message(const cJSON *v, int64_t now_real_ns, struct buf *out); /* {"message": …} and a newline */
+void show_text(const cJSON *v, int64_t now_real_ns, struct buf *out);    /* a text as it is */
+void show_message(const cJSON *v, int64_t now_real_ns, struct buf *out); /* of a command that changes something */
 /* One event as the log's readable format shows it, and a newline. */
 void show_event(const cJSON *event, bool colour, struct buf *out);
 /* "12 s", "3 m 20 s", "2 h 5 m", "3 d 4 h". */

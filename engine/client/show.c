@@ -235,12 +235,17 @@ void show_metrics(const cJSON *v, int64_t now, struct buf *out) {
 
 void show_text(const cJSON *v, int64_t now, struct buf *out) {
   (void)now;
-  buf_str(out, str(v, "text", ""));
+  buf_str(out, cJSON_IsString(v) ? v->valuestring : str(v, "text", ""));
 }
 
+/* A word, {"message"}, or how tend has ended: {"exit_code", "graceful"}. */
 void show_message(const cJSON *v, int64_t now, struct buf *out) {
   (void)now;
-  buf_fmt(out, "%s\n", cJSON_IsString(v) ? v->valuestring : str(v, "message", "done"));
+  const cJSON *code = get(v, "exit_code");
+  if (cJSON_IsNumber(code))
+    buf_fmt(out, "tend ends with code %.0f%s\n", code->valuedouble, is_true(v, "graceful") ? "" : ", not gracefully");
+  else
+    buf_fmt(out, "%s\n", cJSON_IsString(v) ? v->valuestring : str(v, "message", "done"));
 }
 
 void show_event(const cJSON *v, bool colour, struct buf *out) {
