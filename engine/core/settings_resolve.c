@@ -23,14 +23,17 @@ static void tell(struct resolve *r, const struct problem *p) {
   if (r->problems) problems_add(r->problems, p);
 }
 
-/* A value as people may see it: not a secret, and not pages of it. */
-static char *presentable(struct settings *s, const struct setting_item *it, const char *text) {
+/* A value as people may see it: neither a secret nor one that holds a secret, and not more than most bytes of it. */
+static char *presentable(struct settings *s, const struct setting_item *it, const char *text, size_t most) {
   if (it->secret) return strdup("***");
   auto_buf struct buf b = {0};
-  size_t n = strlen(text);
-  buf_add(&b, text, n > SHOWN_MAX ? SHOWN_MAX : n);
-  if (n > SHOWN_MAX) buf_str(&b, "…");
+  buf_str(&b, text);
   settings_redact(s, &b);
+  if (b.len > most) {
+    while (most > 0 && ((unsigned char)b.data[most] & 0xc0) == 0x80) most--; /* no half character */
+    b.data[b.len = most] = 0;
+    buf_str(&b, "…");
+  }
   return buf_take(&b);
 }
 
@@ -53,7 +56,7 @@ static void tell_value(struct resolve *r, const struct setting_item *it, enum se
     buf_fmt(&fix, "%s, or leave it out", verb);
   else
     buf_fmt(&fix, "set %s to such a value", it->def.name);
-  char *value = presentable(r->s, it, text);
+  char *value = presentable(r->s, it, text, SHOWN_MAX);
   tell(r, &(struct problem){.class = PROBLEM_CONFIG,
                             .check = "configuration",
                             .name = it->def.name,
@@ -66,7 +69,7 @@ static void tell_value(struct resolve *r, const struct setting_item *it, enum se
 
 static void tell_reference(struct resolve *r, const struct setting_item *it, enum setting_layer layer, const char *text,
                            const char *allowed, const char *fix) {
-  char *value = presentable(r->s, it, text);
+  char *value = presentable(r->s, it, text, SHOWN_MAX);
   tell(r, &(struct problem){.class = PROBLEM_CONFIG,
                             .check = "configuration",
                             .name = it->def.name,
@@ -202,7 +205,7 @@ static bool resolve_item(struct resolve *r, struct setting_item *it) {
   const char *given = rc < 0 && it->given[top].value ? it->given[top].value : NULL;
   if (rc < 0 && top > LAYER_DEFAULT) take_layer(r, it, LAYER_DEFAULT);
   if (rc < 0) it->layer = top;
-  if (given || it->text) it->shown = it->secret ? strdup("***") : strdup(given ? given : it->text);
+  if (given || it->text) it->shown = presentable(r->s, it, given ? given : it->text, LIMIT_SETTING_VALUE);
   if ((given || it->text) && !it->shown) r->s->failed = true;
   if (it->secret && it->text) redact_add(&r->s->redact, it->text);
   r->depth--;
@@ -220,7 +223,8 @@ static void know_secrets(struct settings *s) {
   }
   for (size_t i = 0; i < s->unknown_n; i++) {
     const struct setting_unknown *u = &s->unknown[i];
-    if (u->name && u->value && redact_secret_name(u->name, strlen(u->name))) redact_add(&s->redact, u->value);
+    if (!u->name || !u->value || str_ends(u->name, "_FILE")) continue; /* a path is no secret */
+    if (redact_secret_name(u->name, strlen(u->name))) redact_add(&s->redact, u->value);
   }
 }
 

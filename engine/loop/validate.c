@@ -91,6 +91,7 @@ static void check_directories(struct validation *v) {
   static const enum setting_id ids[] = {SET_LOG_DIR, SET_DATA_DIR, SET_OUTPUT_DIR};
   const bool uses[] = {v->in->uses_log_dir, v->in->uses_data_dir, v->in->uses_output_dir};
   bool *const usable[] = {&v->out->log_dir, &v->out->data_dir, &v->out->output_dir};
+  struct validate_disks written = {0};
   for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
     struct setting_view set = view_of(v->in->settings, ids[i]);
     v->own[i] = (struct validate_directory){.name = set.def->name,
@@ -98,11 +99,11 @@ static void check_directories(struct validation *v) {
                                             .source = set.origin,
                                             .named = uses[i] || set.layer > LAYER_DEFAULT,
                                             .make = true};
-    validate_directory(&v->own[i], v->in->dry, v->problems, &v->out->without);
+    validate_directory(&v->own[i], v->in->dry, &written, v->problems, &v->out->without);
     *usable[i] = v->own[i].usable;
   }
   for (size_t i = 0; i < v->in->directories_n; i++)
-    validate_directory(&v->in->directories[i], v->in->dry, v->problems, &v->out->without);
+    validate_directory(&v->in->directories[i], v->in->dry, &written, v->problems, &v->out->without);
   if (v->out->without.len) buf_str(&v->out->without, "; done without");
 }
 

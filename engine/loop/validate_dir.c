@@ -75,8 +75,18 @@ static int try_write(const char *path) {
   return rc;
 }
 
+static bool seen_before(const struct validate_disks *disks, dev_t device) {
+  for (size_t i = 0; i < disks->n; i++)
+    if (disks->devices[i] == device) return true;
+  return false;
+}
+
+static void see(struct validate_disks *disks, dev_t device) {
+  if (disks->n < VALIDATE_DISKS) disks->devices[disks->n++] = device;
+}
+
 /* 0, or why the directory cannot be used. */
-static int examine(const struct validate_directory *d, bool dry) {
+static int examine(const struct validate_directory *d, bool dry, struct validate_disks *written) {
   struct stat st;
   if (stat(d->path, &st) != 0) {
     int rc = -errno;
@@ -94,7 +104,10 @@ static int examine(const struct validate_directory *d, bool dry) {
     return -ENOTDIR;
   }
   if (faccessat(AT_FDCWD, d->path, W_OK | X_OK, AT_EACCESS) != 0) return -errno;
-  return dry ? 0 : try_write(d->path);
+  if (dry || stat(d->path, &st) != 0 || seen_before(written, st.st_dev)) return 0;
+  int rc = try_write(d->path);
+  if (rc == 0) see(written, st.st_dev);
+  return rc;
 }
 
 /* What a later attempt may find mended, and what it will not. */
@@ -137,10 +150,11 @@ static const char *fix_of(int rc) {
   }
 }
 
-void validate_directory(struct validate_directory *d, bool dry, struct problems *problems, struct buf *without) {
+void validate_directory(struct validate_directory *d, bool dry, struct validate_disks *written,
+                        struct problems *problems, struct buf *without) {
   d->usable = false;
   if (!d->path) return;
-  int rc = examine(d, dry);
+  int rc = examine(d, dry, written);
   if (rc == 0) {
     d->usable = true;
     return;
@@ -166,9 +180,8 @@ bool validate_disk_free(const char *path, struct validate_disks *seen, int64_t *
   struct stat st;
   struct statvfs fs;
   if (existing(path, at, sizeof at, &st) != 0 || statvfs(at, &fs) != 0) return false;
-  for (size_t i = 0; i < seen->n; i++)
-    if (seen->devices[i] == st.st_dev) return false;
-  if (seen->n < VALIDATE_DISKS) seen->devices[seen->n++] = st.st_dev;
+  if (seen_before(seen, st.st_dev)) return false;
+  see(seen, st.st_dev);
   uint64_t unit = fs.f_frsize ? fs.f_frsize : fs.f_bsize;
   *free_mb = (int64_t)(fs.f_bavail / 1024 * unit / 1024 + fs.f_bavail % 1024 * unit / (1024 * 1024));
   return true;

@@ -394,9 +394,10 @@ static void secrets_of_all_layers(void **state) {
   settings_give(s, LAYER_FILE, "CONTAINER_HTTP_TOKEN", "losing-secret", "f:1");
   env(s, "CONTAINER_HTTP_TOKEN", "winning-secret");
   env(s, "CONTAINER_OTHER_PASSWORD", "unknown-secret");
-  env(s, "CONTAINER_LOG_LEVEL", "losing-secret winning-secret unknown-secret");
+  env(s, "CONTAINER_OTHER_TOKEN_FILE", "/run/secrets/token"); /* where it lies is no secret */
+  env(s, "CONTAINER_LOG_LEVEL", "losing-secret winning-secret unknown-secret /run/secrets/token");
   assert_int_equal(settings_resolve(s, &ps), 1);
-  assert_string_equal(ps.items[0].value, "*** *** ***");
+  assert_string_equal(ps.items[0].value, "*** *** *** /run/secrets/token");
 }
 
 static void long_values(void **state) {
