@@ -128,7 +128,13 @@ struct proto_swept {
 struct proto_tail {
   struct proto_head head;
   int32_t instance; /* below 0: all */
+  uint64_t since;   /* bytes that are known already; of one instance */
   char name[LIMIT_NAME];
+};
+
+struct proto_tail_reply {
+  struct proto_head head;
+  uint64_t end; /* bytes ever; of one instance */
 };
 
 struct proto_keep {

@@ -29,7 +29,7 @@ static struct {
   union {
     struct proto_swept swept;
     struct proto_failed failed;
-    struct proto_head head;
+    struct proto_tail_reply tail;
   } m;
   size_t n;
   int fd;
@@ -114,8 +114,8 @@ static void on_tail(struct init *in, const struct proto_tail *m) {
   char name[LIMIT_NAME];
   memcpy(name, m->name, sizeof name);
   name[sizeof name - 1] = 0;
-  struct proto_head r = {PROTO_TAIL_REPLY, m->head.child};
-  int fd = tail_memfd(in, name, m->instance);
+  struct proto_tail_reply r = {.head = {PROTO_TAIL_REPLY, m->head.child}};
+  int fd = tail_memfd(in, name, m->instance, m->since, &r.end);
   answer(in, &r, sizeof r, fd >= 0 ? fd : -1);
 }
 

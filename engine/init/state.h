@@ -229,7 +229,8 @@ void tty_continue(struct init *in);
 /* tail.c */
 struct tail *tail_get(struct init *in, const char *name, uint32_t instance); /* -> NULL: no memory */
 void tail_add(struct tail *t, const char *p, size_t n);
-int tail_memfd(struct init *in, const char *name, int instance); /* the text in a memfd, or -errno */
+/* The text after the first `since` bytes in a memfd, or -errno; *end: bytes ever. */
+int tail_memfd(struct init *in, const char *name, int instance, uint64_t since, uint64_t *end);
 
 /* source.c */
 struct source *source_open(struct init *in, int fd, uint8_t stream, struct tail *tail); /* takes fd on success */

@@ -12,12 +12,12 @@ static bool is(const struct tail *t, const char *name, uint32_t instance) {
 
 struct tail *tail_get(struct init *in, const char *name, uint32_t instance) {
   struct tail **place = NULL;
-  for (unsigned i = 0; i < LIMIT_INSTANCES; i++) {
-    struct tail *t = in->tails[i];
-    if (t && is(t, name, instance)) return t;
-    if (!place && (!t || t->users == 0)) place = &in->tails[i];
-    if (!t) break; /* slots are taken in order and never given back */
+  unsigned i = 0;
+  for (; i < LIMIT_INSTANCES && in->tails[i]; i++) { /* slots are taken in order and never given back */
+    if (is(in->tails[i], name, instance)) return in->tails[i];
+    if (!place && in->tails[i]->users == 0) place = &in->tails[i];
   }
+  if (i < LIMIT_INSTANCES) place = &in->tails[i];
   if (!place) return NULL;
   if (!*place) {
     struct tail *t = mmap(NULL, sizeof *t, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -54,23 +54,33 @@ static int write_all(int fd, const char *p, size_t n) {
   return 0;
 }
 
-static int write_tail(int fd, const struct tail *t) {
-  if (t->end <= LIMIT_TAIL) return write_all(fd, t->data, (size_t)t->end);
-  size_t at = t->end % LIMIT_TAIL;
-  /* the oldest line lost its beginning */
-  const char *line = memchr(t->data + at, '\n', LIMIT_TAIL - at);
-  int r =
-      write_all(fd, line ? line + 1 : t->data + at, line ? (size_t)(t->data + LIMIT_TAIL - line) - 1 : LIMIT_TAIL - at);
-  return r < 0 ? r : write_all(fd, t->data, at);
+static int write_tail(int fd, const struct tail *t, uint64_t since) {
+  uint64_t oldest = t->end > LIMIT_TAIL ? t->end - LIMIT_TAIL : 0;
+  uint64_t from = since > oldest ? since : oldest;
+  if (from >= t->end) return 0;
+  size_t at = from % LIMIT_TAIL;
+  size_t n = (size_t)(t->end - from);
+  size_t first = n < LIMIT_TAIL - at ? n : LIMIT_TAIL - at;
+  const char *p = t->data + at;
+  size_t skip = 0;
+  if (from == oldest && oldest > 0) {
+    /* the oldest line lost its beginning */
+    const char *line = memchr(p, '\n', first);
+    skip = line ? (size_t)(line - p) + 1 : 0;
+  }
+  int r = write_all(fd, p + skip, first - skip);
+  return r < 0 ? r : write_all(fd, t->data, n - first);
 }
 
-int tail_memfd(struct init *in, const char *name, int instance) {
+int tail_memfd(struct init *in, const char *name, int instance, uint64_t since, uint64_t *end) {
   int fd = memfd_create("tail", MFD_CLOEXEC);
   if (fd < 0) return -errno;
   for (unsigned i = 0; i < LIMIT_INSTANCES && in->tails[i]; i++) {
     const struct tail *t = in->tails[i];
     if (!STR_EQ(t->name, name) || (instance >= 0 && t->instance != (uint32_t)instance)) continue;
-    int r = write_tail(fd, t);
+    /* where the count of the one that asks is from before a process of that name was new, it gets all */
+    int r = write_tail(fd, t, instance >= 0 && since <= t->end ? since : 0);
+    *end = t->end;
     if (r < 0) {
       close(fd);
       return r;

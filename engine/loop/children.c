@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -13,6 +12,7 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "loop/outbox.h"
 #include "loop/spawn_blob.h"
 
 enum { BUCKETS = 256, READS = 64, FLUSH_MS = 1000 };
@@ -27,7 +27,6 @@ struct entry {
   struct watch *watch;
   struct buf out;
   bool cut;
-  struct children *owner;
 };
 
 /* A request that waits for its answer. */
@@ -36,16 +35,8 @@ struct request {
   uint32_t number;
   children_swept_fn *swept;
   children_tail_fn *tail;
+  children_follow_fn *follow;
   void *arg;
-};
-
-/* A message that found the channel full. */
-struct unsent {
-  struct unsent *next;
-  size_t n;
-  int fds[PROTO_FDS];
-  unsigned nfds;
-  char data[];
 };
 
 struct children {
@@ -55,7 +46,7 @@ struct children {
   uint32_t last_number, last_request;
   struct entry *buckets[BUCKETS];
   struct request *requests;
-  struct unsent *first, *last;
+  struct outbox out;
   children_signal_fn *on_signal;
   void *signal_arg;
 };
@@ -89,6 +80,13 @@ static void entry_free(struct entry *e) {
   free(e);
 }
 
+/* As outbox_post; what is queued is sent when the channel takes it. */
+static int post(struct children *c, const void *m, size_t n, const int *fds, unsigned nfds) {
+  int r = outbox_post(&c->out, c->fd, m, n, fds, nfds);
+  if (c->out.first) watch_events(c->watch, WATCH_READ | WATCH_WRITE);
+  return r;
+}
+
 static struct entry *find(const struct children *c, uint32_t number) {
   struct entry *e = c->buckets[number % BUCKETS];
   while (e && e->number != number) e = e->next;
@@ -105,11 +103,6 @@ static struct entry *take(struct children *c, uint32_t number) {
   return NULL;
 }
 
-static void drop_unsent(struct unsent *u) {
-  for (unsigned i = 0; i < u->nfds; i++) close(u->fds[i]);
-  free(u);
-}
-
 void children_free(struct children *c) {
   if (!c) return;
   watch_free(c->watch);
@@ -123,71 +116,15 @@ void children_free(struct children *c) {
     next = r->next;
     free(r);
   }
-  for (struct unsent *u = c->first, *next; u; u = next) {
-    next = u->next;
-    drop_unsent(u);
-  }
+  outbox_clear(&c->out);
   close(c->fd);
   free(c);
 }
 
-static int send_now(int channel, const void *m, size_t n, const int *fds, unsigned nfds) {
-  struct iovec v = {.iov_base = (void *)(uintptr_t)m, .iov_len = n};
-  union {
-    struct cmsghdr align;
-    char bytes[CMSG_SPACE(PROTO_FDS * sizeof(int))];
-  } control = {.bytes = {0}};
-  struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
-  if (nfds) {
-    h.msg_control = control.bytes;
-    h.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
-    struct cmsghdr *head = CMSG_FIRSTHDR(&h);
-    *head =
-        (struct cmsghdr){.cmsg_len = CMSG_LEN(nfds * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-    memcpy(CMSG_DATA(head), fds, nfds * sizeof(int));
-  }
-  return sendmsg(channel, &h, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : -errno;
-}
-
-static bool is_full(int r) { return r == -EAGAIN || r == -ENOBUFS || r == -ENOMEM || r == -ETOOMANYREFS; }
-
-/* Sends or queues. The descriptors stay the caller's (a queued message has duplicates). */
-static int post(struct children *c, const void *m, size_t n, const int *fds, unsigned nfds) {
-  int r = c->first ? -EAGAIN : send_now(c->fd, m, n, fds, nfds);
-  if (!is_full(r)) return r;
-  struct unsent *u = calloc(1, sizeof *u + n);
-  if (!u) return -ENOMEM;
-  memcpy(u->data, m, n);
-  u->n = n;
-  for (; u->nfds < nfds; u->nfds++) {
-    u->fds[u->nfds] = fcntl(fds[u->nfds], F_DUPFD_CLOEXEC, 3);
-    if (u->fds[u->nfds] < 0) {
-      r = -errno;
-      drop_unsent(u);
-      return r;
-    }
-  }
-  if (c->last)
-    c->last->next = u;
-  else
-    c->first = u;
-  c->last = u;
-  watch_events(c->watch, WATCH_READ | WATCH_WRITE);
-  return 0;
-}
-
-static void flush(struct children *c) {
-  while (c->first) {
-    struct unsent *u = c->first;
-    if (is_full(send_now(c->fd, u->data, u->n, u->fds, u->nfds))) return;
-    c->first = u->next;
-    if (!c->first) c->last = NULL;
-    drop_unsent(u);
-  }
-  watch_events(c->watch, WATCH_READ);
-}
-
-static void read_output(struct entry *e) {
+static void read_output(void *arg, int fd, int events) {
+  (void)fd;
+  (void)events;
+  struct entry *e = arg;
   char text[16384];
   for (int i = 0; i < 16; i++) {
     ssize_t n = read(e->out_fd, text, sizeof text);
@@ -202,12 +139,6 @@ static void read_output(struct entry *e) {
     buf_add(&e->out, text, take_n);
     if (take_n < (size_t)n || e->out.failed) e->cut = true;
   }
-}
-
-static void on_output(void *arg, int fd, int events) {
-  (void)fd;
-  (void)events;
-  read_output(arg);
 }
 
 /* What a helper needs: a pipe for its output, a memfd (or the descriptor that was given) as its input. */
@@ -266,7 +197,7 @@ static int request_spawn(struct children *c, struct entry *e, const struct child
   if (spec->kind == CHILD_HELPER) {
     r = open_helper(spec, f, err);
     if (r < 0) return r;
-    e->watch = watch_new(c->loop, f->out[0], WATCH_READ, on_output, e);
+    e->watch = watch_new(c->loop, f->out[0], WATCH_READ, read_output, e);
     if (!e->watch) return err_set(err, -ENOMEM, "no memory for the output of %s", m.name);
     e->out_fd = f->out[0];
     f->out[0] = -1;
@@ -288,7 +219,6 @@ uint32_t children_spawn(struct children *c, const struct child_spec *spec, const
     err_set(err, -ENOMEM, "no memory for %s", spec->argv[0]);
     return 0;
   }
-  e->owner = c;
   e->out_fd = -1;
   e->ops = ops;
   e->arg = arg;
@@ -317,10 +247,13 @@ void children_forget(struct children *c, uint32_t child) {
   entry_free(e);
 }
 
-static uint32_t ask(struct children *c, children_swept_fn *swept, children_tail_fn *tail, void *arg) {
+/* Notes who asks; 0 without memory, and then no answer comes. */
+static uint32_t ask(struct children *c, const struct request *who) {
   struct request *r = calloc(1, sizeof *r);
   if (!r) return 0;
-  *r = (struct request){.next = c->requests, .number = ++c->last_request, .swept = swept, .tail = tail, .arg = arg};
+  *r = *who;
+  r->next = c->requests;
+  r->number = ++c->last_request;
   c->requests = r;
   return r->number;
 }
@@ -338,14 +271,23 @@ static bool answered(struct children *c, uint32_t number, struct request *out) {
 }
 
 void children_sweep(struct children *c, int sig, children_swept_fn *done, void *arg) {
-  struct proto_sweep m = {.head = {PROTO_SWEEP, ask(c, done, NULL, arg)}, .sig = sig};
+  struct proto_sweep m = {.head = {PROTO_SWEEP, ask(c, &(struct request){.swept = done, .arg = arg})}, .sig = sig};
+  post(c, &m, sizeof m, NULL, 0);
+}
+
+static void ask_tail(struct children *c, const char *name, int instance, uint64_t since, const struct request *who) {
+  struct proto_tail m = {.head = {PROTO_TAIL, ask(c, who)}, .instance = instance, .since = since};
+  str_copy(m.name, sizeof m.name, name);
   post(c, &m, sizeof m, NULL, 0);
 }
 
 void children_tail(struct children *c, const char *name, int instance, children_tail_fn *done, void *arg) {
-  struct proto_tail m = {.head = {PROTO_TAIL, ask(c, NULL, done, arg)}, .instance = instance};
-  str_copy(m.name, sizeof m.name, name);
-  post(c, &m, sizeof m, NULL, 0);
+  ask_tail(c, name, instance, 0, &(struct request){.tail = done, .arg = arg});
+}
+
+void children_tail_since(struct children *c, const char *name, unsigned instance, uint64_t since,
+                         children_follow_fn *done, void *arg) {
+  ask_tail(c, name, (int)instance, since, &(struct request){.follow = done, .arg = arg});
 }
 
 void children_output(struct children *c, const struct proto_output *output) {
@@ -378,17 +320,18 @@ void children_exit(struct children *c, int code) {
   post(c, &m, sizeof m, NULL, 0);
   /* the loop may not run again after this */
   int64_t due = clock_mono_ns() + FLUSH_MS * NS_PER_MS;
-  while (c->first && clock_mono_ns() < due) {
+  while (c->out.first && clock_mono_ns() < due) {
     struct pollfd pfd = {.fd = c->fd, .events = POLLOUT};
     if (poll(&pfd, 1, clock_ms_until(due, clock_mono_ns())) <= 0 || (pfd.revents & (POLLERR | POLLHUP))) break;
-    flush(c);
+    outbox_flush(&c->out, c->fd);
   }
 }
 
 static void on_exited(struct children *c, const struct proto_exited *m) {
   struct entry *e = take(c, m->head.child);
   if (!e) return;
-  if (e->watch) read_output(e); /* what came before the end; whoever else holds the pipe was killed */
+  if (e->watch)
+    read_output(e, e->out_fd, WATCH_READ); /* what came before the end; whoever else holds the pipe was killed */
   struct child_exit exit = {.status = m->status,
                             .usage = m->usage,
                             .oom = m->oom,
@@ -422,9 +365,9 @@ static void on_swept(struct children *c, const struct proto_swept *m) {
   if (answered(c, m->head.child, &r) && r.swept) r.swept(r.arg, m->left);
 }
 
-static void on_tail(struct children *c, const struct proto_head *m, int fd) {
+static void on_tail(struct children *c, const struct proto_tail_reply *m, int fd) {
   struct request r;
-  if (!answered(c, m->child, &r) || !r.tail) return;
+  if (!answered(c, m->head.child, &r)) return;
   auto_buf struct buf text = {0};
   lseek(fd, 0, SEEK_SET);
   for (ssize_t n = 1; fd >= 0 && n > 0;) {
@@ -432,7 +375,8 @@ static void on_tail(struct children *c, const struct proto_head *m, int fd) {
     n = room ? read(fd, room, 65536) : 0;
     if (n > 0) text.len += (size_t)n;
   }
-  r.tail(r.arg, buf_cstr(&text), text.len);
+  if (r.tail) r.tail(r.arg, buf_cstr(&text), text.len);
+  if (r.follow) r.follow(r.arg, buf_cstr(&text), text.len, m->end);
 }
 
 union answer {
@@ -442,6 +386,7 @@ union answer {
   struct proto_exited exited;
   struct proto_signaled signaled;
   struct proto_swept swept;
+  struct proto_tail_reply tail;
 };
 
 static void dispatch(struct children *c, const union answer *m, int fd) {
@@ -462,7 +407,7 @@ static void dispatch(struct children *c, const union answer *m, int fd) {
       on_swept(c, &m->swept);
       break;
     case PROTO_TAIL_REPLY:
-      on_tail(c, &m->head, fd);
+      on_tail(c, &m->tail, fd);
       break;
     default:
       break;
@@ -479,7 +424,8 @@ static int fd_of(struct msghdr *h) {
 
 static void on_channel(void *arg, int channel, int events) {
   struct children *c = arg;
-  if (events & WATCH_WRITE) flush(c);
+  if (events & WATCH_WRITE) outbox_flush(&c->out, channel);
+  if (!c->out.first) watch_events(c->watch, WATCH_READ);
   if (!(events & WATCH_READ)) return;
   for (int i = 0; i < READS; i++) {
     union answer m;

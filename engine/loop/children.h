@@ -90,6 +90,12 @@ void children_on_signal(struct children *c, children_signal_fn *fn, void *arg);
 typedef void children_tail_fn(void *arg, const char *text, size_t n);
 void children_tail(struct children *c, const char *name, int instance, children_tail_fn *done, void *arg);
 
+/* What one instance has put out beyond its first `since` bytes (what is no longer kept is left out); end is what to
+ * ask with next. */
+typedef void children_follow_fn(void *arg, const char *text, size_t n, uint64_t end);
+void children_tail_since(struct children *c, const char *name, unsigned instance, uint64_t since,
+                         children_follow_fn *done, void *arg);
+
 /* Keeps a descriptor by name over the engine's life (a duplicate; the caller's stays its own). fd -1 drops it. */
 int children_keep(struct children *c, const char *name, int fd);
 

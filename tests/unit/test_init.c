@@ -293,6 +293,73 @@ static void helpers_answer_to_the_engine(void **state) {
   scene_free(&s);
 }
 
+/* More at once than the channel takes: processes and helpers in turns. */
+enum { CROWD = 600 };
+static struct {
+  struct loop *loop;
+  struct children *children;
+  unsigned started, exited, output;
+} crowd;
+
+static void crowd_started(void *arg, uint32_t child, pid_t pid) {
+  (void)arg;
+  (void)child;
+  crowd.started += pid > 0;
+}
+
+static void crowd_exited(void *arg, uint32_t child, const struct child_exit *e) {
+  (void)arg;
+  (void)child;
+  if (e->out && STR_EQ(buf_cstr(e->out), "x\n")) crowd.output++;
+  if (++crowd.exited < CROWD) return;
+  children_exit(crowd.children, crowd.started == CROWD && crowd.output == CROWD / 2 ? 0 : 1);
+  loop_stop(crowd.loop);
+}
+
+static int crowd_main(int channel_fd, int log_fd, void *arg) {
+  (void)log_fd;
+  (void)arg;
+  static const struct child_ops ops = {.started = crowd_started, .exited = crowd_exited};
+  crowd.loop = loop_new();
+  crowd.children = children_new(crowd.loop, channel_fd);
+  for (unsigned i = 0; i < CROWD; i++) {
+    struct err err = ERR_INIT;
+    struct child_spec spec = {.kind = i % 2 ? CHILD_HELPER : CHILD_PROCESS,
+                              .name = "crowd",
+                              .instance = i,
+                              .argv = (char *[]){"/bin/echo", i % 2 ? "x" : "y", NULL}};
+    if (!children_spawn(crowd.children, &spec, &ops, NULL, &err)) abort();
+  }
+  loop_run(crowd.loop);
+  children_free(crowd.children);
+  loop_free(crowd.loop);
+  return 99;
+}
+
+static void many_at_once(void **state) {
+  (void)state;
+  int out[2];
+  assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+  pid_t pid = fork();
+  assert_true(pid >= 0);
+  if (pid == 0) {
+    dup2(out[1], 1);
+    close(out[0]);
+    close(out[1]);
+    struct init_options options = {0};
+    _exit(init_run(&options, crowd_main, NULL));
+  }
+  close(out[1]);
+  char text[CROWD * 2];
+  size_t n = 0;
+  for (ssize_t r; (r = read(out[0], text + n, sizeof text - n)) > 0;) n += (size_t)r;
+  close(out[0]);
+  int status;
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_int_equal(status, 0);
+  assert_int_equal(n, CROWD);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(codes_are_passed_on),
@@ -314,6 +381,7 @@ int main(void) {
       cmocka_unit_test(a_silent_engine_is_passed_over),
       cmocka_unit_test(kill_9_leaves_nothing),
       cmocka_unit_test(helpers_answer_to_the_engine),
+      cmocka_unit_test(many_at_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

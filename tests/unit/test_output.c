@@ -223,6 +223,42 @@ static void writers_never_wait(void **state) {
   }
 }
 
+/* The text that a tail gives from `since` on. */
+static size_t tail_text(struct init *in, uint64_t since, char *to, size_t size, uint64_t *end) {
+  int fd = tail_memfd(in, "web", 1, since, end);
+  assert_true(fd >= 0);
+  ssize_t n = pread(fd, to, size, 0);
+  close(fd);
+  return (size_t)n;
+}
+
+static void tails_keep_the_last_whole_lines(void **state) {
+  (void)state;
+  static struct init in;
+  static char text[LIMIT_TAIL + 1];
+  uint64_t end = 0;
+  struct tail *t = tail_get(&in, "web", 1);
+  assert_ptr_equal(tail_get(&in, "web", 1), t);
+  assert_ptr_not_equal(tail_get(&in, "web", 0), t);
+  assert_int_equal(tail_text(&in, 0, text, sizeof text, &end), 0);
+  tail_add(t, "one\ntwo\n", 8);
+  assert_int_equal(tail_text(&in, 0, text, sizeof text, &end), 8);
+  assert_int_equal(end, 8);
+  assert_int_equal(tail_text(&in, 4, text, sizeof text, &end), 4);
+  assert_memory_equal(text, "two\n", 4);
+  assert_int_equal(tail_text(&in, 8, text, sizeof text, &end), 0);
+  for (int i = 0; i < 20000; i++) {
+    char line[32];
+    tail_add(t, line, (size_t)snprintf(line, sizeof line, "line %d\n", i));
+  }
+  size_t n = tail_text(&in, 0, text, sizeof text, &end);
+  assert_in_range(n, LIMIT_TAIL - 16, LIMIT_TAIL);
+  assert_memory_equal(text, "line ", 5);
+  assert_memory_equal(text + n - 11, "line 19999\n", 11);
+  assert_int_equal(tail_text(&in, end - 6, text, sizeof text, &end), 6);
+  assert_memory_equal(text, "19999\n", 6);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(lines_are_copied_byte_for_byte),
@@ -235,6 +271,7 @@ int main(void) {
       cmocka_unit_test(drop_lets_the_workload_go_on),
       cmocka_unit_test(a_gone_reader_stops_nobody),
       cmocka_unit_test(writers_never_wait),
+      cmocka_unit_test(tails_keep_the_last_whole_lines),
       cmocka_unit_test(output_held_by_nobody_we_know_does_not_delay_the_end),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
