@@ -171,6 +171,36 @@ static void plan_of_file(struct load *l, const struct vm_host *given) {
       &l->plan, &l->problems);
 }
 
+static bool told(const struct problems *ps, const char *name) {
+  for (size_t i = 0; i < ps->n; i++)
+    if (ps->items[i].name && STR_EQ(ps->items[i].name, name)) return true;
+  return false;
+}
+
+/* What probes cannot do anything with, whatever is at the other end: a connection string that cannot be read. */
+static void check_probes(struct load *l, const struct plan_check *checks, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    const struct plan_check *c = &checks[i];
+    struct err err = ERR_INIT;
+    if (!c->kind || !probe_check_values(l->settings, c->kind, c->params, &err)) continue;
+    auto_buf struct buf full = {0}, allowed = {0};
+    struct setting_view view = {0};
+    const char *setting = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(c->params, "setting"));
+    if (setting) buf_fmt(&full, "%s%s", str_starts(setting, "CONTAINER_") ? "" : "CONTAINER_", setting);
+    bool known = setting && settings_view(l->settings, buf_cstr(&full), &view);
+    const char *name = known ? view.def->name : c->name;
+    if (told(&l->problems, name)) continue; /* a dependency and a check may use the same one */
+    buf_fmt(&allowed, "what the probe %s can use", c->kind);
+    problems_add(&l->problems, &(struct problem){.class = PROBLEM_CONFIG,
+                                                 .check = (char *)"configuration",
+                                                 .name = (char *)name,
+                                                 .value = (char *)view.shown,
+                                                 .source = (char *)view.origin,
+                                                 .allowed = allowed.data,
+                                                 .fix = err.msg});
+  }
+}
+
 int load_flow(struct load *l, const struct vm_host *host, struct err *err) {
   const struct options *o = l->options;
   if (l->flow[0] && valid_name(l->flow)) find_flow(l);
@@ -190,6 +220,8 @@ int load_flow(struct load *l, const struct vm_host *host, struct err *err) {
   settings_read_files(l->settings, &l->problems);
   settings_resolve(l->settings, &l->problems);
   settings_lint(l->settings, &l->problems);
+  check_probes(l, l->plan->dependencies, l->plan->dependencies_n);
+  check_probes(l, l->plan->checks, l->plan->checks_n);
   return 0;
 }
 

@@ -88,11 +88,15 @@ static int check_params(const struct tend_probe_kind *kind, const struct tend_ho
 }
 
 int probe_check(const char *kind, const cJSON *params, struct err *err) {
-  const struct tend_probe_kind *k = find_kind(kind, err);
-  if (!k) return err ? err->code : -EINVAL;
-  /* without an engine: settings are not known yet, only the form is checked */
+  return probe_check_values(NULL, kind, params, err);
+}
+
+int probe_check_values(const struct settings *settings, const char *kind, const cJSON *params, struct err *err) {
+  struct err own = ERR_INIT;
+  const struct tend_probe_kind *k = find_kind(kind, err ? err : &own);
+  if (!k) return err ? err->code : own.code;
   struct tend_host host;
-  struct probe_env env = {0};
+  struct probe_env env = {.settings = settings};
   part_host_fill(&host, &env);
   return check_params(k, &host, params, err);
 }

@@ -127,6 +127,12 @@ static int check(const struct tend_host *host, const struct tend_params *ps, cha
     snprintf(msg, size, "conninfo: %s", why);
     return -1;
   }
+  /* settings may not be known yet */
+  const char *value = setting ? host->setting(host->self, setting) : NULL;
+  if (value && *value && pg_conninfo_parse(&c, value, why, sizeof why)) {
+    snprintf(msg, size, "%s: %s", setting, why);
+    return -1;
+  }
   pg_conninfo_free(&c);
   return 0;
 }

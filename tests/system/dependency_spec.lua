@@ -161,4 +161,19 @@ describe("dependencies", function()
     stop(p)
     assert.falsy((p.out .. p.err):find("Zk7", 1, true), "the password is in the log")
   end)
+
+  it("on a connection string that cannot be read are no reason to wait: 78 at once, and it is not shown", function()
+    for _, value in ipairs { "postgresql://u:secret-word@[::1/x", "host=a password=my secret-word", "secret-word" } do
+      local p = spawn([[
+        { name = "db", kind = "postgres", params = { setting = "RPA_DB_CONNECTION_STRING" } },
+      ]], { env = { CONTAINER_RPA_DB_CONNECTION_STRING = value } })
+      assert.equal(78, (p:wait(20)))
+      local failures = p:events("validation_completed")[1].details.failures
+      assert.equal(1, #failures)
+      assert.equal("CONTAINER_RPA_DB_CONNECTION_STRING", failures[1].name)
+      assert.equal("***", failures[1].value)
+      assert.truthy(failures[1].fix:find("postgresql://USER", 1, true))
+      assert.falsy((p.out .. p.err):find("secret-word", 1, true))
+    end
+  end)
 end)
