@@ -4,8 +4,10 @@ local process, fs, json = process, fs, json
 
 local lifecycle = {}
 
+local counts = {}
+
 -- Copies what was given under the names that the plan knows; old names of the same thing are taken too.
-local function entry(who, given, names, main)
+local function entry(who, given, names, main, noun)
   if type(given) == "function" then
     given = { [main] = given }
   elseif type(given) ~= "table" then
@@ -22,17 +24,20 @@ local function entry(who, given, names, main)
   if type(out[main]) ~= "function" and out.kind == nil then
     error(who .. ": a function is missing: " .. main .. " = function() … end", 3)
   end
+  counts[noun] = (counts[noun] or 0) + 1
+  out.name = out.name or ("%s_%d"):format(noun, counts[noun])
   return out
 end
 
 function lifecycle.add_dependency_check(given)
   local names = { check_function = "check", fn = "check", timeout_seconds = "timeout" }
-  core.register("dependencies", entry("lifecycle.add_dependency_check", given, names, "check"))
+  core.register("dependencies", entry("lifecycle.add_dependency_check", given, names, "check",
+    "added_dependency"))
 end
 
 function lifecycle.add_cleanup_handler(given)
   local names = { handler = "run", fn = "run", timeout_seconds = "timeout" }
-  core.register("cleanup", entry("lifecycle.add_cleanup_handler", given, names, "run"))
+  core.register("cleanup", entry("lifecycle.add_cleanup_handler", given, names, "run", "added_handler"))
 end
 
 function lifecycle.get_lifecycle_metrics()

@@ -5,7 +5,7 @@
 lifecycle = {}
 
 ---@class tend.dependency
----@field name string
+---@field name? string added_dependency_1 … when left out
 ---@field check_function fun(): boolean|nil, any true: ready. Also named `check` or `fn`
 ---@field timeout_seconds? number its whole wait. Also named `timeout`
 ---@field interval? number seconds between attempts
@@ -17,7 +17,7 @@ lifecycle = {}
 function lifecycle.add_dependency_check(dependency) end
 
 ---@class tend.cleanup
----@field name? string
+---@field name? string added_handler_1 … when left out
 ---@field handler fun() also named `run` or `fn`
 ---@field timeout? number seconds
 ---@field critical? boolean runs first
