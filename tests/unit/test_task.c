@@ -52,7 +52,7 @@ static int setup_budget(void **state, int64_t budget_ns) {
 }
 
 static int setup(void **state) { return setup_budget(state, 200 * NS_PER_MS); }
-static int setup_long(void **state) { return setup_budget(state, 0); }
+static int setup_long(void **state) { return setup_budget(state, 20 * NS_PER_S); }
 
 static int teardown(void **state) {
   struct fixture *f = *state;
@@ -437,7 +437,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(loop_goes_on, setup, teardown),
       cmocka_unit_test_setup_teardown(long_work, setup_long, teardown),
       cmocka_unit_test_setup_teardown(coroutines, setup, teardown),
-      cmocka_unit_test_setup_teardown(memory, setup, teardown),
+      cmocka_unit_test_setup_teardown(memory, setup_long, teardown),
       cmocka_unit_test_setup_teardown(deadline, setup, teardown),
       cmocka_unit_test_setup_teardown(cancel, setup, teardown),
       cmocka_unit_test_setup_teardown(tokens_go_stale, setup, teardown),
