@@ -63,8 +63,8 @@ static void tell_output(const struct engine *e) {
 static void remarks(const struct engine *e) {
   const struct load *l = &e->load;
   struct setting_remark r;
-  for (size_t i = 0; settings_remark(l->settings, i, &r); i++)
-    if (!r.near) sink_say(e->sink, EVENT_SETTING, LEVEL_DEBUG, "%s is no setting", r.name); /* else: settings_lint */
+  for (size_t i = 0; settings_remark(l->settings, i, &r); i++) /* with a near name: a warning of the validation */
+    if (!r.near) sink_say(e->sink, EVENT_SETTING, LEVEL_DEBUG, "%s is no setting of this flow", r.name);
   if (l->unnamed)
     sink_say(
         e->sink, EVENT_SETTING, LEVEL_WARNING,
@@ -147,10 +147,29 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
   return rc ? EXIT_SYSTEM : 0;
 }
 
+/* As `tend report FILE`, of the flow and state directory that are named. */
+static int export_report(const struct options *o) {
+  char *argv[8] = {(char *)"report"};
+  int n = 1;
+  if (o->flow_name) {
+    argv[n++] = (char *)"--flow-name";
+    argv[n++] = (char *)(uintptr_t)o->flow_name;
+  }
+  for (int i = 0; i < o->n_given; i++) {
+    if (!STR_EQ(o->given[i].option, "--state-dir")) continue;
+    argv[n++] = (char *)"--state-dir";
+    argv[n++] = (char *)(uintptr_t)o->given[i].value;
+    break;
+  }
+  argv[n++] = (char *)(uintptr_t)o->export_report;
+  return cmd_client(n, argv);
+}
+
 int cmd_run(int argc, char **argv) {
   struct options options;
   int rc = options_parse(&options, argc, argv, OPTIONS_FLOW | OPTIONS_RUN);
   if (rc) return rc;
   if (options.help) return cmd_help(2, (char *[]){(char *)"help", (char *)"run", NULL});
+  if (options.export_report) return export_report(&options);
   return init_run(&(struct init_options){.tty = options.tty}, engine_main, &options);
 }

@@ -84,7 +84,7 @@ static bool read_handler(struct plan_reader *r, const struct at *at, const cJSON
   if (read_text(r, at, v, "name", &out->name))
     plan_check_name(r, AT_KEY(at, "name"), out->name);
   else if (!read_get(v, "name"))
-    plan_problem(r, AT_KEY(at, "name"), NULL, "a name", "it is missing: write name = \"...\"");
+    out->name = plan_text_fmt(r, "cleanup_%zu", at->index + 1);
   if (!out->name) out->name = "";
   read_text(r, at, v, "description", &out->description);
   read_duration(r, at, v, "timeout", NS_PER_MS, 3600 * NS_PER_S, &out->timeout_ns);

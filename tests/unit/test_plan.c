@@ -337,7 +337,6 @@ static void test_cleanup_and_hook_keys(void **state) {
   (void)state;
   bad_n(flow("'cleanup': [3]"), "cleanup[1]", "a table or a function", 1);
   bad_n(flow("'cleanup': [{'name': 'a'}]"), "cleanup[1]", "neither", 1);
-  bad_n(flow("'cleanup': [{'run': {'$fn': 1}}]"), "cleanup[1].name", "missing", 1);
   bad_n(flow("'cleanup': [{'name': 'a', 'run': {'$fn': 1}, 'kind': 'sync'}]"), "cleanup[1]", "both", 1);
   bad_n(flow("'cleanup': [{'name': 'a', 'kind': 'snc', 'params': {'path': '/a'}}]"), "cleanup[1].kind", "\"sync\"", 1);
   bad_n(flow("'cleanup': [{'name': 'a', 'kind': 'sync'}]"), "cleanup[1].params.path", "missing", 1);

@@ -1,0 +1,180 @@
+-- Cleanup handlers, hooks, the final report, several processes (contract 4, 5).
+local h = require "harness"
+local cjson = require "cjson"
+
+local function run(text, o)
+  local dir = h.tempdir()
+  h.write(dir .. "/some.lua", text)
+  local all = { args = { "run", "--flow-name", "some", "--flows", dir } }
+  for k, v in pairs(o or {}) do all[k] = v end
+  return h.spawn(all)
+end
+
+local function flow(rest, command)
+  return ('return { name = "some", mode = "single", processes = { main = { command = %s } }, %s }')
+    :format(command or '{ "true" }', rest)
+end
+
+local function results(p)
+  local list = {}
+  for i, e in ipairs(p:events("cleanup_completed")) do list[i] = e.details.name .. " " .. e.details.result end
+  return list
+end
+
+describe("cleanup", function()
+  it("critical first, then in reverse order; one that fails or hangs stops nobody", function()
+    local p = run(flow [[cleanup = {
+      { name = "first", run = function() end },
+      { name = "raises", run = function() error("boom") end },
+      { name = "hangs", timeout = 0.1, run = function() timer.sleep(600) end },
+      { name = "loops", timeout = 0.3, run = function() while true do end end },
+      { name = "important", critical = true, run = function() end },
+      { name = "says_no", run = function() return nil, "it did not work" end },
+    }]])
+    assert.equal(0, (p:wait(30)))
+    assert.same({ "important ok", "says_no failed", "loops timeout", "hangs timeout", "raises failed", "first ok" }, results(p))
+    assert.equal(1, #p:events("shutdown_completed"))
+    for _, e in ipairs(p:events("cleanup_completed")) do
+      if e.details.name == "raises" then assert.truthy(e.details.detail:find("some.lua:3", 1, true)) end
+    end
+  end)
+
+  it("runs after a failure, too, and the whole time is kept", function()
+    local p = run(flow([[cleanup = { { name = "hangs", run = function() timer.sleep(600) end }, { name = "other", run = function() end } }]],
+      '{ "false" }'), { env = { CONTAINER_RESTART_POLICY = "no", CONTAINER_SHUTDOWN_TIMEOUT_SECONDS = 1 } })
+    assert.equal(1, (p:wait(20)))
+    assert.same({ "other ok", "hangs timeout" }, results(p))
+    assert.is_true(p:events("shutdown_completed")[1].duration_ms <= 2000)
+  end)
+
+  it("built-in kinds keep to their folder and follow no symbolic link", function()
+    local dir, other = h.tempdir(), h.tempdir()
+    h.write(dir .. "/a.tmp", "x")
+    h.write(dir .. "/keep.csv", "x")
+    h.write(other .. "/precious.tmp", "x")
+    h.sh(("ln -s %s %s/link; touch -d '2 hours ago' %s/a.tmp %s/precious.tmp"):format(other, dir, dir, other))
+    local p = run(flow(([[cleanup = { { name = "temporary", kind = "remove_temporary", params = { path = %q, pattern = "*.tmp" } },
+      { name = "sync", kind = "sync", params = { path = %q } } }]]):format(dir, dir)))
+    assert.equal(0, (p:wait()))
+    assert.same({ "sync ok", "temporary ok" }, results(p))
+    assert.is_false(h.exists(dir .. "/a.tmp"))
+    assert.is_true(h.exists(dir .. "/keep.csv"))
+    assert.is_true(h.exists(other .. "/precious.tmp"))
+  end)
+end)
+
+describe("hooks", function()
+  it("are called in their places, and a bad one is passed over", function()
+    local p = run([[return { name = "some", mode = "server", processes = { main = { command = { "sleep", "1000" } } },
+      hooks = {
+        on_start = function() log.info("hook start") end,
+        on_running = function() error("hook running is broken") end,
+        on_drain = function() log.info("hook drain") end,
+        on_stop = function() timer.sleep(0.05) log.info("hook stop") end,
+      } }]])
+    p:wait_event("script_error")
+    p:kill("TERM")
+    assert.equal(0, (p:wait()))
+    local order = {}
+    for _, e in ipairs(p:events()) do
+      if e.event == "message" then order[#order + 1] = e.message
+      elseif e.event == "process_started" or e.event == "process_exited" then order[#order + 1] = e.event end
+    end
+    assert.same({ "hook start", "process_started", "hook drain", "hook stop", "process_exited" }, order)
+  end)
+end)
+
+describe("the final report", function()
+  it("holds what the specification names, and replaces the old one", function()
+    local p = run(flow "", { env = { CONTAINER_WORKER_ID = "worker-7" } })
+    assert.equal(0, (p:wait()))
+    local path = p.dir .. "/logs/some_lifecycle_metrics.json"
+    local report = cjson.decode(h.read(path) or '')
+    for _, key in ipairs { "container_info", "metrics", "restart_config", "event_history", "dependency_checks", "startup", "checks",
+                           "remedies", "processes", "exit" } do
+      assert.is_not_nil(report[key], key)
+    end
+    assert.equal("worker-7", report.container_info.container_id)
+    assert.equal("on-failure", report.restart_config.policy)
+    assert.is_true(#report.event_history > 4)
+    assert.truthy(h.read(p.dir .. "/logs/events.jsonl"):find('"event": "startup_completed"', 1, true))
+    assert.equal(0, select(2, h.sh("ls -A " .. p.dir .. "/logs | grep -vx -e events.jsonl -e some_lifecycle_metrics.json && exit 1; exit 0")))
+  end)
+
+  it("can be asked for while it runs, also in the specification's way", function()
+    local p = run(flow("", '{ "sleep", "1000" }'))
+    p:wait_event("startup_completed")
+    local file = p.dir .. "/debug_report.json"
+    assert.equal(0, (h.ask(p, "--flow-name", "some", "--export-report", file)))
+    assert.equal("RUNNING", cjson.decode(h.read(file) or '').container_info.state)
+    assert.equal(0, (h.ask(p, "report", file)))
+  end)
+end)
+
+describe("several processes", function()
+  local function order(p, name)
+    local list = {}
+    for i, e in ipairs(p:events(name)) do list[i] = e.details.process .. (e.details.instance or "") end
+    return list
+  end
+
+  it("start in the order of `after`, stop in the reverse one", function()
+    local p = run [[return { name = "some", mode = "server", processes = {
+      main = { command = { "sleep", "1000" }, after = { "cache" } },
+      cache = { command = { "sleep", "1000" }, after = { "base" } },
+      base = { command = { "sleep", "1000" } },
+    } }]]
+    p:wait_event("startup_completed")
+    assert.same({ "base", "cache", "main" }, order(p, "process_started"))
+    p:kill("TERM")
+    assert.equal(0, (p:wait()))
+    assert.same({ "main", "cache", "base" }, order(p, "process_exited"))
+  end)
+
+  it("a start-up check holds back who comes after", function()
+    local port = h.free_port()
+    local p = run(([[return { name = "some", mode = "single", processes = {
+      main = { command = { "echo", "ran" }, after = { "server" } },
+      server = { command = { "sleep", "1000" }, startup = { name = "up", kind = "tcp", params = { host = "127.0.0.1", port = %d }, interval = 0.02 }, start_timeout = 60 },
+    } }]]):format(port))
+    p:wait_event("process_started")
+    assert.equal(0, #p:events("startup_completed"))
+    h.listen(port)
+    assert.equal(0, (p:wait()))
+    assert.equal("ran\n", p.out)
+  end)
+
+  it("instances know their number", function()
+    local p = run([[return { name = "some", mode = "server", processes = {
+      main = { command = { "sleep", "1000" } }, worker = { command = { "sh", "-c", "echo worker $TEND_INSTANCE; exec sleep 1000" }, instances = 3 } } }]])
+    for i = 0, 2 do p:wait_line("^worker " .. i .. "$") end
+    p:kill("TERM")
+    assert.equal(0, (p:wait()))
+  end)
+
+  it("a final failure of another degrades; of an essential one it ends all with its code", function()
+    for essential, code in pairs { ["false"] = 0, ["true"] = 9 } do
+      local p = run(([[return { name = "some", mode = "server", processes = { main = { command = { "sleep", "1000" } },
+        side = { command = { "sh", "-c", "exit 9" }, restart = { policy = "no" }, essential = %s } } }]]):format(essential))
+      p:wait_event("failure_detected")
+      if essential == "false" then
+        h.wait_for(function()
+          local code_, out = h.ask(p, "health")
+          return code_ == 0 and out:find("degraded")
+        end, 10, "degraded")
+        p:kill("TERM")
+      end
+      assert.equal(code, (p:wait()))
+    end
+  end)
+
+  it("the stop ladder is climbed, and signals may go to the group", function()
+    local p = run [[return { name = "some", mode = "server", processes = { main = {
+      command = { "sh", "-c", "trap 'echo got term' TERM; trap 'echo got int; exit 0' INT; echo ready; while :; do sleep 0.05; done" },
+      stop = { ladder = { { signal = "TERM", wait = 0.3 }, { signal = "INT", wait = 5 } } } } } }]]
+    p:wait_line("^ready$")
+    p:kill("TERM")
+    assert.equal(0, (p:wait()))
+    assert.truthy(p.out:find("got term.*got int"))
+  end)
+end)
