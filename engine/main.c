@@ -29,5 +29,6 @@ int main(int argc, char **argv) {
       return cmd_help(2, (char *[]){argv[2], argv[1], NULL});
     return c->fn(argc - 1, argv + 1);
   }
+  if (str_starts(word, "--")) return cmd_run(argc, argv); /* an entrypoint with options alone */
   return no_such_command(word);
 }

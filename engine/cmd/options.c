@@ -109,7 +109,7 @@ static int take(struct options *o, const char *command, const struct option_def 
 
 int options_parse(struct options *o, int argc, char **argv, unsigned takes) {
   *o = (struct options){0};
-  const char *command = argv[0];
+  const char *command = str_ends(argv[0], "tend") ? "run" : argv[0]; /* options without a command */
   for (int i = 1; i < argc; i++) {
     char *arg = argv[i];
     if (STR_EQ(arg, "--") && takes & OPTIONS_RUN) {
