@@ -14,11 +14,13 @@ local options = {
 
 local function dependency(who, setting, o, defaults)
   check.options(who, o, options)
+  local writable = o.writable
+  if writable == nil then writable = defaults.writable end
   return {
     name = o.name or defaults.name,
     description = o.description or defaults.description,
     kind = "postgres",
-    params = { setting = setting, query = o.query or defaults.query, writable = o.writable },
+    params = { setting = setting, query = o.query or defaults.query, writable = writable },
     requires = { setting },
     required = o.required ~= false,
     timeout = o.timeout or defaults.timeout,
@@ -26,11 +28,11 @@ local function dependency(who, setting, o, defaults)
   }
 end
 
---- The database of the RPA flows: CONTAINER_RPA_DB_CONNECTION_STRING, required, 120 seconds.
+--- The database of the RPA flows: CONTAINER_RPA_DB_CONNECTION_STRING, required, 120 seconds, and not a standby.
 ---@param o? table  name, description, required, timeout, interval, query, writable
 function database.rpa(o)
   return dependency("database.rpa", "CONTAINER_RPA_DB_CONNECTION_STRING", o or {}, {
-    name = "rpa_database", description = "RPA database", timeout = 120,
+    name = "rpa_database", description = "RPA database", timeout = 120, writable = true,
   })
 end
 
