@@ -55,11 +55,11 @@ static void validate(struct check *c) {
 static bool asked_all(const struct check *c) {
   struct dependency_view d;
   for (size_t i = 0; dependencies_at(c->dependencies, i, &d); i++)
-    if (d.state == DEPENDENCY_WAITING && !d.attempts) return false;
+    if (d.state == DEPENDENCY_WAITING && !d.checked_ns) return false;
   return true;
 }
 
-/* `attempts` counts those that have ended; one is enough. */
+/* One result of each is enough. */
 static void on_look(void *arg) {
   struct check *c = arg;
   if (asked_all(c))
