@@ -264,6 +264,9 @@ static int finish_report(const struct asked *q, const cJSON *value) {
 static bool on_part(void *arg, const cJSON *part) {
   const struct asked *q = arg;
   if (q->command->finish == finish_events) return put_event(q, part) == CLIENT_OK;
+  const cJSON *lost = cJSON_GetObjectItemCaseSensitive(part, "lost");
+  if (cJSON_IsNumber(lost)) fprintf(stderr, "tend logs: %.0f bytes were missed\n", lost->valuedouble);
+  if (lost) return true;
   return (q->json ? put_json(part) : put_text(q->command->show, part)) == CLIENT_OK;
 }
 

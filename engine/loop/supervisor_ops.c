@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "loop/log_follow.h"
 #include "loop/supervisor_impl.h"
 
 static void op_status(void *arg, const struct control_request *q, struct control_reply *r) {
@@ -76,7 +77,12 @@ static void op_logs(void *arg, const struct control_request *q, struct control_r
   int64_t process = which_process(s, q, r);
   if (process < 0) return;
   if (process == UINT_MAX) process = (int64_t)s->o.plan->main;
-  children_tail(s->o.children, s->o.plan->processes[process].name, (int)control_arg_int(q, "instance", -1), on_tail, r);
+  const char *name = s->o.plan->processes[process].name;
+  int instance = (int)control_arg_int(q, "instance", -1);
+  if (control_arg_bool(q, "follow", false))
+    log_follow(s->o.loop, s->o.children, name, instance < 0 ? 0 : (unsigned)instance, r);
+  else
+    children_tail(s->o.children, name, instance, on_tail, r);
 }
 
 /* --- commands that wait for an outcome --------------------------------------------------------------------------- */
