@@ -141,6 +141,31 @@ static void an_unread_output_does_not_delay_a_stop(void **state) {
   scene_free(&s);
 }
 
+/* The end waits for a slow reader, but not against a stop. */
+static void a_stop_ends_the_wait_for_a_reader(void **state) {
+  (void)state;
+  struct shown s;
+  scene_start(&s, &(struct scene){.shell = "head -c 120000 /dev/zero | tr '\\0' '\\n'; exit 8"});
+  while (!strstr(buf_cstr(&s.err), "left 0\n")) {
+    char text[1024];
+    ssize_t n = read(s.err_fd, text, sizeof text);
+    assert_true(n > 0);
+    buf_add(&s.err, text, (size_t)n);
+  }
+  usleep(100000);
+  assert_int_equal(waitpid(s.pid, NULL, WNOHANG), 0);
+  kill(s.pid, SIGTERM);
+  assert_int_equal(end_unread(&s), 8);
+  scene_free(&s);
+  scene_start(&s, &(struct scene){.shell = "head -c 120000 /dev/zero | tr '\\0' '\\n'; exit 8"});
+  struct pollfd full = {.fd = s.out_fd, .events = POLLIN};
+  assert_int_equal(poll(&full, 1, 20000), 1);
+  usleep(100000);
+  assert_int_equal(scene_end(&s), 8);
+  assert_int_equal(s.out.len, 120000);
+  scene_free(&s);
+}
+
 static void drop_lets_the_workload_go_on(void **state) {
   (void)state;
   struct shown s;
@@ -268,6 +293,7 @@ int main(void) {
       cmocka_unit_test(events),
       cmocka_unit_test(nothing_is_lost_to_a_slow_reader),
       cmocka_unit_test(an_unread_output_does_not_delay_a_stop),
+      cmocka_unit_test(a_stop_ends_the_wait_for_a_reader),
       cmocka_unit_test(drop_lets_the_workload_go_on),
       cmocka_unit_test(a_gone_reader_stops_nobody),
       cmocka_unit_test(writers_never_wait),
