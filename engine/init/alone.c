@@ -43,13 +43,6 @@ static void enter(struct init *in, enum alone_phase phase, int64_t wait_ns) {
   in->alone.due_ns = in->now_ns + wait_ns;
 }
 
-static void kill_groups(struct init *in) {
-  for (unsigned i = 0; i < in->top; i++) {
-    struct child *c = &in->children[i];
-    if (c->number) child_kill(in, c, SIGKILL, true);
-  }
-}
-
 static void levels(struct init *in) {
   int level;
   if (!stop_level(in, &level)) {
@@ -60,7 +53,7 @@ static void levels(struct init *in) {
   }
   if (in->stop_due_ns < in->alone.due_ns) in->alone.due_ns = in->stop_due_ns;
   if (in->now_ns >= in->alone.due_ns) {
-    kill_groups(in);
+    stop_kill(in, true);
     enter(in, ALONE_KILLED, DEAD_NS);
   } else {
     stop_send(in, level);

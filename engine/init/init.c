@@ -133,7 +133,7 @@ static void run(struct init *in) {
 
 int init_run(const struct init_options *options, init_engine_fn *engine_main, void *arg) {
   struct init *in = &self;
-  int code;
+  int code = 0;
   int r = prepare(in, options);
   if (r == 0) r = guard_start(in, &code);
   if (r > 0) return code;

@@ -78,6 +78,10 @@ static void stop(struct init *in, int sig, int as) {
     if (stop_level(in, &first)) stop_send(in, first);
     in->stop_begun = true;
   }
+  if (level == STOP_NOW) {
+    stop_kill(in, false);
+    in->stop_begun = true;
+  }
   int64_t bound = TIME_NEVER;
   if (level == STOP_BEGIN && in->plan.grace_ns > 0) bound = in->now_ns + in->plan.grace_ns;
   if (level == STOP_SOON) bound = in->now_ns + STOP_SOON_NS;

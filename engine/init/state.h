@@ -268,6 +268,7 @@ size_t format_event(struct init *in, char *to, size_t size, const char *level, c
 void stop_signal(struct init *in, struct child *c); /* its stop signal, then CONT */
 bool stop_level(struct init *in, int *level);       /* the lowest level that lives; false: none */
 void stop_send(struct init *in, int level);
+void stop_kill(struct init *in, bool all); /* the processes and their groups; all: helpers too */
 void alone_begin(struct init *in);
 void alone_end(struct init *in); /* the engine is back */
 void alone_turn(struct init *in);

@@ -42,3 +42,10 @@ void stop_send(struct init *in, int level) {
     if (child_is_process(c) && !c->stop_sent && level_of(in, c) <= level) stop_signal(in, c);
   }
 }
+
+void stop_kill(struct init *in, bool all) {
+  for (unsigned i = 0; i < in->top; i++) {
+    struct child *c = &in->children[i];
+    if (c->number && (all || !(c->flags & PROTO_HELPER))) child_kill(in, c, SIGKILL, true);
+  }
+}

@@ -109,7 +109,6 @@ static void eng_signal(void *arg, int sig, int level, bool begun) {
     children_kill(eng.children, eng.main, SIGTERM, KILL_MAIN);
     children_kill(eng.children, eng.main, SIGCONT, KILL_MAIN);
   }
-  if (level == 3) children_kill(eng.children, eng.main, SIGKILL, KILL_GROUP);
 }
 
 static int eng_main(int channel_fd, int log_fd, void *arg) {

@@ -134,7 +134,7 @@ static void quit_kills_what_ignores(void **state) {
   scene_wait(&s, &s.err, "signal 2 2 0\n");
   kill(s.pid, SIGQUIT);
   assert_int_equal(scene_end(&s), 137);
-  assert_non_null(strstr(buf_cstr(&s.err), "signal 3 3 0\n"));
+  assert_non_null(strstr(buf_cstr(&s.err), "signal 3 3 1\n"));
   scene_free(&s);
 }
 
