@@ -8,6 +8,6 @@ local api = { "lifecycle", "process", "probe", "timer", "signal", "metrics", "lo
 files["scripts"] = { read_globals = api }
 files["scripts/tend/_meta"] = { ignore = { "121", "122", "212", "241" } } -- stubs for editors
 files["flows"] = { read_globals = api }
-files["spec"] = { std = "+busted" }
-files["tests"] = { std = "+busted" }
+files["spec"] = { std = "+busted", max_line_length = 180 }
+files["tests"] = { std = "+busted", max_line_length = 180 }
 files[".luacheckrc"] = { ignore = { "111", "112" } }

@@ -28,7 +28,7 @@ return function()
     elseif status == "pending" then
       local t = handler.pendings[#handler.pendings]
       local reason = type(t.message) == "string" and t.message or "no reason given"
-      result(true, t.name, " # SKIP " .. reason:gsub("\n", " "))
+      result(true, t.name, " # SKIP " .. reason:gsub("^[^ ]+:%d+: ", ""):gsub("\n", " "))
     elseif status == "failure" then
       failed(handler.failures[#handler.failures])
     else

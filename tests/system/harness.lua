@@ -29,13 +29,19 @@ local function signal_number(sig)
 end
 
 -- What is open: by test and by file.
-local in_test = false
+local in_test = false -- or the test
 local scopes = { file = {}, test = {} }
 
 local function register(thing)
   local list = in_test and scopes.test or scopes.file
   list[#list + 1] = thing
   return thing
+end
+
+--- Ends the test as skipped, for that reason; a library's way to say `pending`.
+function h.skip(reason)
+  if not in_test then error(reason, 2) end
+  in_test.env.pending(reason)
 end
 
 -- Files and folders ---------------------------------------------------------------------------------------------
@@ -202,7 +208,7 @@ function h.spawn(o)
   all.argv, all.env = argv, env
   local p, problem = h.start(all)
   if not p then
-    if o.pid1 then busted.pending("no PID namespace of one's own here: " .. problem) end
+    if o.pid1 then h.skip("no PID namespace of one's own here: " .. problem) end
     error(problem, 2)
   end
   p.dir, p.env = dir, env
@@ -417,7 +423,7 @@ local function close_scope(name)
   end
 end
 
-busted.subscribe({ "test", "start" }, function() in_test = true; return nil, true end)
+busted.subscribe({ "test", "start" }, function(element) in_test = element; return nil, true end)
 busted.subscribe({ "test", "end" }, function()
   in_test = false
   close_scope("test")

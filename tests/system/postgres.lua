@@ -7,7 +7,6 @@
 --
 -- initdb runs once; later servers copy the folder it made (build/tests/postgres).
 local h = require "harness"
-local busted = require "busted"
 local lfs = require "lfs"
 
 local postgres = {}
@@ -69,7 +68,7 @@ end
 function postgres.start(o)
   o = o or {}
   local missing = postgres.missing()
-  if missing then busted.pending(missing) end
+  if missing then h.skip(missing) end
   local bin = find_bin()
   local uid, gid = account()
   local from = template(bin, uid, gid)
@@ -89,7 +88,7 @@ function postgres.start(o)
     local tls, failed = h.sh(("cd %s && openssl req -new -x509 -days 30 -nodes -subj /CN=localhost -addext " ..
       "'subjectAltName=DNS:localhost,IP:127.0.0.1' -out server.crt -keyout server.key && chmod 600 server.key")
       :format(h.quote(self.data)))
-    if failed ~= 0 then busted.pending("openssl cannot make a certificate: " .. tls) end
+    if failed ~= 0 then h.skip("openssl cannot make a certificate: " .. tls) end
     conf.ssl, self.certificate = "on", self.data .. "/server.crt"
   end
   for k, v in pairs(o.conf or {}) do conf[k] = v end
@@ -143,7 +142,9 @@ function Server:sql(text)
   local code = p:wait(30)
   local out, err = p.out, p.err
   p:close()
-  if code ~= 0 then error("psql: " .. err, 2) end
+  if code ~= 0 then
+    error(("psql: %sserver: %s\n%s"):format(err, self.process:ended() and "ended" or "runs", self.process.err:sub(-1500)), 2)
+  end
   return (out:gsub("\n$", ""))
 end
 
