@@ -40,7 +40,10 @@ static bool anybody_left(struct init *in) {
   return sweep_signal(in, SIGKILL) > 0 || left;
 }
 
-static void tell_discarded(struct init *in) {
+/* While the log can still be written to. */
+static void tell_losses(struct init *in) {
+  for (unsigned i = 0; i < SOURCES_MAX && in->sources[i]; i++)
+    if (in->sources[i]->used) source_tell_dropped(in, in->sources[i]);
   uint64_t n = in->writers[0].discarded + in->writers[1].discarded;
   if (!n) return;
   char details[48];
@@ -67,7 +70,7 @@ bool end_turn(struct init *in) {
     if (in->engine) return false;
     in->end = END_DRAIN;
     if (in->stop.level != STOP_NONE && in->drain_due_ns == TIME_NEVER) in->drain_due_ns = in->now_ns + DRAIN_NS;
-    tell_discarded(in);
+    tell_losses(in);
     if (in->log_fd >= 0) close(in->log_fd);
     in->log_fd = -1;
   }

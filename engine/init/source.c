@@ -57,9 +57,8 @@ void source_arm(struct init *in, struct source *s) {
   s->armed = want;
 }
 
-/* Once the reader has caught up, and once a second at most. */
-static void tell_dropped(struct init *in, struct source *s) {
-  if (in->now_ns < s->dropped_ns + NS_PER_S && s->fd >= 0) return;
+void source_tell_dropped(struct init *in, struct source *s) {
+  if (!s->dropped) return;
   char details[LIMIT_NAME * 6 + 96];
   struct buf out = {.data = details, .cap = sizeof details, .max = sizeof details - 1};
   struct json j = JSON_INIT(&out);
@@ -77,7 +76,8 @@ static void tell_dropped(struct init *in, struct source *s) {
 void source_consume(struct init *in, struct source *s, size_t n) {
   s->start += n;
   if (s->start == s->end) s->start = s->end = 0;
-  if (s->dropped && s->start == s->end) tell_dropped(in, s);
+  /* once the reader has caught up, and once a second at most */
+  if (s->start == s->end && (s->fd < 0 || in->now_ns >= s->dropped_ns + NS_PER_S)) source_tell_dropped(in, s);
   source_arm(in, s);
 }
 

@@ -238,6 +238,7 @@ void source_read(struct init *in, struct source *s);
 void source_arm(struct init *in, struct source *s);
 void source_close(struct init *in, struct source *s); /* end of file: what is left is written */
 void source_consume(struct init *in, struct source *s, size_t n);
+void source_tell_dropped(struct init *in, struct source *s);
 void source_release(struct source *s); /* gives it back when it has ended and is empty; its memory is kept */
 
 /* writer.c */

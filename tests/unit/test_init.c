@@ -212,10 +212,11 @@ static void the_workload_outlives_the_engine(void **state) {
       &s, &(struct scene){
               .shell = "echo $$; i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i+1)); sleep 0.002; done; exit 9"});
   scene_wait(&s, &s.out, "line 10\n");
+  int main_pid = scene_number(&s, "started");
   kill(scene_engine(&s), SIGKILL);
   assert_int_equal(scene_end(&s), 9);
   struct buf expected = {0};
-  buf_fmt(&expected, "%d\n", scene_number(&s, "started"));
+  buf_fmt(&expected, "%d\n", main_pid);
   for (int i = 0; i < 200; i++) buf_fmt(&expected, "line %d\n", i);
   assert_string_equal(buf_cstr(&s.out), buf_cstr(&expected));
   assert_non_null(strstr(buf_cstr(&s.err), "\"event\": \"notice\", \"message\": \"the engine ended"));
@@ -232,6 +233,7 @@ static void without_the_engine_a_stop_is_bounded(void **state) {
               .immediate = true,
               .grace_ns = 300 * NS_PER_MS});
   scene_wait(&s, &s.out, "ready\n");
+  pid_t alone = scene_number(&s, "alone");
   kill(scene_engine(&s), SIGKILL);
   scene_wait(&s, &s.err, "the engine ended");
   int64_t begin = clock_mono_ns();
@@ -239,7 +241,7 @@ static void without_the_engine_a_stop_is_bounded(void **state) {
   assert_int_equal(scene_end(&s), 137);
   int64_t took = clock_mono_ns() - begin;
   assert_in_range(took, 290 * NS_PER_MS, 5 * NS_PER_S);
-  assert_true(scene_is_gone(scene_number(&s, "alone")));
+  assert_true(scene_is_gone(alone));
   scene_free(&s);
 }
 
@@ -265,15 +267,14 @@ static void kill_9_leaves_nothing(void **state) {
         &s, &(struct scene){
                 .shell = "sleep 1000 & echo group $! >&2; setsid sleep 1000 & echo alone $! >&2; echo ready; wait"});
     scene_wait(&s, &s.out, "ready\n");
+    pid_t below[] = {scene_number(&s, "group"), scene_number(&s, "alone"), scene_number(&s, "started")};
     pid_t init = scene_child(s.pid);
     pid_t engine = scene_child(init);
     kill(which ? init : s.pid, SIGKILL);
     assert_int_equal(scene_end(&s), 137);
     assert_true(scene_is_gone(init));
     assert_true(scene_is_gone(engine));
-    assert_true(scene_is_gone(scene_number(&s, "group")));
-    assert_true(scene_is_gone(scene_number(&s, "alone")));
-    assert_true(scene_is_gone(scene_number(&s, "started")));
+    for (size_t i = 0; i < ARRAY_LEN(below); i++) assert_true(scene_is_gone(below[i]));
     scene_free(&s);
   }
 }
