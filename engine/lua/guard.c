@@ -1,0 +1,226 @@
+/* Keeps scripts within their CPU: a timer on the thread's CPU clock, whose signal sets a hook on the coroutine that
+ * runs; the hook yields, raises, or lets it go on. */
+#include <errno.h>
+#include <lauxlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "lua/l.h"
+#include "lua/task_inner.h"
+
+static lua_State *volatile running;
+static volatile sig_atomic_t fired;
+
+static void hook(lua_State *L, lua_Debug *ar);
+
+static void on_signal(int sig) {
+  (void)sig;
+  lua_State *L = running;
+  fired = 1;
+  if (L) lua_sethook(L, hook, LUA_MASKCOUNT, 1);
+}
+
+static int64_t cpu_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+void guard_arm(struct sched *s) {
+  const struct itimerspec when = {.it_value = {0, TASK_SLICE_NS}, .it_interval = {0, TASK_SLICE_NS / 5}};
+  if (!s->armed) timer_settime(s->timer, 0, &when, NULL);
+  s->armed = true;
+  s->mark_ns = cpu_ns();
+}
+
+void guard_disarm(struct sched *s) {
+  const struct itimerspec off = {0};
+  if (s->armed) timer_settime(s->timer, 0, &off, NULL);
+  s->armed = false;
+}
+
+/* Adds what was used since the mark to the task. */
+static void account(struct sched *s, struct task *t) {
+  int64_t now = cpu_ns();
+  t->used_ns += now - s->mark_ns;
+  s->mark_ns = now;
+}
+
+static const char *end_code(enum task_end why) { return why == TASK_TIMEOUT ? "timeout" : "cancelled"; }
+
+const char *guard_end_text(enum task_end why) { return why == TASK_TIMEOUT ? "the time limit is over" : "cancelled"; }
+
+int guard_raise_end(lua_State *L, struct task *t) {
+  if (!t->told) {
+    t->told = true;
+    t->grace_ns = t->used_ns + (cpu_ns() - t->sched->mark_ns) + TASK_SLICE_NS;
+  }
+  l_push_error(L, end_code(t->why), "%s: %s", t->name, guard_end_text(t->why));
+  return lua_error(L);
+}
+
+static void hook(lua_State *L, lua_Debug *ar) {
+  struct sched *s = lua_owner(L)->sched;
+  struct task *t = s->current;
+  fired = 0;
+  if (!t || !running) { /* set by a signal that came as the run ended */
+    lua_sethook(L, NULL, 0, 0);
+    return;
+  }
+  if (t->ending && !t->told) {
+    lua_sethook(L, NULL, 0, 0);
+    guard_raise_end(L, t);
+  }
+  int64_t slice = cpu_ns() - s->mark_ns;
+  int64_t used = t->used_ns + slice;
+  bool over = (t->budget_ns && used > t->budget_ns) || (t->ending && used > t->grace_ns);
+  if (over) {
+    if (!*t->where && lua_getinfo(L, "Sl", ar))
+      snprintf(t->where, sizeof t->where, "%s:%d", ar->short_src, ar->currentline);
+    if (lua_isyieldable(L)) {
+      s->forced = true;
+      lua_yield(L, 0);
+      return;
+    }
+    /* the hook stays: whatever catches this error is interrupted again */
+    luaL_error(L, "%s used more CPU than it may", t->name);
+  }
+  if (slice < TASK_SLICE_NS || !lua_isyieldable(L)) {
+    lua_sethook(L, NULL, 0, 0); /* the timer comes again */
+    return;
+  }
+  lua_sethook(L, NULL, 0, 0);
+  s->forced = true;
+  lua_yield(L, 0);
+}
+
+int guard_open(struct sched *s, struct err *err) {
+  struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+  sigemptyset(&sa.sa_mask);
+  sigset_t unblock;
+  sigemptyset(&unblock);
+  sigaddset(&unblock, SIGVTALRM);
+  struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGVTALRM};
+  ev._sigev_un._tid = gettid();
+  if (sigaction(SIGVTALRM, &sa, NULL) || sigprocmask(SIG_UNBLOCK, &unblock, NULL) ||
+      timer_create(CLOCK_THREAD_CPUTIME_ID, &ev, &s->timer))
+    return err_errno(err, -errno, "cannot make the timer that guards scripts");
+  return 0;
+}
+
+void guard_close(struct sched *s) { timer_delete(s->timer); }
+
+void guard_interrupt(lua_State *co) {
+  if (!co) co = running;
+  if (co) lua_sethook(co, hook, LUA_MASKCOUNT, 1);
+}
+
+int guard_resume(struct sched *s, struct task *t, lua_State *from, int nargs, int *nresults) {
+  struct task *outer = s->current;
+  lua_State *was = running;
+  s->current = t;
+  s->forced = false;
+  running = t->co;
+  int status = lua_resume(t->co, from, nargs, nresults);
+  running = was;
+  account(s, t);
+  s->current = outer;
+  lua_sethook(t->co, NULL, 0, 0);
+  return status;
+}
+
+/* Runs what is still to be closed in the thread, with little CPU. */
+void guard_close_thread(struct sched *s, struct task *t) {
+  struct task *outer = s->current;
+  lua_State *was = running;
+  bool was_armed = s->armed;
+  s->current = t;
+  t->immediate = true;
+  t->told = true; /* an error is no use here */
+  t->budget_ns = t->used_ns + TASK_SLICE_NS;
+  t->where[0] = 0;
+  guard_arm(s);
+  running = t->co;
+  lua_resetthread(t->co);
+  running = was;
+  account(s, t);
+  if (!was_armed) guard_disarm(s);
+  s->current = outer;
+}
+
+/* The message of an error value, without running anything of the script's. */
+const char *guard_message(lua_State *co, char *out, size_t size) {
+  int type = lua_type(co, -1);
+  const char *text = NULL;
+  if (type == LUA_TSTRING) {
+    text = lua_tostring(co, -1);
+  } else if (type == LUA_TTABLE && lua_checkstack(co, 2)) {
+    lua_pushnil(co);
+    while (lua_next(co, -2)) { /* no new string is made here, so nothing can fail */
+      if (lua_type(co, -2) == LUA_TSTRING && STR_EQ(lua_tostring(co, -2), "message") && lua_type(co, -1) == LUA_TSTRING)
+        text = lua_tostring(co, -1);
+      lua_pop(co, 1);
+    }
+  }
+  if (!text)
+    snprintf(out, size, "error value is a %s, not a text", lua_typename(co, type));
+  else
+    str_copy(out, size, text);
+  return out;
+}
+
+int sched_run_now(struct sched *s, lua_State *co, int nargs, int64_t limit_ns, int *nresults, struct err *err) {
+  struct task t = {.sched = s, .co = co, .immediate = true, .budget_ns = limit_ns, .state = TASK_RUNNING};
+  str_copy(t.name, sizeof t.name, "loading");
+  bool was_armed = s->armed;
+  guard_arm(s);
+  int status;
+  do {
+    status = guard_resume(s, &t, NULL, nargs, nresults);
+    nargs = 0;
+  } while (status == LUA_YIELD && !*t.where);
+  int rc = 0;
+  char text[ERR_MSG_MAX];
+  if (*t.where)
+    rc = err_set(err, -ETIME, "%s: still not loaded after %d ms of CPU: a loop at top level?", t.where,
+                 (int)(limit_ns / NS_PER_MS));
+  else if (status != LUA_OK)
+    rc = err_set(err, status == LUA_ERRMEM ? -ENOMEM : -EINVAL, "%s", guard_message(co, text, sizeof text));
+  if (rc) guard_close_thread(s, &t);
+  if (!was_armed) guard_disarm(s);
+  return rc;
+}
+
+int sched_resume_inner(lua_State *co, lua_State *from, int nargs, int *nresults, bool *forced) {
+  struct sched *s = lua_owner(from)->sched;
+  if (fired || (s->current && s->current->ending && !s->current->told)) lua_sethook(co, hook, LUA_MASKCOUNT, 1);
+  s->forced = false;
+  running = co;
+  int status = lua_resume(co, from, nargs, nresults);
+  running = from;
+  *forced = status == LUA_YIELD && s->forced;
+  lua_sethook(co, NULL, 0, 0);
+  if (fired) lua_sethook(from, hook, LUA_MASKCOUNT, 1);
+  return status;
+}
+
+bool sched_is_task(lua_State *L) {
+  const struct task *t = lua_owner(L)->sched->current;
+  return t && t->co == L;
+}
+
+bool sched_is_over(lua_State *L) {
+  const struct task *t = lua_owner(L)->sched->current;
+  return t && *t->where;
+}
+
+int sched_close_inner(lua_State *co, lua_State *from) {
+  running = co;
+  int status = lua_resetthread(co);
+  running = from;
+  lua_sethook(co, NULL, 0, 0);
+  if (fired) lua_sethook(from, hook, LUA_MASKCOUNT, 1);
+  return status;
+}
