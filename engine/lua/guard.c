@@ -151,7 +151,15 @@ void guard_close_thread(struct sched *s, struct task *t) {
 }
 
 /* The message of an error value, without running anything of the script's. */
-const char *guard_message(lua_State *co, char *out, size_t size) {
+const char *guard_message(lua_State *co, int status, char *out, size_t size) {
+  if (status == LUA_ERRMEM) { /* the one error without a place */
+    lua_Debug ar;
+    for (int level = 0; lua_getstack(co, level, &ar); level++) {
+      if (!lua_getinfo(co, "Sl", &ar) || ar.currentline <= 0) continue;
+      snprintf(out, size, "%s:%d: not enough memory", ar.short_src, ar.currentline);
+      return out;
+    }
+  }
   int type = lua_type(co, -1);
   const char *text = NULL;
   if (type == LUA_TSTRING) {
@@ -187,7 +195,7 @@ int sched_run_now(struct sched *s, lua_State *co, int nargs, int64_t limit_ns, i
     rc = err_set(err, -ETIME, "%s: still not loaded after %d ms of CPU: a loop at top level?", t.where,
                  (int)(limit_ns / NS_PER_MS));
   else if (status != LUA_OK)
-    rc = err_set(err, status == LUA_ERRMEM ? -ENOMEM : -EINVAL, "%s", guard_message(co, text, sizeof text));
+    rc = err_set(err, status == LUA_ERRMEM ? -ENOMEM : -EINVAL, "%s", guard_message(co, status, text, sizeof text));
   if (rc) guard_close_thread(s, &t);
   if (!was_armed) guard_disarm(s);
   return rc;

@@ -230,7 +230,7 @@ static void fail(struct task *t, int status) {
     err_set(&err, -ETIME, "%s: ended after %lld ms of CPU, %lld ms are allowed; shorten the work or wait in between",
             t->where, (long long)(t->used_ns / NS_PER_MS), (long long)(t->budget_ns / NS_PER_MS));
   else
-    err_set(&err, status == LUA_ERRMEM ? -ENOMEM : -EINVAL, "%s", guard_message(t->co, text, sizeof text));
+    err_set(&err, status == LUA_ERRMEM ? -ENOMEM : -EINVAL, "%s", guard_message(t->co, status, text, sizeof text));
   finish(t, TASK_ERROR, 0, &err);
 }
 
@@ -326,7 +326,8 @@ uint64_t task_stale(const struct sched *s) { return s->stale; }
 uint64_t task_wait(lua_State *L) {
   struct task *t = lua_owner(L)->sched->current;
   if (!t || t->immediate)
-    luaL_error(L, "cannot wait here: only in a task (a check, a handler, a timer), not while a file loads");
+    return (uint64_t)luaL_error(
+        L, "cannot wait here: only in a task (a check, a handler, a timer), not while a file loads");
   if (L != t->co) luaL_error(L, "wait only in a task, not inside a coroutine of your own");
   if (t->ending) guard_raise_end(L, t);
   if (!lua_isyieldable(L))

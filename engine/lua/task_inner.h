@@ -76,7 +76,8 @@ int guard_raise_end(lua_State *L, struct task *t);
 const char *guard_end_text(enum task_end why);
 /* Runs what is still to be closed in the thread, with little CPU. */
 void guard_close_thread(struct sched *s, struct task *t);
-/* The message of the error value on top of co, without running anything of the script's. Returns out. */
-const char *guard_message(lua_State *co, char *out, size_t size);
+/* The message of the error value on top of co, without running anything of the script's. status is the one that
+ * lua_resume gave. Returns out. */
+const char *guard_message(lua_State *co, int status, char *out, size_t size);
 
 #endif

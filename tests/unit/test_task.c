@@ -258,7 +258,8 @@ static void coroutines(void **state) {
 
 static void memory(void **state) {
   struct fixture *f = *state;
-  expect_error(f, "return function() local t = {} for i = 1, 1e9 do t[i] = {} end end", "not enough memory");
+  expect_error(f, "return function() local t = {} for i = 1, 1e9 do t[i] = {} end end",
+               "test.lua:1: not enough memory");
   expect_error(f, "return function() return ('x'):rep(1e9) end", "not enough memory");
   expect_error(f, "return function() local s = 'x' while true do s = s .. s end end", "not enough memory");
   expect_error(f, "return function() local function r() return 1 + r() end return r() end", "not enough memory");
