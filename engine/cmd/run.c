@@ -121,6 +121,7 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
           .problems = &e->load.problems,
           .simple = e->options->simple,
           .tty = e->options->tty,
+          .pid = init_pid(),
           .loaded_ns = clock_mono_ns() - started,
       },
       err);

@@ -139,7 +139,7 @@ struct machine_action {
   bool on;       /* REMEMBER_STOP: set or remove the mark; CHECK_DEPENDENCIES: only those whose last result is bad */
   int64_t deadline_ns;         /* HOOKS CLEANUP REPORT START_CHECK (TIME_NEVER: none) */
   enum machine_state from, to; /* STATE */
-  enum machine_cause cause;    /* STATE EXIT, events of start and shutdown */
+  enum machine_cause cause;    /* STATE REPORT EXIT, events of start and shutdown */
   /* EVENT: only what belongs to the kind is set */
   enum event_kind event;
   enum level level;
@@ -150,9 +150,9 @@ struct machine_action {
   unsigned in_window;  /* restart_initiated: restarts in the window, this one included */
   unsigned max_attempts;
   bool final;             /* failure_detected: no restart follows */
-  bool graceful;          /* shutdown_completed: nothing had to be killed and no deadline passed */
-  int exit_code;          /* EXIT, process_exited (128+N for a signal), shutdown_completed, failure_detected */
-  bool from_workload;     /* EXIT, shutdown_completed: exit_source is workload, else engine */
+  bool graceful;          /* REPORT, shutdown_completed: nothing had to be killed and no deadline passed */
+  int exit_code;          /* REPORT, EXIT, process_exited (128+N for a signal), shutdown_completed, failure_detected */
+  bool from_workload;     /* REPORT, EXIT, shutdown_completed: exit_source is workload, else engine */
   enum spawn_stage stage; /* failure_detected, reason exec_error or system */
   int error;
 };

@@ -81,12 +81,37 @@ void machine_fail(struct machine *m, enum machine_cause cause, int code, bool by
 
 /* --- phases --- */
 
+/* Which code tend ends with, and whether it is the workload's. */
+static int final_code(const struct machine *m, bool *by_workload) {
+  *by_workload = m->failed_by_workload;
+  if (m->failed) return m->failed_code;
+  bool ran = false, killed = false;
+  int code = 0;
+  for (unsigned i = 0; i < m->main->instances; i++) {
+    const struct slot *s = &m->slot[m->main_first + i];
+    ran |= s->runs || s->last_reason == END_EXEC_ERROR;
+    killed |= slot_live(s) && s->killed;
+    if (!code || s->end_code == 128 + SIGNAL_KILL) code = s->end_code;
+  }
+  *by_workload = ran;
+  if (killed) return 128 + SIGNAL_KILL;
+  if (ran) return code;
+  return m->main->mode == MODE_SINGLE ? EXIT_TERMINATED : 0;
+}
+
 static void enter_report(struct machine *m) {
   m->phase = PHASE_REPORT;
   m->phase_ns = shutdown_report_until(&m->shutdown, m->now);
   m->poll_ns = TIME_NEVER;
   m->changed = true;
-  machine_act(m, ACT_REPORT)->deadline_ns = m->phase_ns;
+  bool by_workload;
+  int code = final_code(m, &by_workload);
+  struct machine_action *a = machine_act(m, ACT_REPORT);
+  a->deadline_ns = m->phase_ns;
+  a->cause = m->stop_cause;
+  a->graceful = !m->forced;
+  a->exit_code = code;
+  a->from_workload = by_workload;
 }
 
 static void enter_cleanup(struct machine *m) {
@@ -166,24 +191,6 @@ static void leave_hooks(struct machine *m) {
   m->hooks_running = false;
   m->phase = PHASE_LEVELS;
   m->changed = true;
-}
-
-/* Which code tend ends with, and whether it is the workload's. */
-static int final_code(const struct machine *m, bool *by_workload) {
-  *by_workload = m->failed_by_workload;
-  if (m->failed) return m->failed_code;
-  bool ran = false, killed = false;
-  int code = 0;
-  for (unsigned i = 0; i < m->main->instances; i++) {
-    const struct slot *s = &m->slot[m->main_first + i];
-    ran |= s->runs || s->last_reason == END_EXEC_ERROR;
-    killed |= slot_live(s) && s->killed;
-    if (!code || s->end_code == 128 + SIGNAL_KILL) code = s->end_code;
-  }
-  *by_workload = ran;
-  if (killed) return 128 + SIGNAL_KILL;
-  if (ran) return code;
-  return m->main->mode == MODE_SINGLE ? EXIT_TERMINATED : 0;
 }
 
 static void finish(struct machine *m) {

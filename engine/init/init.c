@@ -131,9 +131,14 @@ static void run(struct init *in) {
   }
 }
 
+static pid_t caller;
+
+pid_t init_pid(void) { return caller; }
+
 int init_run(const struct init_options *options, init_engine_fn *engine_main, void *arg) {
   struct init *in = &self;
   int code = 0;
+  caller = getpid();
   int r = prepare(in, options);
   if (r == 0) r = guard_start(in, &code);
   if (r > 0) return code;

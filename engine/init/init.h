@@ -9,6 +9,7 @@
 #define TEND_INIT_INIT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct init_options {
   bool tty;            /* run --tty: main may become the terminal's foreground group */
@@ -23,5 +24,8 @@ typedef int init_engine_fn(int channel_fd, int log_fd, void *arg);
  * children_exit in the engine decides it; 128 + N or the workload's own code where init had to end alone; 70 when
  * the engine ended without a word and nothing ran; 71 when the engine could not be started. */
 int init_run(const struct init_options *options, init_engine_fn *engine_main, void *arg);
+
+/* The process that called init_run: tend's pid for the world. Also to be asked in the engine. */
+pid_t init_pid(void);
 
 #endif

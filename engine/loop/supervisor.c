@@ -67,6 +67,7 @@ static void carry_out(struct supervisor *s, const struct machine_action *a) {
       if (s->cleanup) cleanup_cancel(s->cleanup);
       break;
     case ACT_REPORT:
+      supervisor_note_end(s, a);
       supervisor_report(s, a->deadline_ns);
       break;
     case ACT_REMEMBER_STOP: {
@@ -129,7 +130,7 @@ static void on_signal(void *arg, int sig, int level, bool begun) {
 static void open_state(struct supervisor *s) {
   struct err err = ERR_INIT;
   const char *root = settings_given(s->o.settings, SET_STATE_DIR) ? settings_str(s->o.settings, SET_STATE_DIR) : NULL;
-  int rc = state_open(&s->state, root, s->o.plan->name, getppid(), &err);
+  int rc = state_open(&s->state, root, s->o.plan->name, s->o.pid, &err);
   if (rc == 0) {
     s->control = control_new(s->o.loop, s->o.sink, &s->state, -1, supervisor_ops, s, &err);
     if (!s->control)

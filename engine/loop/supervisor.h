@@ -35,6 +35,7 @@ struct supervisor_options {
   struct problems *problems;   /* found while settings and flow were loaded; the validation adds its own */
   bool simple;                 /* --mode simple */
   bool tty;
+  pid_t pid;         /* tend's, as the world sees it */
   int64_t loaded_ns; /* how long the loading took */
 };
 

@@ -98,7 +98,8 @@ static void stopping(const struct machine_action *a, struct json *j) {
   if (a->signal) json_str(j, "signal", str_signal_name(a->signal, name, sizeof name));
 }
 
-static void stopped(struct supervisor *s, const struct machine_action *a, struct json *j) {
+/* How it ends is known when the report is written, which counts this shutdown, too. */
+void supervisor_note_end(struct supervisor *s, const struct machine_action *a) {
   s->graceful = a->graceful;
   s->exit_code = a->exit_code;
   s->from_workload = a->from_workload;
@@ -107,6 +108,10 @@ static void stopped(struct supervisor *s, const struct machine_action *a, struct
     s->counts.shutdowns_graceful++;
   else
     s->counts.shutdowns_forced++;
+}
+
+static void stopped(struct supervisor *s, const struct machine_action *a, struct json *j) {
+  s->graceful = a->graceful;
   json_bool(j, "graceful", a->graceful);
   json_int(j, "exit_code", a->exit_code);
   json_str(j, "exit_source", a->from_workload ? "workload" : "engine");

@@ -112,6 +112,7 @@ void supervisor_cancel_hooks(struct supervisor *s);
 void supervisor_sweep(struct supervisor *s, int sig);
 void supervisor_cleanup(struct supervisor *s, int64_t deadline_ns);
 void supervisor_report(struct supervisor *s, int64_t deadline_ns);
+void supervisor_note_end(struct supervisor *s, const struct machine_action *a);
 void supervisor_exit(struct supervisor *s, const struct machine_action *a);
 
 /* supervisor_event.c: tells what the machine says */

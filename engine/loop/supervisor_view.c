@@ -153,7 +153,7 @@ static void views_fill(struct supervisor *s, struct views *out) {
       .run_mode = s->o.simple ? "simple" : "managed",
       .ready = ready(s, &m),
       .health = supervisor_health(s),
-      .pid = getppid(),
+      .pid = s->o.pid,
       .started_real_ns = s->begun_real_ns,
       .uptime_s = (double)(now - s->begun_ns) / (double)NS_PER_S,
       .restarts = (unsigned)m.restarts,
