@@ -127,11 +127,12 @@ local function load(db, file, row, path, deadline)
         fields, reason = record.transform(plan, entry.fields)
       end
       if fields then
-        records[#records + 1] = { row_no, fields }
+        records[#records + 1] = json.encode { row_no, fields }
+        bytes = bytes + #records[#records]
       else
-        rejects[#rejects + 1] = { row_no, entry.line, reason, hex(entry.raw) }
+        rejects[#rejects + 1] = json.encode { row_no, entry.line, reason, hex(entry.raw) }
+        bytes = bytes + #rejects[#rejects]
       end
-      bytes = bytes + #entry.raw * (fields and 1 or 2)
       if row_no - stored >= set.BATCH_SIZE or bytes >= BATCH_BYTES then
         flush()
         if signal.stopping() then return STOPPED end

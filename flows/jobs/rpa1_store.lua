@@ -148,11 +148,11 @@ function Store:set_header(id, header)
 end
 
 --- Puts rows from+1 to upto into the tables, all or nothing.
----@param records table[]  { row_no, fields }
----@param rejects table[]  { row_no, line, reason, raw as hex }
+---@param records string[]  JSON of [row_no, fields]
+---@param rejects string[]  JSON of [row_no, line, reason, raw as hex]
 function Store:add(id, from, upto, records, rejects)
-  local done = self:query(add_batch, id, upto, from, #records > 0 and json.encode(records) or "[]",
-    #rejects > 0 and json.encode(rejects) or "[]")
+  local done = self:query(add_batch, id, upto, from, "[" .. table.concat(records, ",") .. "]",
+    "[" .. table.concat(rejects, ",") .. "]")
   if done[1].files ~= 1 then overtaken() end
 end
 

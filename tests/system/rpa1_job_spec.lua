@@ -256,6 +256,15 @@ describe("the job of rpa1", function()
     assert.equal("./a.csv\n", files "in")
   end)
 
+  it("takes records of any shape up to 128 KB", function()
+    local field = ("\1"):rep(120 * 1024)
+    put("long.csv", "id,text\n1," .. field .. "\n2,\"" .. ("x\n"):rep(60 * 1024) .. "\"\n3,ok\n")
+    put("wide.csv", "id" .. (","):rep(100000) .. "\n4" .. (","):rep(100000) .. "\n")
+    run { CONTAINER_RPA1_BATCH_SIZE = "10000" }
+    assert.equal("4", db:sql "select count(*) from rpa1_records")
+    assert.matches("1," .. field .. "\n", h.read(dir .. "/out/long.csv"), 1, true)
+  end)
+
   it("survives binary garbage, losing no byte", function()
     put("g.csv", h.sh "head -c 300000 /dev/urandom")
     run()
