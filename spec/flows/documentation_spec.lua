@@ -1,0 +1,34 @@
+-- docs/flow-file.md names every key that the plan's reader knows.
+local function read(path)
+  local f <close> = assert(io.open(path))
+  return f:read "a"
+end
+
+describe("docs/flow-file.md", function()
+  local page = read "docs/flow-file.md"
+
+  for _, name in ipairs { "", "_process", "_restart", "_check", "_hooks", "_settings" } do
+    local path = "engine/core/plan" .. name .. ".c"
+    it("names every key of " .. path, function()
+      local n = 0
+      for block in read(path):gmatch "keys%[%] = (%b{})" do
+        for key in block:gmatch '"([%w_]+)"' do
+          n = n + 1
+          assert.is_truthy(page:find("`" .. key .. "`", 1, true) or page:find("[{ ]" .. key .. " = "), key)
+        end
+      end
+      assert.is_true(n > 0)
+    end)
+  end
+
+  it("names every kind of cleanup and its parameters", function()
+    local kinds = read("engine/core/plan_hooks.c"):match "cleanup_kinds%[%] = (%b{})"
+    for word in kinds:gmatch '"([%w_]+)"' do assert.is_truthy(page:find("`" .. word .. "`", 1, true), word) end
+  end)
+
+  it("names every hook", function()
+    for hook in read("engine/core/plan.h"):gmatch 'P%(%u+, "([%w_]+)"' do
+      assert.is_truthy(page:find("`" .. hook .. "`", 1, true), hook)
+    end
+  end)
+end)
