@@ -10,15 +10,18 @@
 #include "lua/conv.h"
 #include "lua/l.h"
 
-#define LOADED "tend.loaded"
-
 /* --- strict globals --- */
 
 static int l_unknown_global(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING) return 0;
   const char *name = lua_tostring(L, 2);
+  if (l_open_module(L, name)) return 1;
   const char *names[256];
   size_t n = 0;
+  while (module_name(n)) {
+    names[n] = module_name(n);
+    n++;
+  }
   lua_pushnil(L);
   while (lua_next(L, 1)) {
     lua_pop(L, 1);
@@ -141,11 +144,12 @@ static int l_require(lua_State *L) {
       strstr(name, ".."))
     return luaL_error(L, "require: \"%s\" is no name of a script, e.g. \"policies.database\"", name);
   lua_settop(L, 1);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LOADED);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LOADED_SCRIPTS);
   if (lua_getfield(L, 2, name) != LUA_TNIL) {
     if (lua_islightuserdata(L, -1)) return luaL_error(L, "require: \"%s\" requires itself in a circle", name);
     return 1;
   }
+  if (l_open_module(L, name)) return 1;
   char path[512];
   l_compile_module(L, name, path, sizeof path);
   lua_pushlightuserdata(L, L);
@@ -191,7 +195,7 @@ static void open_library(lua_State *L, const char *name, lua_CFunction open, con
   if (names) keep_only(L, names);
   lua_pushvalue(L, -1);
   lua_setglobal(L, name);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LOADED);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LOADED_SCRIPTS);
   lua_insert(L, -2);
   lua_setfield(L, -2, name);
   lua_pop(L, 1);

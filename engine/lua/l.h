@@ -73,6 +73,12 @@ const char *embedded_script(const char *name, size_t *n);
 
 /* --- modules: each pushes its C table. vm.c has the list --- */
 
+/* The table in the registry of what is loaded, by name. */
+#define LOADED_SCRIPTS "tend.loaded"
+/* Opens a module as a global and pushes it; false (nothing pushed) when there is none of that name. Raises. */
+bool l_open_module(lua_State *L, const char *name);
+const char *module_name(size_t i); /* NULL at the end */
+
 /* The globals, opened first; closed against new names last. */
 int l_open_base(lua_State *L);
 int l_close_globals(lua_State *L);

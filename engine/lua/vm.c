@@ -90,21 +90,33 @@ static void l_lua_half(lua_State *L, const char *name) {
   lua_call(L, 1, 1);
 }
 
+const char *module_name(size_t i) { return i < ARRAY_LEN(modules) ? modules[i].name : NULL; }
+
+/* A module is opened when a script first names it: most use few, and each costs its compilation. */
+bool l_open_module(lua_State *L, const char *name) {
+  size_t i = 0;
+  while (i < ARRAY_LEN(modules) && !STR_EQ(modules[i].name, name)) i++;
+  if (i == ARRAY_LEN(modules)) return false;
+  lua_pushcfunction(L, modules[i].open);
+  lua_call(L, 0, 1);
+  l_lua_half(L, name);
+  l_guard_module(L, name);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LOADED_SCRIPTS);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+  lua_pushglobaltable(L);
+  lua_pushstring(L, name);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  return true;
+}
+
 static int l_open_all(lua_State *L) {
   l_open_base(L);
   lua_pushglobaltable(L);
   l_lua_half(L, "prelude");
-  lua_settop(L, 0);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, "tend.loaded");
-  for (size_t i = 0; i < ARRAY_LEN(modules); i++) {
-    lua_pushcfunction(L, modules[i].open);
-    lua_call(L, 0, 1);
-    l_lua_half(L, modules[i].name);
-    l_guard_module(L, modules[i].name);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, 1, modules[i].name);
-    lua_setglobal(L, modules[i].name);
-  }
   l_close_globals(L);
   return 0;
 }
