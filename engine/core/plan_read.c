@@ -335,7 +335,7 @@ bool read_codes(struct plan_reader *r, const struct at *at, const cJSON *object,
 
 int json_fn(const cJSON *v) {
   const cJSON *fn = cJSON_IsObject(v) ? cJSON_GetObjectItemCaseSensitive(v, "$fn") : NULL;
-  if (!cJSON_IsNumber(fn) || !(fn->valuedouble >= 1 && fn->valuedouble <= INT32_MAX)) return PLAN_NO_FN;
+  if (!fn || !cJSON_IsNumber(fn) || !(fn->valuedouble >= 1 && fn->valuedouble <= INT32_MAX)) return PLAN_NO_FN;
   return (int)fn->valuedouble;
 }
 
