@@ -15,6 +15,6 @@ return {
   summary = "A loop that needs nothing but the machine",
   mode = "server",
   processes = {
-    main = { command = { "/bin/sh", "-c", loop }, description = "says a line every 3 seconds", stop = { signal_to = "group" } },
+    main = { command = { "/bin/sh", "-c", loop }, description = "says a line every 3 seconds" },
   },
 }
