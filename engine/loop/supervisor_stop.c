@@ -54,6 +54,7 @@ void supervisor_report(struct supervisor *s, int64_t deadline_ns) {
 
 static void leave(void *arg) {
   struct supervisor *s = arg;
+  sink_flush(s->o.sink, 200 * NS_PER_MS); /* what init's pipe has not taken yet */
   children_exit(s->o.children, s->exit_code);
   loop_stop(s->o.loop);
 }
