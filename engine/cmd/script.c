@@ -73,7 +73,7 @@ static void on_done(void *arg, enum policy_status status, const cJSON *result, c
 static void on_signal(void *arg, int sig, int level, bool begun) {
   (void)begun;
   struct script *s = arg;
-  bool stop = sig == SIGTERM || sig == SIGINT || sig == SIGQUIT;
+  bool stop = level > STOP_NONE;
   unsigned handlers = vm_signal(s->vm, sig, stop);
   if (!stop || !s->task || (handlers && level <= STOP_BEGIN)) return;
   s->code = 128 + sig;

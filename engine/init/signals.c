@@ -47,8 +47,12 @@ static bool is_forwarded(int sig) {
 }
 
 static void forward(struct init *in, const struct signalfd_siginfo *si) {
-  struct child *c = child_find(in, in->plan.main_child);
   int sig = (int)si->ssi_signo;
+  if (in->opt.engine_is_main) {
+    channel_signal(in, sig, 0, false);
+    return;
+  }
+  struct child *c = child_find(in, in->plan.main_child);
   if (!c || !child_live(c)) return;
   if (sig >= KERNEL_RT_MIN && si->ssi_code == SI_QUEUE)
     sigqueue(c->pid, sig, (union sigval){.sival_ptr = (void *)(uintptr_t)si->ssi_ptr});

@@ -95,6 +95,24 @@ describe("tend script", function()
     assert.matches("asked to stop", p.err)
   end)
 
+  it("gives other signals to the script", function()
+    local p = h.spawn(script [[
+      local seen = {}
+      for _, name in ipairs { "USR1", "HUP", "RTMIN+2" } do
+        signal.on(name, function() seen[name] = true log.info("got " .. name) end)
+      end
+      log.info("ready")
+      while not (seen.USR1 and seen.HUP and seen["RTMIN+2"]) do timer.sleep(0.01) end
+      assert(not signal.stopping())
+      return 3
+    ]])
+    p:wait_line("ready")
+    p:kill("USR1")
+    p:kill("HUP")
+    p:kill(36)
+    assert.equal(3, (p:wait()), p.err)
+  end)
+
   it("leaves nothing running when it is killed", function()
     local p = h.spawn(script "log.info('ready') process.run { 'sleep', '1234' }")
     p:wait_line("ready")
