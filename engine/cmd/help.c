@@ -10,6 +10,7 @@
 const struct command commands[] = {
     {"run", cmd_run, "[options] [-- COMMAND ARG...]", "run a flow, or a command, and look after it"},
     {"check", cmd_check, "[--flow-name F] [--dependencies] [--json]", "what would run, and all that is wrong with it"},
+    {"config", cmd_config, "[--flow-name F] [--json]", "every setting, its value, and where it came from"},
     {"status", cmd_client, "[--json]", "what runs, since when, what is wrong, what comes next"},
     {"health", cmd_client, "[--json]", "the verdict; ends with 0 when healthy or degraded, else 1"},
     {"why", cmd_client, "[--json]", "why the engine is in its present state"},
@@ -28,7 +29,6 @@ const struct command commands[] = {
     {"script", cmd_script, "FILE [ARG...]", "a Lua file with all primitives, without an engine"},
     {"version", cmd_version, "", "print the version"},
     {"help", cmd_help, "[COMMAND]", "this list, or one command with its options"},
-    {"config", cmd_config, "[--flow-name F] [--json]", "every setting, its value, and where it came from"},
     {"helper", cmd_helper, "ACTION PATH [--option VALUE]...", NULL},
     {0},
 };

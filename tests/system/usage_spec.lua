@@ -19,6 +19,44 @@ describe("the command line", function()
     usage("help", "verison")
   end)
 
+  it("names an unknown option and the nearest one, and what is missing", function()
+    for words, expected in pairs {
+      ["run --flow-nam x"] = "did you mean --flow-name",
+      ["run --flow-name"] = "--flow-name needs a value",
+      ["run --mode simpel"] = "did you mean simple",
+      ["run --tty=1"] = "--tty takes no value",
+      ["run true"] = "the command to run goes after --",
+      ["run --"] = "a command is missing after --",
+      ["check --dependancies"] = "did you mean --dependencies",
+      ["config --jsno"] = "did you mean --json",
+      ["config x"] = 'unexpected argument "x"',
+      ["status --jsno"] = "did you mean",
+      ["status main"] = "unexpected argument main",
+      ["logs a b"] = "unexpected argument b",
+      ["maintenance"] = "on|off",
+      ["maintenance maybe"] = "expected on or off",
+      ["remediate"] = "ACTION",
+      ["check-now"] = "NAME",
+      ["events --last x"] = "0 to 1000",
+      ["script"] = "a file is missing",
+      ["helper clen /x"] = "nearest: clean",
+    } do
+      local list = {}
+      for word in words:gmatch("%S+") do list[#list + 1] = word end
+      local err = usage(table.unpack(list))
+      assert.truthy(err:find(expected, 1, true), words .. ": " .. err)
+    end
+  end)
+
+  it("ends with 69 when no engine is there to be asked", function()
+    for _, words in ipairs { { "status" }, { "why" }, { "stop" }, { "logs" }, { "health" }, { "report" } } do
+      local code, out, err = h.run { args = words }
+      assert.equal(69, code, words[1])
+      assert.equal("", out)
+      assert.not_equal("", err)
+    end
+  end)
+
   it("prints its version and its help", function()
     for _, args in ipairs { { "version" }, { "--version" } } do
       local code, out = h.run { args = args }
