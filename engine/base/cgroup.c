@@ -207,7 +207,7 @@ void cgroup_read(const char *root, struct cgroup *out) {
   char path[PATH_BYTES];
   if (!all) return;
   snprintf(path, sizeof path, "%s/proc/self/mountinfo", root);
-  if (read_text(path, &text) != 0) return;
+  if (read_text(path, &text) != 0 || !text.data) return;
   find_mounts(text.data, all);
   snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
   if (read_text(path, &text) == 0) find_groups(text.data, all);

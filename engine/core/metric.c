@@ -198,7 +198,7 @@ static struct series *series_find(const struct metric *m, const char *const *val
   for (size_t i = 0; i < m->n; i++) {
     struct series *s = &m->series[i];
     size_t k = 0;
-    while (k < m->n_labels) {
+    while (values && k < m->n_labels) {
       size_t n = value_len(values[k]);
       if (strncmp(s->values[k], values[k], n) != 0 || s->values[k][n]) break;
       k++;
