@@ -103,6 +103,8 @@ static void name_flow(struct script *s) {
   str_copy(s->load.flow, sizeof s->load.flow, slash ? slash + 1 : s->path);
   char *dot = strrchr(s->load.flow, '.');
   if (dot) *dot = 0;
+  settings_give(s->load.settings, LAYER_DEFAULT, "CONTAINER_FLOW_NAME", s->load.flow, "the file's name");
+  settings_resolve(s->load.settings, NULL);
 }
 
 static int open_all(struct script *s, int channel_fd, int log_fd, struct err *err) {
