@@ -10,7 +10,7 @@
 #include "cmd/cmd.h"
 #include "cmd/load.h"
 #include "init/init.h"
-#include "loop/dependency.h"
+#include "loop/from_plan.h"
 #include "loop/validate.h"
 
 #define LOOK_EVERY_NS (10 * NS_PER_MS)
@@ -31,22 +31,7 @@ struct check {
 static bool plan_usable(const struct load *l) { return l->file[0] ? l->plan->file[0] != 0 : l->command_only; }
 
 static void validate(struct check *c) {
-  const struct plan *plan = c->load.plan;
-  auto_free struct validate_directory *dirs = calloc(plan->directories_n + 1, sizeof *dirs);
-  for (size_t i = 0; dirs && i < plan->directories_n; i++)
-    dirs[i] = (struct validate_directory){.name = plan->directories[i].path,
-                                          .path = plan->directories[i].path,
-                                          .source = plan->file,
-                                          .named = true,
-                                          .make = plan->directories[i].make};
-  validate_run(&(struct validate_input){.settings = c->load.settings,
-                                        .cgroup_root = "",
-                                        .directories = dirs,
-                                        .directories_n = dirs ? plan->directories_n : 0,
-                                        .memory_mb = plan->memory_mb > 0 ? plan->memory_mb : 0,
-                                        .cpu_percent = plan->cpu_percent > 0 ? plan->cpu_percent : 0,
-                                        .dry = true},
-               &c->load.problems, &c->validation);
+  from_plan_validate(c->load.plan, c->load.settings, true, &c->load.problems, &c->validation);
   c->code = problems_exit_code(&c->load.problems);
 }
 
@@ -85,21 +70,15 @@ static bool is_good(const struct dependency_view *d) { return d->status == PROBE
 
 static int ask_dependencies(struct check *c, struct err *err) {
   const struct plan *plan = c->load.plan;
-  auto_free struct dependency_spec *specs = calloc(plan->dependencies_n + 1, sizeof *specs);
+  auto_free struct dependency_spec *specs = from_plan_dependencies(plan, c->load.settings);
   if (!specs) return err_set(err, -ENOMEM, "out of memory");
-  for (size_t i = 0; i < plan->dependencies_n; i++) {
-    const struct plan_check *d = &plan->dependencies[i];
-    int64_t once = d->attempt_timeout_ns != PLAN_UNSET ? d->attempt_timeout_ns : 10 * NS_PER_S;
-    if (d->timeout_ns != PLAN_UNSET && d->timeout_ns < once) once = d->timeout_ns;
-    /* none is required here, so that none ends the others */
-    specs[i] = (struct dependency_spec){.name = d->name,
-                                        .description = d->description,
-                                        .kind = d->kind,
-                                        .params = d->params,
-                                        .fn = d->fn,
-                                        .timeout_ns = once,
-                                        .attempt_timeout_ns = once,
-                                        .interval_ns = 3600 * NS_PER_S};
+  for (size_t i = 0; i < plan->dependencies_n; i++) { /* once; none is required, so that none ends the others */
+    struct dependency_spec *d = &specs[i];
+    if (!d->attempt_timeout_ns) d->attempt_timeout_ns = 10 * NS_PER_S;
+    if (d->timeout_ns < d->attempt_timeout_ns) d->attempt_timeout_ns = d->timeout_ns;
+    d->timeout_ns = d->attempt_timeout_ns;
+    d->interval_ns = 3600 * NS_PER_S;
+    d->required = false;
   }
   c->dependencies =
       dependencies_new(&c->probes, c->load.vm ? &c->load.policy : NULL, NULL, specs, plan->dependencies_n, err);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "loop/from_plan.h"
 #include "loop/supervisor_impl.h"
 
 static void count_state(struct supervisor *s, const struct machine_action *a) {
@@ -149,28 +150,9 @@ static void open_state(struct supervisor *s) {
 }
 
 static int make_dependencies(struct supervisor *s, struct err *err) {
-  const struct plan *plan = s->o.plan;
-  struct dependency_spec *specs = calloc(plan->dependencies_n + 1, sizeof *specs);
+  struct dependency_spec *specs = from_plan_dependencies(s->o.plan, s->o.settings);
   if (!specs) return err_set(err, -ENOMEM, "out of memory");
-  for (size_t i = 0; i < plan->dependencies_n; i++) {
-    const struct plan_check *d = &plan->dependencies[i];
-    specs[i] = (struct dependency_spec){
-        .name = d->name,
-        .description = d->description,
-        .kind = d->kind,
-        .params = d->params,
-        .fn = d->fn,
-        .required = d->required,
-        .timeout_ns =
-            d->timeout_ns != PLAN_UNSET ? d->timeout_ns : settings_ns(s->o.settings, SET_DEPENDENCY_TIMEOUT_SECONDS),
-        .attempt_timeout_ns = d->attempt_timeout_ns != PLAN_UNSET ? d->attempt_timeout_ns : 0,
-        .interval_ns =
-            d->interval_ns != PLAN_UNSET ? d->interval_ns : settings_ns(s->o.settings, SET_DEPENDENCY_RETRY_SECONDS),
-        .backoff = d->backoff,
-        .max_interval_ns = d->max_interval_ns != PLAN_UNSET ? d->max_interval_ns : 0,
-    };
-  }
-  s->dependencies = dependencies_new(s->o.probes, s->o.policy, s->o.sink, specs, plan->dependencies_n, err);
+  s->dependencies = dependencies_new(s->o.probes, s->o.policy, s->o.sink, specs, s->o.plan->dependencies_n, err);
   free(specs);
   return s->dependencies ? 0 : -EINVAL;
 }

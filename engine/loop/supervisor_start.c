@@ -4,8 +4,8 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "loop/from_plan.h"
 #include "loop/supervisor_impl.h"
-#include "loop/validate.h"
 
 void supervisor_phase_begin(struct supervisor *s, int phase) {
   static const char *const names[PHASES] = {"validation", "dependencies", "health", "processes"};
@@ -55,30 +55,13 @@ static void tell_validation(struct supervisor *s, const struct validate_result *
 }
 
 void supervisor_validate(struct supervisor *s) {
-  const struct plan *plan = s->o.plan;
   int64_t started = clock_mono_ns();
   supervisor_phase_begin(s, PHASE_VALIDATION);
   /* what loading told stays; the rest is found anew at each start */
   struct problems all = {0};
   for (size_t i = 0; i < s->o.problems->n; i++) problems_add(&all, &s->o.problems->items[i]);
-  struct validate_directory *dirs = calloc(plan->directories_n + 1, sizeof *dirs);
-  for (size_t i = 0; dirs && i < plan->directories_n; i++)
-    dirs[i] = (struct validate_directory){.name = plan->directories[i].path,
-                                          .path = plan->directories[i].path,
-                                          .source = plan->file,
-                                          .named = true,
-                                          .make = plan->directories[i].make};
-  struct validate_input in = {
-      .settings = s->o.settings,
-      .cgroup_root = "",
-      .directories = dirs,
-      .directories_n = dirs ? plan->directories_n : 0,
-      .memory_mb = plan->memory_mb > 0 ? plan->memory_mb : 0,
-      .cpu_percent = plan->cpu_percent > 0 ? plan->cpu_percent : 0,
-  };
   struct validate_result result = {0};
-  size_t errors = validate_run(&in, &all, &result);
-  free(dirs);
+  size_t errors = from_plan_validate(s->o.plan, s->o.settings, false, &all, &result);
   s->validation_checks = VALIDATE_FLOW_FILE; /* the specification's six; the flow file was read before */
   open_journal(s, result.log_dir);
   tell_validation(s, &result, &all, started);

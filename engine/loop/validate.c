@@ -127,8 +127,6 @@ static void check_resource_limits(struct validation *v) {
   cgroup_read(v->in->cgroup_root ? v->in->cgroup_root : "", &cg);
   int64_t memory = settings_int(v->in->settings, SET_MAX_MEMORY_MB);
   int64_t cpu = settings_int(v->in->settings, SET_MAX_CPU_PERCENT);
-  if (v->in->memory_mb > memory) memory = v->in->memory_mb;
-  if (v->in->cpu_percent > cpu) cpu = v->in->cpu_percent;
   auto_buf struct buf limit = {0};
   auto_buf struct buf fix = {0};
   if (cg.memory_limit_bytes >= 0 && memory > cg.memory_limit_bytes / MB) {

@@ -39,7 +39,6 @@ struct validate_input {
   bool uses_log_dir, uses_data_dir, uses_output_dir; /* the flow names them, so a default must work, too */
   struct validate_directory *directories;            /* more of them, of the plan; results are written there */
   size_t directories_n;
-  int64_t memory_mb, cpu_percent; /* a need above the settings'; 0: none */
   bool dry;                       /* make nothing, write nothing: say what would happen */
 };
 

@@ -317,9 +317,6 @@ static void resource_limits(void **state) {
   assert_string_equal(p->source, "flows/rpa1.lua");
   assert_non_null(strstr(p->allowed, "at most 256 MB"));
   assert_non_null(strstr(p->fix, "512"));
-  f->in.memory_mb = 1024; /* a need that is computed counts when it is higher */
-  run(f);
-  assert_string_equal(about(f, "CONTAINER_MAX_MEMORY_MB")->value, "1024");
 }
 
 static void disk_space(void **state) {
