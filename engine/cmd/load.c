@@ -111,11 +111,6 @@ int load_settings(struct load *l, const struct options *options, struct err *err
 
 /* --- the flow ---------------------------------------------------------------------------------------------------- */
 
-static bool valid_name(const char *s) {
-  if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789", s[0]) || !s[0]) return false;
-  return strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(s);
-}
-
 static void flow_problem(struct load *l, const char *value, const char *allowed, const char *fix) {
   problems_add(&l->problems, &(struct problem){.class = PROBLEM_CONFIG,
                                                .check = "flow_file",
@@ -203,12 +198,13 @@ static void check_probes(struct load *l, const struct plan_check *checks, size_t
 
 int load_flow(struct load *l, const struct vm_host *host, struct err *err) {
   const struct options *o = l->options;
-  if (l->flow[0] && valid_name(l->flow)) find_flow(l);
+  bool named = plan_flow_name_valid(l->flow);
+  if (named) find_flow(l);
   if (l->file[0])
     plan_of_file(l, host);
   else if (o->command)
     l->command_only = true;
-  else if (l->flow[0])
+  else if (named)
     missing_flow(l);
   static char *nothing[] = {(char *)"false", NULL};
   if (!l->plan) l->plan = plan_default(*l->flow ? l->flow : "default", l->command_only ? o->command : nothing);

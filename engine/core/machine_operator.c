@@ -18,8 +18,11 @@ static void remember(struct machine *m, bool on) {
   if (m->main->restart.policy == RESTART_UNLESS_STOPPED) machine_act(m, ACT_REMEMBER_STOP)->on = on;
 }
 
+/* A failure is left for STOPPED where it is held; its exit code stays the last word until a start. */
 void machine_on_operator_stop(struct machine *m, const struct machine_input *in) {
+  if (m->state == STATE_FAILED && !m->held && m->goal != GOAL_HOLD) return;
   if (means_all(m, in)) {
+    m->held = false;
     remember(m, true);
     machine_set_state(m, STATE_STOPPING, CAUSE_OPERATOR);
     machine_stop_all(m, GOAL_STOPPED);

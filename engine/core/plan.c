@@ -13,8 +13,7 @@ static const char *const flow_keys[] = {
     "directories", "processes", "dependencies", "checks",    "remedies", "cleanup",  "hooks",
 };
 
-/* [a-z0-9][a-z0-9_-]{0,62} */
-static bool flow_name_valid(const char *name) {
+bool plan_flow_name_valid(const char *name) {
   static const char chars[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
   size_t n = strlen(name);
   return n > 0 && n < LIMIT_NAME && strspn(name, chars) == n && name[0] != '_' && name[0] != '-';
@@ -30,7 +29,7 @@ static void read_name(struct plan_reader *r, const cJSON *flow) {
       plan_problem(r, &at, NULL, "the flow's name", "it is missing: write name = \"...\"");
     return;
   }
-  if (!flow_name_valid(plan->name))
+  if (!plan_flow_name_valid(plan->name))
     plan_problem(r, &at, read_get(flow, "name"),
                  "at most 63 small letters, digits, '_' and '-', a letter or digit first", "%s", "");
   else if (asked && !STR_EQ(asked, plan->name))

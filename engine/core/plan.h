@@ -169,6 +169,9 @@ struct plan_options {
 int plan_from_json(const cJSON *flow, const struct plan_options *options, struct plan **out, struct problems *problems);
 void plan_free(struct plan *plan); /* NULL is allowed */
 
+/* [a-z0-9][a-z0-9_-]{0,62} */
+bool plan_flow_name_valid(const char *name);
+
 /* The built-in policy for a command without a flow file: one process, main. argv is copied. NULL: no memory. */
 struct plan *plan_default(const char *name, char *const *argv);
 /* Another command for main; copied. -EINVAL when it is empty, -ENOMEM. */

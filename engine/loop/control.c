@@ -171,7 +171,7 @@ static void dispatch(struct control *c, const struct control_request *q, struct 
     op->fn(c->arg, q, reply);
     return;
   }
-  control_refuse(reply, "unknown op \"%.64s\"", q->op);
+  control_refuse(reply, "this engine does not know \"%.64s\"", q->op);
 }
 
 void control_handle(struct client *k, const char *text, size_t n) {

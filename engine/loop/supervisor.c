@@ -130,6 +130,9 @@ static void on_signal(void *arg, int sig, int level, bool begun) {
 
 static void open_state(struct supervisor *s) {
   struct err err = ERR_INIT;
+  const char *flow = settings_str(s->o.settings, SET_FLOW_NAME);
+  s->unnamed = !flow || !plan_flow_name_valid(flow);
+  if (s->unnamed) return;
   const char *root = settings_given(s->o.settings, SET_STATE_DIR) ? settings_str(s->o.settings, SET_STATE_DIR) : NULL;
   int rc = state_open(&s->state, root, s->o.plan->name, s->o.pid, &err);
   if (rc == 0) {
@@ -137,13 +140,15 @@ static void open_state(struct supervisor *s) {
     if (!s->control)
       sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "no control socket, tend goes on without: %s", err.msg);
   } else if (rc == -EBUSY || root) {
+    s->unnamed = rc == -EBUSY;
     problems_add(s->o.problems, &(struct problem){.class = PROBLEM_PERMISSION,
                                                   .check = (char *)"directories",
                                                   .name = (char *)"CONTAINER_STATE_DIR",
                                                   .value = (char *)(uintptr_t)root,
                                                   .source = (char *)(root ? "setting" : "default"),
-                                                  .allowed = err.msg,
-                                                  .fix = (char *)"stop the other engine, or give another directory"});
+                                                  .allowed = rc == -EBUSY ? "one engine of a flow at a time"
+                                                                          : "a directory that is ours, or can be made",
+                                                  .fix = err.msg});
   } else {
     sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "no state directory, tend goes on without: %s", err.msg);
   }

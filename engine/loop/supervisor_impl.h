@@ -54,6 +54,7 @@ struct supervisor {
   unsigned n_slots;
 
   struct state_dir state;
+  bool unnamed; /* the flow's files are not ours: no fit name, or another engine has it; the validation fails */
   struct control *control;
   struct journal *journal;
   struct waiter *waiters;

@@ -23,7 +23,7 @@ void supervisor_phase_end(struct supervisor *s, int phase, const char *result) {
 /* --- validation -------------------------------------------------------------------------------------------------- */
 
 static void open_journal(struct supervisor *s, bool usable) {
-  if (s->journal || !usable) return;
+  if (s->journal || !usable || s->unnamed) return;
   str_copy(s->log_dir, sizeof s->log_dir, settings_str(s->o.settings, SET_LOG_DIR));
   struct err err = ERR_INIT;
   s->journal = journal_new(s->o.loop, s->o.children, s->o.sink, &(struct journal_options){.dir = s->log_dir}, &err);

@@ -80,10 +80,23 @@ static void reason(struct supervisor *s, const struct machine_view *m, char *to,
         snprintf(to, size, "process %s: %s", s->o.plan->processes[s->o.plan->main].name,
                  main->exit.known ? main->exit.text : "failed");
       break;
+    case STATE_STOPPED:
+      snprintf(to, size, "%s; tend start starts it",
+               m->cause == CAUSE_MARK ? "an operator stopped it before this start of tend" : "an operator stopped it");
+      break;
+    case STATE_STOPPING:
+      snprintf(to, size, "stopping (cause: %s)", machine_cause_name(m->cause));
+      break;
     default:
-      snprintf(to, size, "cause: %s", machine_cause_name(m->cause));
+      snprintf(to, size, "the start has begun");
       break;
   }
+}
+
+/* Where nothing runs there is nothing to call healthy. */
+static const char *verdict(struct supervisor *s, const struct machine_view *m) {
+  bool known = m->state == STATE_RUNNING || m->state == STATE_RESTARTING || m->state == STATE_FAILED;
+  return known ? supervisor_health(s) : "unknown";
 }
 
 static void fill_processes(struct supervisor *s, struct views *out) {
@@ -152,7 +165,7 @@ static void views_fill(struct supervisor *s, struct views *out) {
       .environment = settings_str(s->o.settings, SET_ENVIRONMENT),
       .run_mode = s->o.simple ? "simple" : "managed",
       .ready = ready(s, &m),
-      .health = supervisor_health(s),
+      .health = verdict(s, &m),
       .pid = s->o.pid,
       .started_real_ns = s->begun_real_ns,
       .uptime_s = (double)(now - s->begun_ns) / (double)NS_PER_S,
@@ -165,7 +178,8 @@ static void views_fill(struct supervisor *s, struct views *out) {
   fill_processes(s, out);
   fill_dependencies(s, out);
   size_t w = 0;
-  if (m.degraded) out->warnings[w++] = "a process that is not essential has failed, or waits for its restart";
+  if (m.degraded && m.state == STATE_RUNNING)
+    out->warnings[w++] = "a process that is not essential has failed, or waits for its restart";
   if (!s->control) out->warnings[w++] = "there is no control socket";
   if (!s->log_dir[0]) out->warnings[w++] = "there is no log directory: no events.jsonl";
   out->v.warnings = out->warnings;
@@ -186,9 +200,7 @@ void supervisor_health_json(struct supervisor *s, struct buf *out) {
   char text[256];
   reason(s, &m, text, sizeof text);
   const char *reasons[] = {text};
-  const char *status = m.state == STATE_RUNNING || m.state == STATE_RESTARTING ? supervisor_health(s)
-                       : m.state == STATE_FAILED                               ? "unhealthy"
-                                                                               : "unknown";
+  const char *status = verdict(s, &m);
   health_build(&(struct health_view){.status = status,
                                      .state = machine_state_name(m.state),
                                      .reasons = reasons,

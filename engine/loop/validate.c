@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "core/plan.h"
 #include "loop/validate_dir.h"
 
 enum { MB = 1024 * 1024 };
@@ -45,12 +46,6 @@ static void check_environment(struct validation *v) {
             "set CONTAINER_ENVIRONMENT");
 }
 
-static bool flow_name_valid(const char *name) {
-  static const char first[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-  static const char rest[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
-  return strlen(name) < LIMIT_NAME && strspn(name, first) > 0 && name[strspn(name, rest)] == 0;
-}
-
 static void check_flow_name(struct validation *v) {
   const struct settings *s = v->in->settings;
   struct setting_view name = view_of(s, SET_FLOW_NAME);
@@ -64,7 +59,7 @@ static void check_flow_name(struct validation *v) {
                       .name = "CONTAINER_FLOW_NAME",
                       .value = name.shown,
                       .source = name.origin};
-  if (!flow_name_valid(name.text)) {
+  if (!plan_flow_name_valid(name.text)) {
     p.allowed = "[a-z0-9][a-z0-9_-]{0,62}: small letters, digits, _ and -, at most 63";
     p.fix = "correct the name";
     problems_add(v->problems, &p);

@@ -242,7 +242,7 @@ static void test_commands(void **state) {
   assert_int_equal(CLIENT(&text, "maintenance", "on", "--json", "--state-dir", w->root), 0);
   assert_string_equal(text.data, "{\"message\": \"on\"}\n");
   assert_int_equal(CLIENT(&text, "why", "--state-dir", w->root), 1);
-  assert_string_equal(text.data, "tend why: unknown op \"why\"\n");
+  assert_string_equal(text.data, "tend why: this engine does not know \"why\"\n");
   assert_int_equal(CLIENT(&text, "events", "--last", "2", "--state-dir", w->root), 0);
   assert_non_null(strstr(text.data, "audit: maintenance, asked for by uid "));
   assert_int_equal(CLIENT(&text, "events", "--json", "--level", "warning", "--state-dir", w->root), 0);

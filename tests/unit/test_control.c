@@ -264,7 +264,7 @@ static void test_answers(void **state) {
   assert_string_equal(error_of(refused), "no \"cat\" here");
   send_text(fd, "{\"v\": 1, \"id\": 9, \"op\": \"nonsense\"}");
   auto_json cJSON *unknown = next(fd);
-  assert_string_equal(error_of(unknown), "unknown op \"nonsense\"");
+  assert_string_equal(error_of(unknown), "this engine does not know \"nonsense\"");
 }
 
 static void test_several_at_once(void **state) {

@@ -218,6 +218,22 @@ static void hold_waits_for_a_stop(void **state) {
   trace_end(&t);
 }
 
+static void a_held_failure_can_be_stopped(void **state) {
+  (void)state;
+  main_process.restart.policy = RESTART_NO;
+  config.on_failure = ON_FAILURE_HOLD;
+  struct trace t;
+  trace_begin(&t, &config);
+  trace_to_spawn(&t);
+  FEED(&t, IN_STARTED);
+  FEED(&t, IN_EXITED, .status = EXIT_STATUS(9));
+  EXPECT(&t, "->STOPPING(operator) ->STOPPED(stopped)", IN_OPERATOR_STOP, .process = MACHINE_ALL);
+  EXPECT(&t, "shutdown_initiated ->STOPPING(signal) SWEEP 15", STOP_INPUT);
+  FEED(&t, IN_SWEPT);
+  EXPECT(&t, "->STOPPED(stopped) shutdown_completed[graceful 9] EXIT 9 workload", IN_REPORTED);
+  trace_end(&t);
+}
+
 static void a_crash_during_the_stop_is_no_failure(void **state) {
   (void)state;
   make_several();
@@ -377,6 +393,7 @@ int main(void) {
       SCENARIO(ladder_then_kill),
       SCENARIO(operator_stops_and_starts),
       SCENARIO(hold_waits_for_a_stop),
+      SCENARIO(a_held_failure_can_be_stopped),
       SCENARIO(a_crash_during_the_stop_is_no_failure),
       SCENARIO(one_process_is_stopped_and_started),
       SCENARIO(what_must_be_swept_with_force_is_not_graceful),

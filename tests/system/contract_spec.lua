@@ -1,0 +1,47 @@
+-- What one meets at the edges: names that are no names, a second engine, a failure that is held.
+local h = require "harness"
+
+describe("a name that is no flow's", function()
+  it("leads to no file anywhere", function()
+    local p = h.spawn { args = { "run", "--flow-name", "../evil", "--", "true" } }
+    assert.equal(78, (p:wait()))
+    assert.truthy(p.err:find("a-z0-9", 1, true))
+    assert.equal(1, #p:wait_event("validation_completed").details.failures)
+    assert.equal("", (h.sh("find " .. h.quote(p.dir) .. " -name '*lifecycle_metrics*' -o -name 'evil*'")))
+  end)
+end)
+
+describe("a second engine of a flow", function()
+  it("is told which is the first, and leaves its files alone", function()
+    local dir = h.tempdir()
+    local first = h.spawn { args = { "run", "--flow-name", "one", "--", "sleep", "1000" }, dir = dir }
+    first:wait_event("startup_completed")
+    local code, _, err = h.run { args = { "run", "--flow-name", "one", "--", "true" }, dir = dir }
+    assert.equal(73, code)
+    assert.truthy(err:find('runs already: pid ' .. first.pid, 1, true), err)
+    assert.falsy(h.exists(dir .. "/logs/one_lifecycle_metrics.json"))
+    assert.falsy(h.read(dir .. "/logs/events.jsonl"):find("validation failed", 1, true))
+    first:kill("TERM")
+    first:wait()
+  end)
+end)
+
+describe("a held failure", function()
+  it("can be stopped and started, and its code stays the last word", function()
+    local p = h.spawn {
+      args = { "run", "--flow-name", "one", "--mode", "simple", "--", "sh", "-c", "exit 9" },
+      env = { CONTAINER_ON_FAILURE = "hold" },
+    }
+    p:wait_event("failure_detected")
+    h.wait_for(function() return h.ask(p, "status") == 0 end)
+    local _, out = h.ask(p, "status")
+    assert.truthy(out:find("FAILED", 1, true))
+    assert.falsy(out:find("not essential", 1, true))
+    assert.equal(1, (h.ask(p, "health")))
+    assert.equal(0, (h.ask(p, "stop")))
+    _, out = h.ask(p, "status")
+    assert.truthy(out:find("STOPPED for 0 s, unknown, not ready\nan operator stopped it", 1, true), out)
+    p:kill("TERM")
+    assert.equal(9, (p:wait()))
+  end)
+end)
