@@ -37,13 +37,13 @@ enum {
   LIMIT_CONTROL_REPLY = 32 * 1024 * 1024, /* one answer */
   LIMIT_CONTROL_STREAM = 1024 * 1024,     /* parts waiting for a slow reader of a stream */
   LIMIT_CONTROL_CLIENTS = 64,
-  LIMIT_CONTROL_PENDING = 16, /* requests of one client at once */
-  LIMIT_CONTROL_RATE = 200,   /* requests of one client a second */
-  LIMIT_TASKS = 16384,        /* Lua tasks at once */
-  LIMIT_LUA_MB = 64,          /* memory of one Lua generation */
-  LIMIT_SCRIPT_MB = 1024,     /* memory of a `tend script` */
+  LIMIT_CONTROL_PENDING = 16,    /* requests of one client at once */
+  LIMIT_CONTROL_RATE = 200,      /* requests of one client a second */
+  LIMIT_TASKS = 16384,           /* Lua tasks at once */
+  LIMIT_LUA_MB = 64,             /* memory of one Lua generation */
+  LIMIT_SCRIPT_MB = 1024,        /* memory of a `tend script` */
   LIMIT_READ = 16 * 1024 * 1024, /* one read of a file by a script (in the engine: LIMIT_HELPER_OUTPUT) */
-  LIMIT_LIST = 100000,        /* entries of one directory listed for a script */
+  LIMIT_LIST = 100000,           /* entries of one directory listed for a script */
   LIMIT_HTTP_READ = 10 * 1024,
   LIMIT_TREE_DEPTH = 128, /* folders below a folder that is cleaned; deeper ones are left alone */
 };

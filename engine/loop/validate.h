@@ -39,7 +39,7 @@ struct validate_input {
   bool uses_log_dir, uses_data_dir, uses_output_dir; /* the flow names them, so a default must work, too */
   struct validate_directory *directories;            /* more of them, of the plan; results are written there */
   size_t directories_n;
-  bool dry;                       /* make nothing, write nothing: say what would happen */
+  bool dry; /* make nothing, write nothing: say what would happen */
 };
 
 struct validate_result {
