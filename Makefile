@@ -93,7 +93,7 @@ spec: all ## the Lua specs (busted)
 system: all $(BUILD)/tests/native.so $(TOOLS) ## the real binary; FILES=... for some of them
 	@BUILD=$(BUILD) tests/run.sh $(or $(FILES),system)
 
-check: all $(UNIT) layers luacheck format-check ## what to run before each commit
+check: all $(UNIT) layers luacheck format-check docs-check ## what to run before each commit
 	@BUILD=$(BUILD) tests/run.sh unit spec
 
 layers: ## the arrows between the folders, read off the #includes
