@@ -214,7 +214,7 @@ static void test_clean_under_swaps(void **state) {
     atomic_store(&swapping, true);
     pthread_t t;
     assert_int_equal(pthread_create(&t, NULL, swap, NULL), 0);
-    for (int i = 0; i < 25; i++) {
+    for (int i = 0; i < 8; i++) {
       auto_buf struct buf out = {0};
       HELPER(&out, "clean", root, "--pattern", "*");
       assert_true(there(in(outside, "keep.tmp")));
