@@ -21,7 +21,14 @@ run_one() { # FILE OUT
   [ $status != 124 ] && [ $status != 137 ] || echo "# over the time of ${TEST_TIMEOUT:-180} s" >>"$tap"
   # What the program says (its plan, its exit) must agree with the results that are there.
   awk -v file="$file" -v status=$status -v ms=$(((${EPOCHREALTIME/./} - start) / 1000)) '
-    /^(not )?ok .*# [Ss][Kk][Ii][Pp]/ { skip++; print "skip\t" file "\t" $0 > "/dev/stderr"; next }
+    /^# / { note = substr($0, 3); next } # what a unit test says before it skips
+    /^(not )?ok .*# [Ss][Kk][Ii][Pp]/ {
+      skip++
+      print "skip\t" file "\t" $0 (note != "" && file !~ /\.lua$/ ? ": " note : "") > "/dev/stderr"
+      note = ""
+      next
+    }
+    { note = "" }
     /^ok/ { pass++; next }
     /^not ok/ { fail++; next }
     /^1\.\./ { plan = substr($0, 4) + 0; planned = 1 }

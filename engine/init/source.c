@@ -147,6 +147,7 @@ void source_close(struct init *in, struct source *s) {
   s->armed = false;
   close(s->fd);
   s->fd = -1;
+  if (s->start == s->end) source_tell_dropped(in, s);
   /* an event that was cut off by the engine's death is no line of JSON */
   if (!s->tail) s->end = s->start + line_ready(s->buf + s->start, s->end - s->start, SIZE_MAX, s->mid, false);
   output_kick(in, s);

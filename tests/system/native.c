@@ -71,7 +71,7 @@ struct spawn {
   int fds[3]; /* the child's 0, 1, 2 */
   int uid, gid;
   bool pid1, userns;
-  int report; /* errno of a failure before exec */
+  int report; /* of a failure: whether it was exec, and errno */
 };
 
 static void write_file(const char *path, const char *text) {
@@ -81,7 +81,7 @@ static void write_file(const char *path, const char *text) {
 }
 
 /* In the child; returns only on failure. */
-static void child_exec(const struct spawn *s, uid_t uid, gid_t gid) {
+static void child_exec(const struct spawn *s, uid_t uid, gid_t gid, bool *ready) {
   char map[64];
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   sigset_t none;
@@ -103,7 +103,9 @@ static void child_exec(const struct spawn *s, uid_t uid, gid_t gid) {
     write_file("/proc/self/gid_map", map);
   }
   if (s->pid1) {
-    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL)) return;
+    /* in a chroot "/" may be no mount; then at least /proc is one */
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) && mount("none", "/proc", NULL, MS_REC | MS_PRIVATE, NULL))
+      return;
     if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) return;
   }
   if (setsid() < 0) return;
@@ -124,6 +126,7 @@ static void child_exec(const struct spawn *s, uid_t uid, gid_t gid) {
   if (s->gid >= 0 && (setgroups(0, NULL) || setgid((gid_t)s->gid))) return;
   if (s->uid >= 0 && setuid((uid_t)s->uid)) return;
   if (s->uid >= 0 || s->gid >= 0) prctl(PR_SET_PDEATHSIG, SIGKILL); /* the change of ids has cleared it */
+  *ready = true;
   execve(s->argv[0], s->argv, s->envp);
 }
 
@@ -156,7 +159,7 @@ static int l_spawn(lua_State *L) {
   int pipe_size = int_field(L, 1, "pipe_size", 0);
   uid_t uid = geteuid();
   gid_t gid = getegid();
-  int mine[3] = {-1, -1, -1}, report[2], got = 0;
+  int mine[3] = {-1, -1, -1}, report[2], got[2] = {0};
   char name[64];
 
   if (!s.argv[0]) return luaL_error(L, "spawn: argv is empty");
@@ -184,24 +187,25 @@ static int l_spawn(lua_State *L) {
   if (s.userns) flags |= CLONE_NEWUSER;
   long pid = syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
   if (pid == 0) {
-    child_exec(&s, uid, gid);
-    int e = errno;
-    (void)!write(s.report, &e, sizeof e);
+    bool ready = false;
+    child_exec(&s, uid, gid, &ready);
+    int e[2] = {ready, errno};
+    (void)!write(s.report, e, sizeof e);
     _exit(127);
   }
   int failed = errno;
   close(report[1]);
   close_all(s.fds, 3);
-  if (pid > 0 && read(report[0], &got, sizeof got) == sizeof got) {
+  if (pid > 0 && read(report[0], got, sizeof got) == sizeof got) {
     waitpid((pid_t)pid, NULL, 0);
-    failed = got;
+    failed = got[1];
     pid = -1;
   }
   close(report[0]);
   if (pid < 0) {
     close_all(mine, 3);
     errno = failed;
-    return fail(L, s.pid1 ? "own PID namespace or exec" : "exec");
+    return fail(L, s.pid1 && !got[0] ? "own PID namespace" : got[0] ? "exec" : "start");
   }
   lua_newtable(L);
   lua_pushinteger(L, pid);

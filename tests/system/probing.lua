@@ -1,22 +1,29 @@
 -- Runs build/tests/probe: one attempt, or one session of the part postgres, in a loop of its own.
 local cjson = require "cjson"
 local h = require "harness"
-local busted = require "busted"
 
 local probing = {}
-local tool = ("%s/%s/tests/probe"):format(h.top, h.build)
+
+-- A network and mounts of one's own, where the machine gives them to this user.
+local function own(flags)
+  if not h.root then flags = "-r" .. flags end
+  local out, code = h.sh("unshare " .. flags .. " true")
+  if code ~= 0 then h.skip("no network and mounts of one's own here: " .. out) end
+  return "/usr/bin/unshare", flags
+end
 
 --- Starts it: { env, uid, gid, parts = folder, sandbox = shell lines run before in a network and mounts of its own,
 --- mounts = the same with the machine's network }.
 function probing.start(argv, o)
   o = o or {}
-  table.insert(argv, 1, tool)
-  local env = { HOME = "/nonexistent", TEND_TEST_PARTS = o.parts or ("%s/%s/parts"):format(h.top, h.build) }
+  local top = h.top_for(o.uid)
+  table.insert(argv, 1, ("%s/%s/tests/probe"):format(top, h.build))
+  local env = { HOME = "/nonexistent", TEND_TEST_PARTS = o.parts or ("%s/%s/parts"):format(top, h.build) }
   for k, v in pairs(o.env or {}) do env[k] = v end
   local script = o.sandbox and "ip link set lo up; " .. o.sandbox or o.mounts
   if script then
-    if not h.root then busted.pending "needs root for a network and mounts of its own" end
-    argv = { "/usr/bin/unshare", o.sandbox and "-mn" or "-m", "sh", "-ec", script .. "\nexec \"$@\"", "sh", table.unpack(argv) }
+    local unshare, flags = own(o.sandbox and "-mn" or "-m")
+    argv = { unshare, flags, "sh", "-ec", script .. "\nexec \"$@\"", "sh", table.unpack(argv) }
   end
   return assert(h.start { argv = argv, env = env, cwd = "/", uid = o.uid, gid = o.gid })
 end

@@ -305,7 +305,10 @@ static void test_dead_engine(void **state) {
 
 static void test_folder_of_another(void **state) {
   struct world *w = *state;
-  if (geteuid() != 0) skip();
+  if (geteuid() != 0) {
+    print_message("# needs root, to become another user\n");
+    skip();
+  }
   auto_buf struct buf text = {0};
   assert_int_equal(fchown(w->dirs[0].fd, 65534, 65534), 0);
   assert_int_equal(CLIENT(&text, "restart", "--state-dir", w->root), 69);

@@ -481,7 +481,10 @@ static void test_follower_that_is_late(void **state) {
 
 static void test_another_user(void **state) {
   struct world *w = *state;
-  if (geteuid() != 0) skip();
+  if (geteuid() != 0) {
+    print_message("# needs root, to become another user\n");
+    skip();
+  }
   pid_t pid = fork();
   if (pid == 0) {
     /* through descriptors, as if somebody had opened the folder's mode */

@@ -78,7 +78,10 @@ static void missing_descriptors_do_no_harm(void **state) {
 
 static void users_are_changed(void **state) {
   (void)state;
-  if (geteuid() != 0) skip();
+  if (geteuid() != 0) {
+    print_message("# needs root, to become another user\n");
+    skip();
+  }
   struct shown s;
   scene_start(&s,
               &(struct scene){.shell = "id -u; id -g; id -G; echo opened > /dev/stdout", .spec.user = "12345:23456"});

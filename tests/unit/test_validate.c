@@ -368,7 +368,7 @@ static void in_child(int (*fn)(struct fixture *), struct fixture *f) {
   assert_int_equal(waitpid(pid, &status, 0), pid);
   assert_true(WIFEXITED(status));
   if (WEXITSTATUS(status) == 77) {
-    print_message("skipped: needs root\n");
+    print_message("# needs root, and mounts of its own\n");
     skip();
   }
   assert_int_equal(WEXITSTATUS(status), 0);
