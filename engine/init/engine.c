@@ -69,11 +69,9 @@ int engine_start(struct init *in, init_engine_fn *fn, void *arg) {
 /* What it had written is kept, but for a line that it could not end. */
 static void keep_whole_lines(struct init *in) {
   struct source *s = in->log;
-  for (size_t before = s->start + s->end + 1; s->fd >= 0 && before != s->start + s->end;) {
-    before = s->start + s->end;
-    source_read(in, s);
-  }
-  if (!s->mid) s->end = s->start + line_ready(s->buf + s->start, s->end - s->start, SIZE_MAX, false, false);
+  while (source_read(in, s)) continue;
+  bool all = s->end - s->start < SOURCE_BYTES; /* else a slow reader leaves the rest in the pipe for later */
+  if (all && !s->mid) s->end = s->start + line_ready(s->buf + s->start, s->end - s->start, SIZE_MAX, false, false);
 }
 
 static void say(struct init *in, int status) {

@@ -12,7 +12,10 @@
 
 #define SILENT_NS NS_PER_S
 
-enum { PUMP_ROUNDS = 16 }; /* chunks written before signals are looked at again */
+enum {
+  PUMP_ROUNDS = 16, /* chunks written before signals are looked at again */
+  DRAIN_READS = 64, /* more than a pipe holds: somebody who is not ours goes on writing */
+};
 
 static bool same_sink(int a, int b) {
   struct stat sa;
@@ -243,12 +246,7 @@ void output_drain(struct init *in) {
   for (unsigned i = 0; i < SOURCES_MAX && in->sources[i]; i++) {
     struct source *s = in->sources[i];
     if (!s->used || s->fd < 0) continue;
-    for (size_t before = SIZE_MAX; s->fd >= 0 && s->end - s->start < SOURCE_BYTES;) {
-      size_t had = s->tail ? (size_t)s->tail->end : s->end;
-      if (had == before) break;
-      before = had;
-      source_read(in, s);
-    }
+    for (int reads = 0; reads < DRAIN_READS && source_read(in, s); reads++) continue;
     if (s->fd >= 0 && s->end - s->start < SOURCE_BYTES) source_close(in, s);
   }
 }

@@ -115,8 +115,8 @@ static void add(struct source *s, size_t n) {
   s->end += n;
 }
 
-void source_read(struct init *in, struct source *s) {
-  if (s->fd < 0) return;
+bool source_read(struct init *in, struct source *s) {
+  if (s->fd < 0) return false;
   if (s->end == SOURCE_BYTES && s->start > 0) {
     memmove(s->buf, s->buf + s->start, s->end - s->start);
     s->end -= s->start;
@@ -126,19 +126,20 @@ void source_read(struct init *in, struct source *s) {
   size_t room = SOURCE_BYTES - s->end;
   if (room == 0) {
     source_arm(in, s);
-    return;
+    return false;
   }
   ssize_t n = read(s->fd, s->buf + s->end, room < LIMIT_LINE ? room : LIMIT_LINE);
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   if (n <= 0) {
     source_close(in, s);
-    return;
+    return false;
   }
   if (s->tail) tail_add(s->tail, s->buf + s->end, (size_t)n);
   s->last_ns = in->now_ns;
   add(s, (size_t)n);
   output_kick(in, s);
   source_arm(in, s);
+  return true;
 }
 
 void source_close(struct init *in, struct source *s) {

@@ -234,7 +234,7 @@ int tail_memfd(struct init *in, const char *name, int instance, uint64_t since, 
 
 /* source.c */
 struct source *source_open(struct init *in, int fd, uint8_t stream, struct tail *tail); /* takes fd on success */
-void source_read(struct init *in, struct source *s);
+bool source_read(struct init *in, struct source *s); /* true: bytes came, there may be more */
 void source_arm(struct init *in, struct source *s);
 void source_close(struct init *in, struct source *s); /* end of file: what is left is written */
 void source_consume(struct init *in, struct source *s, size_t n);

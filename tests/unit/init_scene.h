@@ -37,6 +37,7 @@ struct scene {
   bool one_pipe;  /* tend's standard output and error are the same */
   bool no_stdio;  /* tend is started without descriptors 0 to 2 */
   bool passive;   /* the engine leaves a stop to init */
+  int burst;      /* lines that the engine writes at once just before its end */
   const char *in; /* tend's standard input */
 };
 
@@ -87,10 +88,12 @@ static void eng_failed(void *arg, uint32_t child, enum spawn_stage stage, int er
 static void eng_swept(void *arg, unsigned left) {
   (void)arg;
   eng_say("left %u\n", left);
-  if (left)
+  if (left) {
     children_sweep(eng.children, SIGKILL, eng_swept, NULL);
-  else
-    eng_end(eng.code);
+    return;
+  }
+  for (int i = 0; i < eng.scene->burst; i++) eng_say("burst %d %500s\n", i, "");
+  eng_end(eng.code);
 }
 
 static void eng_exited(void *arg, uint32_t child, const struct child_exit *e) {

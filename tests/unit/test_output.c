@@ -285,6 +285,22 @@ static void tails_keep_the_last_whole_lines(void **state) {
   assert_memory_equal(text, "19999\n", 6);
 }
 
+/* What the engine has written is in its pipe when it ends, more than one read takes. */
+static void the_last_events_are_not_lost(void **state) {
+  (void)state;
+  enum { LINES = 1500 };
+  struct shown s;
+  scene_start(&s, &(struct scene){.shell = "true", .burst = LINES});
+  assert_int_equal(scene_end(&s), 0);
+  char last[32];
+  snprintf(last, sizeof last, "burst %d ", LINES - 1);
+  assert_non_null(strstr(buf_cstr(&s.err), last));
+  int n = 0;
+  for (const char *p = buf_cstr(&s.err); (p = strstr(p, "burst ")); p++) n++;
+  assert_int_equal(n, LINES);
+  scene_free(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(lines_are_copied_byte_for_byte),
@@ -300,6 +316,7 @@ int main(void) {
       cmocka_unit_test(writers_never_wait),
       cmocka_unit_test(tails_keep_the_last_whole_lines),
       cmocka_unit_test(output_held_by_nobody_we_know_does_not_delay_the_end),
+      cmocka_unit_test(the_last_events_are_not_lost),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
