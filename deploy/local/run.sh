@@ -113,7 +113,7 @@ write_orders() {
 }
 
 feed() {
-  while sleep $((CONTAINER_EXECUTION_INTERVAL * 3)) && kill -0 $$ 2>/dev/null; do write_orders; done
+  while sleep $((CONTAINER_EXECUTION_INTERVAL * 3)) && [ -e "/proc/$$/exe" ]; do write_orders; done # a zombie has none
 }
 
 # --- tend -----------------------------------------------------------------------------------------------------------

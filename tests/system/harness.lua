@@ -206,26 +206,10 @@ function h.start(o)
   return register(p)
 end
 
-local function may_reach(path, uid)
-  local _, code = h.sh(("setpriv --reuid=%d --clear-groups test -r %s"):format(uid, quote(path)))
-  return code == 0
-end
-
---- Where that user finds what was built, and the flows: the checkout, or a copy where it may not get there (below /root, say).
-function h.top_for(uid)
-  if not uid or not h.root or may_reach(h.tend, uid) then return h.top end
-  local top = h.tempdir()
-  local out, code = h.sh(("cp -R --parents flows scripts %s/tend %s/parts %s/tests/probe %s && chmod -R a+rX %s")
-    :format(h.build, h.build, h.build, quote(top), quote(top)))
-  assert(code == 0, out)
-  return top
-end
-
 --- Starts tend: { args = {...}, env, ... as for start }. The environment holds PATH, HOME, what is given, and
 --- places under a folder of its own (p.dir), so that tests do not meet; `bare = true` leaves these out.
 function h.spawn(o)
-  local top = h.top_for(o.uid)
-  local argv = { ("%s/%s/tend"):format(top, h.build) }
+  local argv = { h.tend }
   for _, a in ipairs(o.args or {}) do argv[#argv + 1] = a end
   local env = { ASAN_OPTIONS = os.getenv("ASAN_OPTIONS"), LLVM_PROFILE_FILE = os.getenv("LLVM_PROFILE_FILE") }
   local dir = o.dir
@@ -245,7 +229,6 @@ function h.spawn(o)
   local all = {}
   for k, v in pairs(o) do all[k] = v end
   all.argv, all.env = argv, env
-  if top ~= h.top then all.cwd = o.cwd or top end
   local p, problem = h.start(all)
   if not p then
     if problem:find("own PID namespace", 1, true) then h.skip("not possible here: " .. problem) end

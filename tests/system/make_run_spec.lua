@@ -50,6 +50,7 @@ describe("make run", function()
     local p = start {}
     p:wait_event("startup_completed", { deadline = 30 })
     p:kill("KILL")
+    h.wait_for(function() return p:ended() end)
     h.wait_for(function() return #h.orphans() == 0 end, 40, "the end of all it had started")
   end)
 end)

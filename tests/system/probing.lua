@@ -16,9 +16,8 @@ end
 --- mounts = the same with the machine's network }.
 function probing.start(argv, o)
   o = o or {}
-  local top = h.top_for(o.uid)
-  table.insert(argv, 1, ("%s/%s/tests/probe"):format(top, h.build))
-  local env = { HOME = "/nonexistent", TEND_TEST_PARTS = o.parts or ("%s/%s/parts"):format(top, h.build) }
+  table.insert(argv, 1, ("%s/%s/tests/probe"):format(h.top, h.build))
+  local env = { HOME = "/nonexistent", TEND_TEST_PARTS = o.parts or ("%s/%s/parts"):format(h.top, h.build) }
   for k, v in pairs(o.env or {}) do env[k] = v end
   local script = o.sandbox and "ip link set lo up; " .. o.sandbox or o.mounts
   if script then
