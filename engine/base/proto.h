@@ -145,6 +145,7 @@ struct proto_keep {
 struct proto_exit {
   struct proto_head head;
   int32_t code;
+  uint8_t asked; /* somebody waits for the end: the reader of the output gets a moment only */
 };
 
 struct proto_started {

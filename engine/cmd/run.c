@@ -137,7 +137,7 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
     loop_run(e.loop);
   } else {
     fprintf(stderr, "tend: the engine cannot start: %s\n", err.msg);
-    if (e.children) children_exit(e.children, EXIT_SYSTEM);
+    if (e.children) children_exit(e.children, EXIT_SYSTEM, false);
   }
   supervisor_free(e.supervisor);
   load_free(&e.load);

@@ -140,6 +140,7 @@ static void on_keep(struct init *in, const struct proto_keep *m, int *fd) {
 static void on_exit_request(struct init *in, const struct proto_exit *m) {
   if (in->exiting) return;
   in->code = m->code & 0xff;
+  in->asked = m->asked;
   end_begin(in);
 }
 

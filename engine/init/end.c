@@ -69,7 +69,8 @@ bool end_turn(struct init *in) {
     }
     if (in->engine) return false;
     in->end = END_DRAIN;
-    if (in->stop.level != STOP_NONE && in->drain_due_ns == TIME_NEVER) in->drain_due_ns = in->now_ns + DRAIN_NS;
+    bool patient = in->stop.level == STOP_NONE && !in->asked && in->output.overflow == OUTPUT_WAIT;
+    if (!patient && in->drain_due_ns == TIME_NEVER) in->drain_due_ns = in->now_ns + DRAIN_NS;
     tell_losses(in);
     if (in->log_fd >= 0) close(in->log_fd);
     in->log_fd = -1;

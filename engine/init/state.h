@@ -157,7 +157,7 @@ struct init {
   struct alone alone;
   bool reap_due;
   uint64_t orphans;
-  bool exiting;
+  bool exiting, asked;
   enum end_phase end;
   int64_t end_due_ns, look_ns;
   int code;

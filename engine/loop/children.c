@@ -315,8 +315,8 @@ int children_keep(struct children *c, const char *name, int fd) {
   return post(c, &m, sizeof m, &fd, fd >= 0 ? 1 : 0);
 }
 
-void children_exit(struct children *c, int code) {
-  struct proto_exit m = {.head = {PROTO_EXIT, 0}, .code = code};
+void children_exit(struct children *c, int code, bool asked) {
+  struct proto_exit m = {.head = {PROTO_EXIT, 0}, .code = code, .asked = asked};
   post(c, &m, sizeof m, NULL, 0);
   /* the loop may not run again after this */
   int64_t due = clock_mono_ns() + FLUSH_MS * NS_PER_MS;

@@ -99,7 +99,8 @@ void children_tail_since(struct children *c, const char *name, unsigned instance
 /* Keeps a descriptor by name over the engine's life (a duplicate; the caller's stays its own). fd -1 drops it. */
 int children_keep(struct children *c, const char *name, int fd);
 
-/* The last word: init writes out what is left and ends with this code. */
-void children_exit(struct children *c, int code);
+/* The last word: init writes out what is left and ends with this code. It waits for the reader of the output as long as
+ * it takes, but only a moment where the end was asked for, or where what is too much is dropped. */
+void children_exit(struct children *c, int code, bool asked);
 
 #endif

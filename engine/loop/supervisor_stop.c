@@ -55,7 +55,8 @@ void supervisor_report(struct supervisor *s, int64_t deadline_ns) {
 static void leave(void *arg) {
   struct supervisor *s = arg;
   sink_flush(s->o.sink, 200 * NS_PER_MS); /* what init's pipe has not taken yet */
-  children_exit(s->o.children, s->exit_code);
+  bool asked = s->exit_cause == CAUSE_SIGNAL || s->exit_cause == CAUSE_SHUTDOWN || s->exit_cause == CAUSE_TERMINAL;
+  children_exit(s->o.children, s->exit_code, asked);
   loop_stop(s->o.loop);
 }
 

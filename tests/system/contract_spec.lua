@@ -45,3 +45,24 @@ describe("a held failure", function()
     assert.equal(9, (p:wait()))
   end)
 end)
+
+describe("output that nobody reads", function()
+  local lines = { "run", "--flow-name", "one", "--mode", "simple", "--", "sh", "-c" }
+  local function say(script)
+    local args = table.move(lines, 1, #lines, 1, {})
+    args[#args + 1] = script
+    return args
+  end
+
+  it("does not keep tend where it may be dropped", function()
+    local p = h.spawn { args = say "seq 1 100000; exit 3", held = true, env = { CONTAINER_OUTPUT_OVERFLOW = "drop" } }
+    assert.equal(3, (p:wait()))
+  end)
+
+  it("does not keep tend when its end is asked for", function()
+    local p = h.spawn { args = say "seq 1 100000; exit 3", held = true, env = { CONTAINER_SHUTDOWN_TIMEOUT_SECONDS = 2 } }
+    h.wait_for(function() return h.ask(p, "status") == 0 end)
+    assert.equal(0, (h.ask(p, "shutdown")))
+    assert.equal(143, (p:wait()))
+  end)
+end)

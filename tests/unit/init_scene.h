@@ -67,7 +67,7 @@ __attribute__((format(printf, 1, 2))) static void eng_say(const char *fmt, ...) 
 
 static void eng_end(int code) {
   eng.code = code;
-  children_exit(eng.children, code);
+  children_exit(eng.children, code, false);
   loop_stop(eng.loop);
 }
 
@@ -140,7 +140,7 @@ static int eng_main(int channel_fd, int log_fd, void *arg) {
     loop_run(eng.loop);
   } else {
     eng_say("refused %s\n", err.msg);
-    children_exit(eng.children, 71);
+    children_exit(eng.children, 71, false);
   }
   children_free(eng.children);
   loop_free(eng.loop);

@@ -316,7 +316,7 @@ static void crowd_exited(void *arg, uint32_t child, const struct child_exit *e) 
   (void)child;
   if (e->out && STR_EQ(buf_cstr(e->out), "x\n")) crowd.output++;
   if (++crowd.exited < CROWD) return;
-  children_exit(crowd.children, crowd.started == CROWD && crowd.output == CROWD / 2 ? 0 : 1);
+  children_exit(crowd.children, crowd.started == CROWD && crowd.output == CROWD / 2 ? 0 : 1, false);
   loop_stop(crowd.loop);
 }
 
