@@ -24,11 +24,14 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c
 
 # Parts are shared objects that see include/tend/ and their one library; a part whose library is not there is left out.
 PART_postgres := libpq
-PARTS := $(foreach p,postgres,$(if $(wildcard engine/parts/$(p)*.c),$(if $(shell pkg-config --exists $(PART_$(p)) && echo y),$(p))))
+PART_http := libcurl
+ALL_PARTS := postgres http
+PARTS := $(foreach p,$(ALL_PARTS),$(if $(wildcard engine/parts/$(p)*.c),$(if $(shell pkg-config --exists $(PART_$(p)) && echo y),$(p))))
 PART_OBJ := $(patsubst engine/%.c,$(BUILD)/obj/%.o,$(foreach p,$(PARTS),$(wildcard engine/parts/$(p)*.c)))
 
 .PHONY: all
 all: $(BUILD)/tend $(PARTS:%=$(BUILD)/parts/%.so)
+	@for p in $(filter-out $(PARTS),$(ALL_PARTS)); do echo "  the part $$p is left out: pkg-config does not find its library"; done
 
 $(BUILD)/obj/parts/%.o: engine/parts/%.c
 	@mkdir -p $(@D)

@@ -68,5 +68,7 @@ void part_host_fill(struct tend_host *host, struct probe_env *env) {
       .param_number = probe_param_number,
       .param_bool = probe_param_bool,
       .param_ns = probe_param_ns,
+      .param_item = probe_param_item,
+      .json_find = probe_json_find,
   };
 }

@@ -18,7 +18,7 @@ static const struct tend_probe_kind *const kinds[] = {&probe_kind_tcp, &probe_ki
                                                       &probe_kind_directory, &probe_kind_command};
 
 /* Kinds of parts that come with tend, so that a misspelt one finds its name. */
-static const char *const part_kinds[] = {"postgres"};
+static const char *const part_kinds[] = {"postgres", "http"};
 
 struct probe {
   struct probe_env *env;

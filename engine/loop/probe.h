@@ -1,6 +1,6 @@
 /* Probes: one attempt at finding out whether something is there. They never block the loop and never
  * outlive their deadline, which is kept here, not by the kinds. Built-in kinds: tcp, dns, file, directory, command;
- * any other is looked for in the part of its name (postgres). What a kind takes is its table of parameters.
+ * any other is looked for in the part of its name (postgres, http). What a kind takes is its table of parameters.
  */
 #ifndef TEND_LOOP_PROBE_H
 #define TEND_LOOP_PROBE_H
@@ -24,7 +24,8 @@ const char *probe_status_name(enum probe_status status); /* "ok" … */
 struct probe_result {
   enum probe_status status;
   /* A stable word for what went wrong, "" when ok: dns, refused, unreachable, timeout, tls, authentication,
-   * no_database, too_many_clients, starting_up, read_only, missing, permission, exit, signal, exec, script … */
+   * no_database, too_many_clients, starting_up, read_only, closed, protocol, status, body, missing, permission, exit,
+   * signal, exec, script … */
   char reason[32];
   char detail[256];    /* for people; names the peer, path or command; no secret */
   int64_t duration_ns; /* filled by the caller of the kind: from start to result */

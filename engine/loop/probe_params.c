@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -40,6 +41,49 @@ static bool duration_of(const cJSON *v, int64_t *ns) {
 int64_t probe_param_ns(const struct tend_params *params, const char *name, int64_t fallback) {
   int64_t ns;
   return duration_of(get(params, name), &ns) ? ns : fallback;
+}
+
+static const char *plain(const cJSON *v, char *buf, size_t size) {
+  if (cJSON_IsString(v)) return v->valuestring;
+  if (cJSON_IsBool(v)) return cJSON_IsTrue(v) ? "true" : "false";
+  if (!cJSON_IsNumber(v)) return NULL;
+  snprintf(buf, size, "%.15g", v->valuedouble);
+  return buf;
+}
+
+const char *probe_param_item(const struct tend_params *params, const char *name, size_t i, const char **key, char *buf,
+                             size_t size) {
+  const cJSON *v = get(params, name);
+  *key = NULL;
+  if (cJSON_IsArray(v) || cJSON_IsObject(v)) {
+    for (v = v->child; v && i; i--) v = v->next;
+    if (v) *key = v->string;
+  } else if (i) {
+    return NULL;
+  }
+  return v ? plain(v, buf, size) : NULL;
+}
+
+int probe_json_find(const char *text, size_t n, const char *path, char *out, size_t size) {
+  auto_json cJSON *document = NULL;
+  if (json_parse(text, n, "answer", &document, NULL)) return -1;
+  const cJSON *v = document;
+  for (const char *p = path; v && *p;) {
+    char key[128];
+    size_t len = strcspn(p, ".");
+    snprintf(key, sizeof key, "%.*s", (int)len, p);
+    int64_t index;
+    if (!cJSON_IsArray(v))
+      v = cJSON_GetObjectItemCaseSensitive(v, key);
+    else
+      v = str_int(key, 0, INT32_MAX, &index) == 0 ? cJSON_GetArrayItem(v, (int)index) : NULL;
+    p += len + (p[len] == '.');
+  }
+  char number[32];
+  const char *found = v ? cJSON_IsNull(v) ? "null" : plain(v, number, sizeof number) : NULL;
+  if (!found) return 0;
+  str_copy(out, size, found);
+  return 1;
 }
 
 /* A value as people wrote it, short. */

@@ -16,5 +16,9 @@ const char *probe_param_text(const struct tend_params *params, const char *name)
 double probe_param_number(const struct tend_params *params, const char *name, double fallback);
 bool probe_param_bool(const struct tend_params *params, const char *name, bool fallback);
 int64_t probe_param_ns(const struct tend_params *params, const char *name, int64_t fallback);
+const char *probe_param_item(const struct tend_params *params, const char *name, size_t i, const char **key, char *buf,
+                             size_t size);
+/* As json_find of struct tend_host. */
+int probe_json_find(const char *text, size_t n, const char *path, char *out, size_t size);
 
 #endif

@@ -72,6 +72,14 @@ struct tend_host {
   double (*param_number)(const struct tend_params *params, const char *name, double fallback);
   bool (*param_bool)(const struct tend_params *params, const char *name, bool fallback);
   int64_t (*param_ns)(const struct tend_params *params, const char *name, int64_t fallback);
+  /* The i-th value of a list or a table as text, or a single value itself as the 0th; *key is its key in a table, else
+   * NULL. NULL at the end, and for what is no text, number or boolean. Numbers are written to buf. */
+  const char *(*param_item)(const struct tend_params *params, const char *name, size_t i, const char **key, char *buf,
+                            size_t size);
+
+  /* The value at a dotted path ("a.b.0") of a JSON document as text, cut to size: 1, 0 when it has none (a table or a
+   * list is none), -1 when the text is no JSON. */
+  int (*json_find)(const char *text, size_t n, const char *path, char *out, size_t size);
 
   /* What the attempt is at, for the message when its deadline comes: "connecting to db:5432". */
   void (*probe_progress)(struct tend_probe *p, const char *doing);

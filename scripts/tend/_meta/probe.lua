@@ -74,6 +74,30 @@ function probe.command(params) end
 ---@return tend.probe.result
 function probe.postgres(params) end
 
+---@class tend.probe.http
+---@field url string "http://HOST[:PORT]/PATH" or https
+---@field method? string GET, with a body POST
+---@field headers? table<string, string>|string[] { Name = "value" }, or a list of "Name: value"
+---@field body? string what is sent
+---@field status? integer|string|(integer|string)[] good ones: 200, "200-299", "2xx", or a list of these; "200-299" when left out
+---@field equals? string the answer, without white space around it
+---@field contains? string the answer holds it
+---@field json? table<string, string|number|boolean> fields of the answer by their path: { ["database.connected"] = true }
+---@field ca_file? string CA of the server's certificate, in place of the system's; PEM
+---@field cert_file? string our certificate, PEM
+---@field key_file? string its key, where it is not in cert_file
+---@field insecure? boolean the server's certificate is not checked; a warning says so
+---@field proxy? string "http://HOST:PORT"; the environment's are not used
+---@field redirects? integer how many are followed (0 to 3), to the same scheme, host and port; 0 when left out
+---@field timeout? number
+
+---An HTTP or HTTPS server gives a good answer; at most 10 KiB of it are read. Reasons beside those of connections: "tls"
+---(the detail says which check), "protocol", "closed", "too_large" (headers), "status", "body".
+---@async
+---@param params tend.probe.http
+---@return tend.probe.result
+function probe.http(params) end
+
 ---A kind by its name, also one of a part that has no function here.
 ---@async
 ---@param kind string
