@@ -6,7 +6,7 @@
 #include "cmd/cmd.h"
 #include "tend/version.h"
 
-/* A command without a summary is not for people. */
+/* A command without a summary is not for people: the helper, and what an engine of this version refuses. */
 const struct command commands[] = {
     {"run", cmd_run, "[options] [-- COMMAND ARG...]", "run a flow, or a command, and look after it"},
     {"check", cmd_check, "[--flow-name F] [--dependencies] [--json]", "what would run, and all that is wrong with it"},
@@ -22,13 +22,13 @@ const struct command commands[] = {
     {"stop", cmd_client, "[PROCESS] [--no-wait]", "stop the processes; tend stays"},
     {"restart", cmd_client, "[PROCESS] [--no-wait]", "stop, and start again"},
     {"shutdown", cmd_client, "[--no-wait]", "stop everything in order, and end tend"},
-    {"reload", cmd_client, "[--no-wait]", "load flow file and scripts anew"},
-    {"remediate", cmd_client, "ACTION [--no-wait]", "run a remedy now"},
-    {"maintenance", cmd_client, "on|off", "no restarts and no remedies while it is on"},
-    {"check-now", cmd_client, "NAME", "run a check now"},
     {"script", cmd_script, "FILE [ARG...]", "a Lua file with all primitives, without an engine"},
     {"version", cmd_version, "", "print the version"},
     {"help", cmd_help, "[COMMAND]", "this list, or one command with its options"},
+    {"reload", cmd_client, "", NULL},
+    {"remediate", cmd_client, "", NULL},
+    {"maintenance", cmd_client, "", NULL},
+    {"check-now", cmd_client, "", NULL},
     {"helper", cmd_helper, "ACTION PATH [--option VALUE]...", NULL},
     {0},
 };
@@ -66,10 +66,6 @@ static const struct {
     {"stop", "--no-wait", "do not wait for the outcome"},
     {"restart", "--no-wait", "do not wait for the outcome"},
     {"shutdown", "--no-wait", "do not wait for the outcome"},
-    {"reload", "--no-wait", "do not wait for the outcome"},
-    {"remediate", "--no-wait", "do not wait for the outcome"},
-    {"maintenance", "--no-wait", "do not wait for the outcome"},
-    {"check-now", "--no-wait", "do not wait for the outcome"},
 };
 
 int cmd_version(int argc, char **argv) {

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "client/client.h"
 #include "cmd/cmd.h"
 #include "cmd/load.h"
 #include "core/metric.h"
@@ -150,20 +151,10 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
 
 /* As `tend report FILE`, of the flow and state directory that are named. */
 static int export_report(const struct options *o) {
-  char *argv[8] = {(char *)"report"};
-  int n = 1;
-  if (o->flow_name) {
-    argv[n++] = (char *)"--flow-name";
-    argv[n++] = (char *)(uintptr_t)o->flow_name;
-  }
-  for (int i = 0; i < o->n_given; i++) {
-    if (!STR_EQ(o->given[i].option, "--state-dir")) continue;
-    argv[n++] = (char *)"--state-dir";
-    argv[n++] = (char *)(uintptr_t)o->given[i].value;
-    break;
-  }
-  argv[n++] = (char *)(uintptr_t)o->export_report;
-  return cmd_client(n, argv);
+  const char *state_dir = NULL;
+  for (int i = 0; i < o->n_given && !state_dir; i++)
+    if (STR_EQ(o->given[i].option, "--state-dir")) state_dir = o->given[i].value;
+  return client_export_report(o->export_report, state_dir, o->flow_name);
 }
 
 int cmd_run(int argc, char **argv) {
