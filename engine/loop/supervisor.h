@@ -46,7 +46,7 @@ void supervisor_free(struct supervisor *s); /* NULL is allowed */
 /* Begins; from now on everything happens in the loop, which is stopped at the end. */
 void supervisor_begin(struct supervisor *s);
 
-/* "metrics", "report", "status", "processes" as JSON, for scripts; -EINVAL. arg is the supervisor. */
+/* "metrics", "report", "status" as JSON, for scripts; -EINVAL. arg is the supervisor. */
 int supervisor_ask(void *arg, const char *what, struct buf *out);
 
 #endif

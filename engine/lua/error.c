@@ -26,6 +26,17 @@ static int l_error_text(lua_State *L) {
   return 1;
 }
 
+/* Pushes "file:line" of the script that called: our own Lua halves say nothing to who wrote it. nil without one. */
+static void push_where(lua_State *L) {
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    if (!lua_getinfo(L, "Sl", &ar) || ar.currentline <= 0 || str_starts(ar.short_src, "scripts/tend/")) continue;
+    lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+    return;
+  }
+  lua_pushnil(L);
+}
+
 static void push_error(lua_State *L, const char *code, const char *fmt, va_list ap) {
   struct err err;
   vsnprintf(err.msg, sizeof err.msg, fmt, ap);
@@ -34,14 +45,8 @@ static void push_error(lua_State *L, const char *code, const char *fmt, va_list 
   lua_setfield(L, -2, "code");
   lua_pushstring(L, err.msg);
   lua_setfield(L, -2, "message");
-  luaL_where(L, 1);
-  size_t n;
-  const char *where = lua_tolstring(L, -1, &n);
-  if (n > 2) { /* "file:line: " */
-    lua_pushlstring(L, where, n - 2);
-    lua_setfield(L, -3, "where");
-  }
-  lua_pop(L, 1);
+  push_where(L);
+  lua_setfield(L, -2, "where");
   if (luaL_newmetatable(L, ERROR_META)) {
     lua_pushcfunction(L, l_error_text);
     lua_setfield(L, -2, "__tostring");

@@ -20,13 +20,13 @@ local function resolve(db, who)
   if connection:find("://", 1, true) or connection:find("=", 1, true) then
     return connection, timeout or 10
   end
-  local found, seconds = core.connection(connection)
+  local found, second = core.connection(connection) -- then seconds; else the setting, where there is one
   if not found then
-    return core.fail("config", ("database %s: %s"):format(connection,
-      seconds and (seconds .. " has no value") or ("there is no setting CONTAINER_DATABASE_%s_CONNECTION_STRING"):format(
-        connection:upper())))
+    local setting = second or connection == "rpa_db" and "CONTAINER_RPA_DB_CONNECTION_STRING"
+      or ("CONTAINER_DATABASE_%s_CONNECTION_STRING"):format(connection:upper())
+    return core.fail("config", ("database %s: %s has no value"):format(connection, setting))
   end
-  return found, timeout or seconds
+  return found, timeout or second
 end
 
 local function run(self, sql, ...)
@@ -37,12 +37,11 @@ local function run(self, sql, ...)
 end
 
 function Session:query(sql, ...)
-  return (function(rows, second)
-    if rows then
-      return rows
-    end
-    return nil, second
-  end)(run(self, sql, ...))
+  local rows, err = run(self, sql, ...)
+  if not rows then
+    return nil, err
+  end
+  return rows
 end
 
 function Session:execute(sql, ...)
@@ -74,10 +73,12 @@ function Session:transaction(fn)
     end
     return nil, results[3]
   end
-  local committed
-  committed, err = self:execute("COMMIT")
+  local committed, commit_err, tag = run(self, "COMMIT")
   if not committed then
-    return nil, err
+    return nil, commit_err
+  end
+  if tag ~= "COMMIT" then -- the server's answer where a statement had failed and fn went on all the same
+    return core.fail("query", "the transaction was rolled back: a statement in it had failed")
   end
   if results.n == 1 then
     return true

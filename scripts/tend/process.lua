@@ -4,11 +4,12 @@ local core = ...
 local process = { run = core.run }
 
 function process.list()
-  return core.ask("processes")
+  local status, err = core.ask("status")
+  return status and status.processes, err
 end
 
 function process.get(name)
-  local list, err = core.ask("processes")
+  local list, err = process.list()
   if not list then
     return nil, err
   end

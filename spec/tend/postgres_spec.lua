@@ -27,7 +27,7 @@ describe("postgres", function()
             if answer and answer.err then
               return nil, answer.err
             end
-            return { { sql = sql, n = params.n, timeout = timeout_s } }, answer and answer.affected or -1, "TAG"
+            return { { sql = sql, n = params.n, timeout = timeout_s } }, answer and answer.affected or -1, answer and answer.tag or sql
           end,
           close = function()
             log[#log + 1] = "closed"
@@ -72,6 +72,10 @@ describe("postgres", function()
     log = {}
     assert.has_error(function() postgres.transaction("rpa_db", function() error("e", 0) end) end, "e")
     assert.same({ "BEGIN", "ROLLBACK", "closed" }, log)
+    answers.COMMIT = { tag = "ROLLBACK" } -- the server's answer after a failed statement
+    local none, err = postgres.transaction("rpa_db", function() return 1 end)
+    assert.is_nil(none)
+    assert.matches("rolled back", err.message)
     log, answers.COMMIT = {}, { err = { code = "closed" } }
     assert.same({ nil, { code = "closed" } }, { postgres.transaction("rpa_db", function() return 1 end) })
   end)

@@ -39,7 +39,7 @@ function process.list() end
 ---@return tend.error? err "unknown", "unavailable"
 function process.get(name) end
 
----What the engine knows, as tables: "metrics", "report", "processes", "status".
+---What the engine knows, as tables: "metrics", "report", "status".
 ---@param what string
 ---@return table? answer
 ---@return tend.error? err "unavailable" without an engine
