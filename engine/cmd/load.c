@@ -114,7 +114,7 @@ int load_settings(struct load *l, const struct options *options, struct err *err
 static void flow_problem(struct load *l, const char *value, const char *allowed, const char *fix) {
   problems_add(&l->problems, &(struct problem){.class = PROBLEM_CONFIG,
                                                .check = "flow_file",
-                                               .name = l->file[0] ? l->file : "flow file",
+                                               .name = "flow file",
                                                .value = value,
                                                .source = l->file[0] ? l->file : buf_cstr(&l->flows),
                                                .allowed = allowed,
@@ -152,7 +152,7 @@ static void plan_of_file(struct load *l, const struct vm_host *given) {
   l->vm = l->sched ? vm_new(&host, &err) : NULL;
   auto_json cJSON *json = NULL;
   if (!l->vm || vm_load_flow(l->vm, l->file, &json, &err)) {
-    flow_problem(l, NULL, err.msg[0] ? err.msg : "memory", "mend the flow file; tend check tells more");
+    flow_problem(l, NULL, "a Lua file that describes a flow", err.msg[0] ? err.msg : "out of memory");
     return;
   }
   l->policy = vm_policy(l->vm);

@@ -194,18 +194,31 @@ void supervisor_status_json(struct supervisor *s, struct buf *out) {
   settings_redact(s->o.settings, out);
 }
 
+enum { HEALTH_REASONS = 8 };
+
+/* What keeps it from being healthy: the state where that says it, and each dependency that has failed. */
+static size_t health_reasons(struct supervisor *s, const struct machine_view *m, char texts[HEALTH_REASONS][256]) {
+  size_t n = 0;
+  if (m->state != STATE_RUNNING || m->degraded) reason(s, m, texts[n++], sizeof texts[0]);
+  struct dependency_view d;
+  for (size_t i = 0; s->dependencies && dependencies_at(s->dependencies, i, &d) && n < HEALTH_REASONS; i++)
+    if (d.state == DEPENDENCY_FAILED)
+      snprintf(texts[n++], sizeof texts[0], "%s dependency %s: %s", d.required ? "required" : "optional", d.name,
+               *d.reason ? d.reason : "no answer yet");
+  return n;
+}
+
 void supervisor_health_json(struct supervisor *s, struct buf *out) {
   struct machine_view m;
   machine_view(s->machine, &m);
-  char text[256];
-  reason(s, &m, text, sizeof text);
-  const char *reasons[] = {text};
   const char *status = verdict(s, &m);
-  health_build(&(struct health_view){.status = status,
-                                     .state = machine_state_name(m.state),
-                                     .reasons = reasons,
-                                     .n_reasons = STR_EQ(status, "healthy") ? 0 : 1},
-               out);
+  char texts[HEALTH_REASONS][256];
+  const char *reasons[HEALTH_REASONS];
+  size_t n = STR_EQ(status, "healthy") ? 0 : health_reasons(s, &m, texts);
+  for (size_t i = 0; i < n; i++) reasons[i] = texts[i];
+  health_build(
+      &(struct health_view){.status = status, .state = machine_state_name(m.state), .reasons = reasons, .n_reasons = n},
+      out);
   settings_redact(s->o.settings, out);
 }
 

@@ -66,3 +66,19 @@ describe("output that nobody reads", function()
     assert.equal(143, (p:wait()))
   end)
 end)
+
+describe("tend health", function()
+  it("says what is degraded", function()
+    local dir = h.tempdir()
+    h.write(dir .. "/opt.lua", [[return {
+      dependencies = { { name = "opt", kind = "tcp", params = { host = "127.0.0.1", port = ]] .. h.free_port() .. [[ },
+                         required = false, timeout = 0.2, interval = 0.1 } },
+      processes = { main = { command = { "sleep", "1000" } } },
+    }]])
+    local p = h.spawn { args = { "run", "--flow-name", "opt", "--flows", dir } }
+    p:wait_event("startup_completed")
+    local code, out = h.ask(p, "health")
+    assert.equal(0, code)
+    assert.equal("degraded\n  optional dependency opt: refused\n", out)
+  end)
+end)
