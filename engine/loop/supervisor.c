@@ -174,7 +174,8 @@ struct supervisor *supervisor_new(const struct supervisor_options *options, stru
   if (!s->lifecycle) goto memory;
   s->machine = machine_new(&s->lifecycle->config, (uint64_t)s->begun_real_ns ^ (uint64_t)getpid() << 32);
   s->due = timer_new(options->loop, on_due, s);
-  if (!s->machine || !s->due) goto memory;
+  s->journal_timer = timer_new(options->loop, supervisor_open_journal, s);
+  if (!s->machine || !s->due || !s->journal_timer) goto memory;
   s->n_slots = machine_slots(s->machine);
   s->slots = calloc(s->n_slots, sizeof *s->slots);
   s->told = calloc(options->plan->dependencies_n + 1, sizeof *s->told);
@@ -197,6 +198,7 @@ void supervisor_free(struct supervisor *s) {
   supervisor_answer_all(s);
   control_free(s->control);
   journal_free(s->journal);
+  timer_free(s->journal_timer);
   cleanup_free(s->cleanup);
   dependencies_free(s->dependencies);
   for (uint32_t i = 0; i < s->n_slots && s->slots; i++) {

@@ -56,7 +56,8 @@ struct supervisor {
   struct state_dir state;
   bool unnamed; /* the flow's files are not ours: no fit name, or another engine has it; the validation fails */
   struct control *control;
-  struct journal *journal;
+  struct journal *journal; /* NULL until the first process has its moment */
+  struct timer *journal_timer;
   struct waiter *waiters;
   char log_dir[PATH_MAX]; /* "" when there is none that can be written */
 
@@ -89,6 +90,7 @@ void supervisor_feed(struct supervisor *s, const struct machine_input *in);
 
 /* supervisor_start.c */
 void supervisor_validate(struct supervisor *s);
+void supervisor_open_journal(void *supervisor); /* at the latest before the report */
 void supervisor_check_dependencies(struct supervisor *s, bool only_bad);
 void supervisor_cancel_start(struct supervisor *s);
 void supervisor_watch_dependencies(struct supervisor *s);

@@ -22,12 +22,23 @@ void supervisor_phase_end(struct supervisor *s, int phase, const char *result) {
 
 /* --- validation -------------------------------------------------------------------------------------------------- */
 
-static void open_journal(struct supervisor *s, bool usable) {
-  if (s->journal || !usable || s->unnamed) return;
-  str_copy(s->log_dir, sizeof s->log_dir, settings_str(s->o.settings, SET_LOG_DIR));
+/* The helper that writes events.jsonl shall not compete with the first process: it comes a moment later, and writes
+ * then what was told before it. */
+#define JOURNAL_DELAY_NS (200 * NS_PER_MS)
+
+void supervisor_open_journal(void *arg) {
+  struct supervisor *s = arg;
+  if (s->journal || !s->log_dir[0]) return;
+  timer_stop(s->journal_timer);
   struct err err = ERR_INIT;
   s->journal = journal_new(s->o.loop, s->o.children, s->o.sink, &(struct journal_options){.dir = s->log_dir}, &err);
   if (!s->journal) sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "no events.jsonl: %s", err.msg);
+}
+
+static void plan_journal(struct supervisor *s, bool usable) {
+  if (s->log_dir[0] || !usable || s->unnamed) return;
+  str_copy(s->log_dir, sizeof s->log_dir, settings_str(s->o.settings, SET_LOG_DIR));
+  timer_after(s->journal_timer, JOURNAL_DELAY_NS);
 }
 
 static void tell_validation(struct supervisor *s, const struct validate_result *r, const struct problems *all,
@@ -63,7 +74,7 @@ void supervisor_validate(struct supervisor *s) {
   struct validate_result result = {0};
   size_t errors = from_plan_validate(s->o.plan, s->o.settings, false, &all, &result);
   s->validation_checks = VALIDATE_FLOW_FILE; /* the specification's six; the flow file was read before */
-  open_journal(s, result.log_dir);
+  plan_journal(s, result.log_dir);
   tell_validation(s, &result, &all, started);
   if (result.without.len) sink_say(s->o.sink, EVENT_NOTICE, LEVEL_INFO, "%s", buf_cstr(&result.without));
   supervisor_phase_end(s, PHASE_VALIDATION, errors ? "failed" : "ok");

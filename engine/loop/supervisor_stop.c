@@ -34,6 +34,7 @@ static void on_report(void *arg, int rc, const struct err *err) {
 }
 
 void supervisor_report(struct supervisor *s, int64_t deadline_ns) {
+  supervisor_open_journal(s);
   const char *dir = s->log_dir[0] ? s->log_dir : s->state.fd >= 0 ? s->state.path : NULL;
   if (!dir || s->unnamed) {
     supervisor_feed(s, &(struct machine_input){.kind = IN_REPORTED});
