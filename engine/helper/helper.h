@@ -14,8 +14,8 @@ enum { HELPER_OK = 0, HELPER_FAILED = 1, HELPER_USAGE = 64 };
 /* argv[0] is the action's name. Returns the exit code. */
 typedef int helper_fn(int argc, char **argv);
 
-helper_fn helper_clean, helper_fs, helper_handles, helper_journal, helper_sync, helper_rotate, helper_stat,
-    helper_write;
+helper_fn helper_clean, helper_connect, helper_fs, helper_handles, helper_journal, helper_process, helper_resources,
+    helper_sync, helper_rotate, helper_stat, helper_write;
 
 /* argv[0] is "helper". */
 int helper_main(int argc, char **argv);

@@ -19,7 +19,7 @@ function probe.run(kind, params)
   return core.start(kind, given, timeout)
 end
 
-for _, kind in ipairs { "tcp", "dns", "file", "directory", "command", "postgres", "http" } do
+for _, kind in ipairs { "tcp", "dns", "file", "directory", "command", "unix", "process", "resource", "postgres", "http" } do
   probe[kind] = function(params)
     return probe.run(kind, params)
   end

@@ -16,6 +16,8 @@ end
 
 local function contains(part, text) assert.truthy(text:find(part, 1, true), text .. "\n  does not hold: " .. part) end
 
+local function lacks(part, text) assert.falsy(text:find(part, 1, true), text) end
+
 describe("the probe tcp", function()
   it("connects by name and address", function()
     local listener = h.listen()
@@ -124,6 +126,92 @@ describe("the probes file and directory", function()
     local r = probing.attempt("directory", { path = dir, writable = true }, 10000,
       { mounts = ("mount -t tmpfs -o ro none %s"):format(h.quote(dir)) })
     contains("mounted read-only", failed("read_only", r))
+  end)
+end)
+
+describe("the probe unix", function()
+  local python = h.sh "command -v python3":match "%S+"
+
+  it("connects to a socket where something listens", function()
+    if not python then pending "python3 is not installed" end
+    local path = h.tempdir() .. "/s"
+    local server = assert(h.start { argv = { python, "-c", [[
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen(0)
+print("up", flush=True)
+time.sleep(1000)]], path }, cwd = "/" })
+    server:wait_line "up"
+    ok(probing.attempt("unix", { path = path }))
+    -- what nobody accepts fills the queue, and then it waits
+    local r
+    h.wait_for(function()
+      r = probing.attempt("unix", { path = path }, 300)
+      return r.status ~= "ok"
+    end, 20, "a full queue")
+    contains("while looking at " .. path, failed("timeout", r))
+    server:close()
+    failed("refused", probing.attempt("unix", { path = path }))
+  end)
+
+  it("tells what is not there, and what is none", function()
+    local dir = h.tempdir()
+    contains(dir .. "/none", failed("missing", probing.attempt("unix", { path = dir .. "/none" })))
+    failed("refused", probing.attempt("unix", { path = h.write(dir .. "/file", "") }))
+    contains("too long", failed("io", probing.attempt("unix", { path = dir .. ("/x"):rep(60) })))
+  end)
+end)
+
+describe("the probe process", function()
+  it("finds a process by its pid file and by its name", function()
+    local dir = h.tempdir()
+    h.sh(("cp /bin/sleep %s/tendtestsleep"):format(h.quote(dir)))
+    local p = assert(h.start { argv = { dir .. "/tendtestsleep", "1000" }, cwd = "/" })
+    local file = h.write(dir .. "/pid", p.pid .. "\n")
+    h.wait_for(function() return h.read(("/proc/%d/comm"):format(p.pid)) == "tendtestsleep\n" end, 10, "the exec")
+    assert.same({ pid = p.pid, name = "tendtestsleep" }, ok(probing.attempt("process", { pid_file = file })))
+    ok(probing.attempt("process", { pid_file = file, name = "tendtestsleep" }))
+    ok(probing.attempt("process", { name = "tendtestsleep" }))
+    contains("expected \"postgres\"", failed("missing", probing.attempt("process", { pid_file = file, name = "postgres" })))
+    p:close()
+    contains("there is no process " .. p.pid, failed("missing", probing.attempt("process", { pid_file = file })))
+    contains("no process \"nosuchname\"", failed("missing", probing.attempt("process", { name = "nosuchname" })))
+  end)
+
+  it("tells a pid file that is not there or holds something else", function()
+    local dir = h.tempdir()
+    failed("missing", probing.attempt("process", { pid_file = dir .. "/none" }))
+    for _, text in ipairs { "", "hello", "-1", "0", "99999999999999999999" } do
+      failed("content", probing.attempt("process", { pid_file = h.write(dir .. "/pid", text) }))
+    end
+    for _, params in ipairs { {}, { pid_file = "pid" }, { name = "/bin/sh" } } do
+      assert.is_nil((probing.attempt("process", params)))
+    end
+  end)
+end)
+
+describe("the probe resource", function()
+  it("compares what is there with what is asked for", function()
+    local data = ok(probing.attempt("resource", { cpus = 1, memory_mb = 1, disk_mb = 1, path = "/", descriptors = 10 }))
+    for _, key in ipairs { "cpus", "memory_mb", "disk_mb", "descriptors" } do assert.is_true(data[key] >= 1) end
+    local detail = failed("resource", probing.attempt("resource", { memory_mb = 1000000000, descriptors = 10, disk_mb = 1000000000 }))
+    contains("MB of memory, expected at least 1000000000", detail)
+    contains("MB of disk space at /, expected at least", detail)
+    lacks("descriptors", detail)
+    failed("missing", probing.attempt("resource", { disk_mb = 1, path = "/none" }))
+    assert.is_nil((probing.attempt("resource", {})))
+    assert.is_nil((probing.attempt("resource", { path = "/" })))
+  end)
+
+  it("counts the CPUs that it may run on", function()
+    local p = assert(probing.start { "resource", '{"cpus": 2}', "10000" })
+    p:wait(30)
+    local all = probing.lines(p)[1]
+    p:close()
+    if all.status ~= "ok" then pending "there is one CPU alone" end
+    local one = h.sh(("taskset -c 0 %s/%s/tests/probe resource '{\"cpus\": 2}' 10000"):format(h.quote(h.top), h.build))
+    contains("1 CPUs, expected at least 2", one)
   end)
 end)
 

@@ -68,6 +68,33 @@ function probe.directory(params) end
 ---@return tend.probe.result
 function probe.command(params) end
 
+---Something listens on a Unix socket.
+---@async
+---@param params { path: string, timeout?: number }
+---@return tend.probe.result
+function probe.unix(params) end
+
+---A process is alive, found by its pid file or by its name (as `ps -o comm` shows it). With both, the process of the pid file
+---must have that name.
+---@async
+---@param params { pid_file?: string, name?: string, timeout?: number }
+---@return tend.probe.result
+function probe.process(params) end
+
+---@class tend.probe.resource
+---@field cpus? integer that tend may use
+---@field memory_mb? integer available, within the container's limit
+---@field disk_mb? integer that tend's user may still fill at path
+---@field path? string "/" when left out
+---@field descriptors? integer that a process may have open
+---@field timeout? number
+
+---At least so much is there; reason "resource" where it is not.
+---@async
+---@param params tend.probe.resource
+---@return tend.probe.result
+function probe.resource(params) end
+
 ---A PostgreSQL server lets us in and answers a query.
 ---@async
 ---@param params { conninfo?: string, setting?: string, query?: string, writable?: boolean, timeout?: number }
