@@ -100,9 +100,12 @@ void alone_turn(struct init *in) {
   if (a->phase == ALONE_DONE) {
     a->active = false;
     in->code = code_of(in);
-    char details[48];
-    snprintf(details, sizeof details, "{\"exit_code\": %d}", in->code);
-    output_notice(in, "WARNING", "tend ends without its engine", details);
+    char details[160]; /* no cleanup has run: not graceful, even where nobody had to be killed */
+    snprintf(details, sizeof details,
+             "{\"graceful\": false, \"exit_code\": %d, \"exit_source\": \"%s\", \"cause\": \"%s\"}", in->code,
+             in->main_known ? "workload" : "engine", in->stop.level != STOP_NONE ? "signal" : "engine");
+    output_event(in, "WARNING", "lifecycle_manager", "shutdown_completed",
+                 "tend ends without its engine: no cleanup, no report", details);
     end_begin(in);
   }
 }

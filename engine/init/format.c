@@ -90,12 +90,12 @@ size_t format_json(struct init *in, struct writer *w, struct source *s, size_t n
   return used;
 }
 
-size_t format_event(struct init *in, char *to, size_t size, const char *level, const char *event, const char *message,
-                    const char *details) {
+size_t format_event(struct init *in, char *to, size_t size, const char *level, const char *component, const char *event,
+                    const char *message, const char *details) {
   if (size < 2) return 0;
   struct buf out = {.data = to, .cap = size, .max = size - 1};
   struct json j = JSON_INIT(&out);
-  event_begin(&j, in, level, "init", event);
+  event_begin(&j, in, level, component, event);
   json_str(&j, "message", message);
   json_raw(&j, "details", details, strlen(details));
   json_object_end(&j);

@@ -252,7 +252,12 @@ void output_drain(struct init *in) {
 }
 
 void output_notice(struct init *in, const char *level, const char *message, const char *details) {
+  output_event(in, level, "init", "notice", message, details);
+}
+
+void output_event(struct init *in, const char *level, const char *component, const char *event, const char *message,
+                  const char *details) {
   char line[PIPE_BUF];
-  size_t n = format_event(in, line, sizeof line, level, "notice", message, details);
+  size_t n = format_event(in, line, sizeof line, level, component, event, message, details);
   if (n && write(in->log_fd, line, n) < 0) in->notices_lost++;
 }

@@ -256,14 +256,16 @@ bool output_empty(struct init *in); /* nothing is left to write */
 void output_drain(struct init *in); /* the end: what is there is read, then the sources count as ended */
 /* An event of init's own on the log stream; details: text of a JSON object. */
 void output_notice(struct init *in, const char *level, const char *message, const char *details);
+void output_event(struct init *in, const char *level, const char *component, const char *event, const char *message,
+                  const char *details);
 
 /* format.c */
 /* Fill the writer's stage from the n bytes of s that are ready; return how many of them they used. */
 size_t format_label(struct writer *w, struct source *s, size_t n);
 size_t format_json(struct init *in, struct writer *w, struct source *s, size_t n);
 /* An event line of init's own; the bytes written, 0 where there is no room. */
-size_t format_event(struct init *in, char *to, size_t size, const char *level, const char *event, const char *message,
-                    const char *details);
+size_t format_event(struct init *in, char *to, size_t size, const char *level, const char *component, const char *event,
+                    const char *message, const char *details);
 
 /* stop.c, alone.c */
 void stop_signal(struct init *in, struct child *c); /* its stop signal, then CONT */

@@ -70,6 +70,9 @@ for _, pid1 in ipairs { false, true } do
       p:kill("TERM")
       assert.equal(143, (p:wait(5)))
       assert.same({}, h.orphans())
+      local last = p:events("shutdown_completed")[1]
+      assert.equal("lifecycle_manager", last.component)
+      assert.same({ graceful = false, exit_code = 143, exit_source = "workload", cause = "signal" }, last.details)
     end)
   end)
 end
