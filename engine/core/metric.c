@@ -179,8 +179,6 @@ no_memory:
   return NULL;
 }
 
-enum metric_type metric_kind(const struct metric *m) { return m->type; }
-size_t metric_label_count(const struct metric *m) { return m->n_labels; }
 uint64_t metrics_refused(const struct metrics *ms) { return ms->refused; }
 
 /* --- series ----------------------------------------------------------------------------------------------------- */
@@ -285,11 +283,6 @@ int metric_observe(struct metric *m, const char *const *values, double v) {
 double metric_get(const struct metric *m, const char *const *values) {
   const struct series *s = series_find(m, values);
   return s ? s->value : NAN;
-}
-
-uint64_t metric_observations(const struct metric *m, const char *const *values) {
-  const struct series *s = series_find(m, values);
-  return s ? s->observations : 0;
 }
 
 void metric_forget(struct metric *m, const char *const *values) {

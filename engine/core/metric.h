@@ -40,8 +40,6 @@ void metrics_free(struct metrics *ms);
  * why), -EEXIST (declared before with another type, labels or buckets), -ENOSPC, -ENOMEM. */
 struct metric *metrics_declare(struct metrics *ms, const struct metric_spec *spec, struct err *err);
 struct metric *metrics_find(const struct metrics *ms, const char *name);
-enum metric_type metric_kind(const struct metric *m);
-size_t metric_label_count(const struct metric *m);
 
 /* `values`: one text for each label of the family, in its order; NULL where it has none. All return 0 or -EINVAL
  * (wrong type, not finite, negative for a counter), -ENOSPC, -ENOMEM. */
@@ -51,7 +49,6 @@ int metric_raise(struct metric *m, const char *const *values, double v);   /* co
 int metric_observe(struct metric *m, const char *const *values, double v); /* histogram */
 /* The present value (a histogram: the sum of what it saw); NAN where there is no such series. */
 double metric_get(const struct metric *m, const char *const *values);
-uint64_t metric_observations(const struct metric *m, const char *const *values);
 /* Forgets one series, or all (values NULL on a family with labels). */
 void metric_forget(struct metric *m, const char *const *values);
 /* Updates that were refused for want of room. */

@@ -56,20 +56,6 @@ void vitals_json(const struct vitals *v, struct json *j, const char *key) {
   json_object_end(j);
 }
 
-void vitals_text(const struct vitals *v, struct buf *out) {
-  struct pair pairs[VITALS_PAIRS];
-  fill_pairs(v, pairs);
-  for (size_t i = 0; i < VITALS_PAIRS; i++) {
-    buf_fmt(out, "%-26s ", pairs[i].name);
-    struct json j = JSON_INIT(out);
-    if (isnan(pairs[i].value))
-      buf_char(out, '-');
-    else
-      json_num(&j, NULL, pairs[i].value);
-    buf_char(out, '\n');
-  }
-}
-
 /* --- the registry ----------------------------------------------------------------------------------------------- */
 
 struct publish {

@@ -46,8 +46,6 @@ struct vitals {
 
 /* One object: the specification's eight keys, then the lifecycle counters; null where there is no value. */
 void vitals_json(const struct vitals *v, struct json *j, const char *key);
-/* The same for people, one "name value" a line. */
-void vitals_text(const struct vitals *v, struct buf *out);
 
 /* Puts them into the registry (families are declared at the first call). -ENOMEM, -ENOSPC. */
 int vitals_publish(const struct vitals *v, struct metrics *ms);

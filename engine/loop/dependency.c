@@ -218,24 +218,3 @@ bool dependencies_at(const struct dependencies *d, size_t i, struct dependency_v
                                   .data = it->data};
   return true;
 }
-
-void dependencies_json(const struct dependencies *d, struct json *j, const char *key) {
-  json_array(j, key);
-  for (size_t i = 0; i < d->n; i++) {
-    const struct item *it = &d->items[i];
-    json_object(j, NULL);
-    json_str(j, "name", it->name);
-    if (it->description) json_str(j, "description", it->description);
-    json_str(j, "kind", kind_name(it));
-    json_bool(j, "required", it->required);
-    json_str(j, "state", dependency_state_name(it->state));
-    json_str(j, "status", it->checked_ns ? probe_status_name(it->status) : NULL);
-    json_str(j, "reason", it->reason);
-    json_str(j, "detail", it->detail);
-    json_int(j, "attempts", it->attempts);
-    json_num(j, "duration_ms", (double)(item_duration(it) / NS_PER_US) / 1000);
-    if (it->data) json_value(j, "data", it->data);
-    json_object_end(j);
-  }
-  json_array_end(j);
-}

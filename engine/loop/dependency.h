@@ -81,7 +81,5 @@ bool dependencies_note(struct dependencies *d, const char *name, const struct pr
 bool dependencies_bad(const struct dependencies *d); /* a required one whose last result is not good */
 /* i from 0; false at the end. Texts are valid until the next turn. */
 bool dependencies_at(const struct dependencies *d, size_t i, struct dependency_view *out);
-/* An array of objects for status and report. */
-void dependencies_json(const struct dependencies *d, struct json *j, const char *key);
 
 #endif

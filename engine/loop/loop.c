@@ -136,8 +136,6 @@ void timer_at(struct timer *t, int64_t due_ns) {
 
 void timer_stop(struct timer *t) { ev_timer_stop(t->loop->ev, &t->ev); }
 
-bool timer_active(const struct timer *t) { return ev_is_active(&t->ev); }
-
 void timer_free(struct timer *t) {
   if (!t) return;
   timer_stop(t);

@@ -31,7 +31,6 @@ struct timer *timer_new(struct loop *loop, loop_fn *fn, void *arg);
 void timer_at(struct timer *t, int64_t due_ns); /* (re)arms; TIME_NEVER stops; past: in the next turn */
 void timer_after(struct timer *t, int64_t delay_ns);
 void timer_stop(struct timer *t);
-bool timer_active(const struct timer *t);
 void timer_free(struct timer *t); /* NULL is allowed */
 
 /* Watches a descriptor, which stays the caller's; free the watch before closing it. events may be 0. */

@@ -122,7 +122,6 @@ void supervisor_exit(struct supervisor *s, const struct machine_action *a);
 void supervisor_tell(struct supervisor *s, const struct machine_action *a);
 
 /* supervisor_view.c */
-struct supervisor_views;
 void supervisor_status_json(struct supervisor *s, struct buf *out);
 void supervisor_report_json(struct supervisor *s, struct buf *out);
 void supervisor_why_json(struct supervisor *s, struct buf *out);

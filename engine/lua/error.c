@@ -112,16 +112,6 @@ lua_Number l_opt_seconds(lua_State *L, int t, const char *key, lua_Number fallba
   return n;
 }
 
-bool l_opt_bool(lua_State *L, int t, const char *key, bool fallback, const char *who) {
-  bool v = fallback;
-  if (lua_getfield(L, t, key) != LUA_TNIL) {
-    if (!lua_isboolean(L, -1)) wrong(L, key, who, "true or false");
-    v = lua_toboolean(L, -1);
-  }
-  lua_pop(L, 1);
-  return v;
-}
-
 const char *l_opt_string(lua_State *L, int t, const char *key, const char *fallback, const char *who) {
   const char *v = fallback;
   if (lua_getfield(L, t, key) != LUA_TNIL) {

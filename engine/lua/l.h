@@ -45,7 +45,6 @@ void l_set_fail(lua_State *L);
 
 /* t is the index of the table; who is "process.run". */
 lua_Number l_opt_seconds(lua_State *L, int t, const char *key, lua_Number fallback, const char *who);
-bool l_opt_bool(lua_State *L, int t, const char *key, bool fallback, const char *who);
 const char *l_opt_string(lua_State *L, int t, const char *key, const char *fallback, const char *who);
 /* Raises when the table has a key that is not in the list (ends with NULL); names the nearest. */
 void l_check_keys(lua_State *L, int t, const char *const *known, const char *who);
