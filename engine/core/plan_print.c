@@ -104,7 +104,13 @@ static void print_checks(struct buf *out, const char *title, const struct plan_c
     if (dependency) buf_str(out, c->required ? ", required" : ", optional");
     if (c->timeout_ns != PLAN_UNSET) buf_fmt(out, ", timeout %s", duration(c->timeout_ns, text));
     if (c->interval_ns != PLAN_UNSET) buf_fmt(out, ", every %s", duration(c->interval_ns, text));
-    if (c->description[0]) buf_fmt(out, "; %s", c->description);
+    if (c->description[0]) {
+      buf_fmt(out, "; %s", c->description);
+    } else if (c->params) {
+      buf_str(out, "; ");
+      struct json j = JSON_INIT(out);
+      json_value(&j, NULL, c->params);
+    }
     buf_char(out, '\n');
   }
 }
@@ -125,7 +131,9 @@ void plan_print(const struct plan *plan, struct buf *out) {
   buf_str(out, "processes:\n");
   for (size_t i = 0; i < plan->processes_n; i++) print_process(plan, &plan->processes[i], out);
   print_checks(out, "dependencies", plan->dependencies, plan->dependencies_n, true);
-  print_checks(out, "checks", plan->checks, plan->checks_n, false);
+  print_checks(out, "checks (read, not run)", plan->checks, plan->checks_n, false);
+  int remedies = cJSON_GetArraySize(plan->remedies);
+  if (remedies) buf_fmt(out, "remedies: %d (read, not run)\n", remedies);
   print_checks(out, "left out", plan->skipped, plan->skipped_n, false);
   if (plan->cleanup_n) buf_str(out, "cleanup, in this order:\n");
   for (int critical = 1; critical >= 0; critical--)

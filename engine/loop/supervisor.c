@@ -215,9 +215,18 @@ void supervisor_free(struct supervisor *s) {
   free(s);
 }
 
+/* Health rounds after the first are no part of this version: who declares checks for them must know. */
+static void tell_not_run(struct supervisor *s) {
+  if (s->o.plan->checks_n || cJSON_GetArraySize(s->o.plan->remedies))
+    sink_say(
+        s->o.sink, EVENT_NOTICE, LEVEL_INFO,
+        "checks and remedies of the flow are read, not run: this version looks at the dependencies before each start");
+}
+
 void supervisor_begin(struct supervisor *s) {
   children_on_signal(s->o.children, on_signal, s);
   open_state(s);
+  tell_not_run(s);
   bool mark = s->state.fd >= 0 && state_is_stopped(&s->state);
   supervisor_feed(s, &(struct machine_input){.kind = IN_BEGIN, .stopped_mark = mark});
 }
