@@ -120,7 +120,8 @@ static int open_all(struct script *s, int channel_fd, int log_fd, struct err *er
   sink_configure(s->sink, &so, s->load.settings);
   struct proto_output output = {.log_fd = settings_choice(s->load.settings, SET_LOG_STREAM) == 0 ? 1 : 2};
   children_output(s->children, &output);
-  s->probes = (struct probe_env){.loop = s->loop, .children = s->children, .settings = s->load.settings};
+  s->probes =
+      (struct probe_env){.loop = s->loop, .children = s->children, .sink = s->sink, .settings = s->load.settings};
   probe_env_init(&s->probes);
   s->sched = sched_new(s->loop, err);
   if (!s->sched) return err->code;

@@ -84,6 +84,7 @@ int l_close_globals(lua_State *L);
 int l_open_coroutine(lua_State *L);
 int l_open_clock(lua_State *L);
 int l_open_fs(lua_State *L);
+int l_open_http(lua_State *L);
 int l_open_json(lua_State *L);
 int l_open_lifecycle(lua_State *L);
 int l_open_log(lua_State *L);

@@ -46,11 +46,22 @@ class Handler(socketserver.BaseRequestHandler):
     def handle(self):
         try:
             if context:
-                self.request = context.wrap_socket(self.request, server_side=True)
+                self.request = context.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
+                self.handshake()
             while self.one():
                 pass
         except OSError:
             pass
+
+    def handshake(self):
+        try:
+            self.request.do_handshake()
+        except ssl.SSLError:
+            # what is unread at a close would reset the connection, and the alert be lost
+            self.request.shutdown(socket.SHUT_WR)
+            while socket.socket.recv(self.request, 65536):
+                pass
+            raise
 
     def one(self):
         request = self.read_request()

@@ -1,0 +1,83 @@
+-- The Lua module http in scripts, against a real server.
+local h = require "harness"
+local web = require "web"
+
+-- Runs a chunk whose assertions say whether all is well; %URL% is the server's.
+local function passes(text, s, options)
+  options = options or {}
+  local file = h.write(h.tempdir() .. "/job.lua", (text:gsub("%%URL%%", s and s:url "" or ""):gsub("%%CA%%", s and web.file "ca.crt" or "")))
+  local args = { "script", file }
+  local code, out, err = h.run { args = args, env = options.env }
+  assert.equal(0, code, err)
+  return out .. err
+end
+
+describe("http in scripts", function()
+  before_each(function() if web.missing() then pending(web.missing()) end end)
+
+  it("gets, posts and decodes", function()
+    local s = web.start()
+    passes([[
+      local r = assert(http.get "%URL%/json")
+      assert(r.status == 200 and r.ok and r.headers["content-type"] == "application/json")
+      assert(r:json().deep.list[1] == 1)
+      r = assert(http.post("%URL%/echo", { n = 1 }))
+      assert(r:json().n == 1 and r.headers["x-method"] == "POST")
+      r = assert(http.post("%URL%/echo", "a\0b"))
+      assert(r.body == "a\0b")
+      r = assert(http.request { url = "%URL%/echo", method = "PUT", body = ("x"):rep(3000000), limit = 4000000 })
+      assert(#r.body == 3000000)
+      r = assert(http.get "%URL%/status/500")
+      assert(r.status == 500 and not r.ok and r.body == "as asked")
+      assert(#assert(http.get "%URL%/big").body == 1048576)
+      assert(http.get("%URL%/to?/echo").status == 302)
+      assert(http.get("%URL%/to?/echo", { redirects = 1 }).status == 200)
+    ]], s)
+    local all = s:requests()
+    assert.equal("application/json", all[2].headers["content-type"])
+    assert.equal(all[1].connection, all[2].connection) -- kept
+  end)
+
+  it("tells why there is no answer", function()
+    passes(([[
+      local function fails(code, url, o)
+        local r, err = http.get(url, o)
+        assert(r == nil and err.code == code, err and tostring(err) or "it did not fail")
+        assert(err.message:find("127.0.0.1", 1, true), err.message)
+      end
+      fails("refused", "http://u:secret@127.0.0.1:%d/")
+      fails("too_large", "%%URL%%/big", { limit = 1000 })
+      fails("too_large", "%%URL%%/endless")
+      fails("timeout", "%%URL%%/silent", { timeout = 0.2 })
+      fails("timeout", "%%URL%%/drip", { timeout = 0.2 })
+      fails("closed", "%%URL%%/close")
+      fails("protocol", "%%URL%%/garbage")
+      assert(not pcall(http.get, "ftp://a/"))
+      assert(not pcall(http.get, "%%URL%%", { headers = { "no colon" } }))
+    ]]):format(h.free_port()), web.start())
+  end)
+
+  it("checks certificates", function()
+    passes([[
+      local r, err = http.get "%URL%/"
+      assert(r == nil and err.code == "tls", tostring(err))
+      assert(http.get("%URL%/", { ca_file = "%CA%" }).ok)
+    ]], web.start { tls = "good" })
+    local said = passes([[assert(http.get("%URL%/", { insecure = true }).ok)]], web.start { tls = "expired" })
+    assert.truthy(said:find("its certificate is not checked", 1, true), said)
+  end)
+
+  it("lets other tasks run while it waits, and ends with them", function()
+    passes([[
+      local done = 0
+      for _ = 1, 20 do
+        timer.after(0, function()
+          assert(http.get "%URL%/json")
+          done = done + 1
+        end)
+      end
+      timer.after(0, function() http.get "%URL%/silent" end)
+      while done < 20 do timer.sleep(0.01) end
+    ]], web.start())
+  end)
+end)
