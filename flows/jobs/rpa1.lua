@@ -6,8 +6,10 @@
 -- the last batch gives the same result when it is done again.
 local csv = require "jobs.csv"
 local digest = require "jobs.digest"
-local record = require "jobs.rpa1_record"
-local store = require "jobs.rpa1_store"
+local link = require "jobs.link"
+local record = require "jobs.record"
+local rpa1_store = require "jobs.rpa1_store"
+local store = require "jobs.store"
 
 local set = settings.declare(require "jobs.rpa1_settings")
 
@@ -22,14 +24,6 @@ local DONE, LATER, STOPPED = "done", "later", "stopped"
 local function check(value, err)
   if not value then error(err and err.message or "failed", 0) end
   return value
-end
-
---- Sleeps, but not on when a stop is asked for.
-local function pause(seconds)
-  local till = clock.monotonic() + seconds
-  while not signal.stopping() and clock.monotonic() < till do
-    timer.sleep(math.max(0, math.min(0.1, till - clock.monotonic())))
-  end
 end
 
 --- The pieces of a file one after the other.
@@ -63,7 +57,7 @@ local function settled(path)
   local age = clock.now() - seen.mtime
   if age >= SETTLED_SECONDS then return seen end
   while not signal.stopping() and clock.monotonic() < give_up do
-    pause(0.1)
+    link.pause(0.1)
     local now = fs.stat(path)
     if not now then return nil end
     if not unchanged(seen, now) then seen, since = now, clock.monotonic() end
@@ -251,36 +245,18 @@ local function work(db, file)
   return DONE
 end
 
-local connection -- to the database, nil when there is none
-
-local function disconnect()
-  if connection then pcall(connection.close, connection) end
-  connection = nil
-end
+local database = link.new {
+  who = "rpa1", open = function() return rpa1_store.open "rpa_db" end, max_retries = set.MAX_RETRIES,
+}
 
 --- One file, again where the database fails in a way that passes.
 local function process(file)
-  local tries = 0
-  while true do
-    local ok, result = pcall(function()
-      connection = connection or store.open "rpa_db"
-      if not connection:lock(file) then return LATER end
-      local came = work(connection, file)
-      connection:unlock(file)
-      return came
-    end)
-    if ok then return result end
-    -- the connection is in an unknown state, and with it goes the lock
-    disconnect()
-    if signal.stopping() then return STOPPED end
-    if not store.passes(result) or tries >= set.MAX_RETRIES then error(result, 0) end
-    tries = tries + 1
-    local delay = math.min(2 ^ (tries - 1), 30)
-    log.warning("rpa1: the database failed; trying again", {
-      file = file, error = tostring(result), attempt = tries, max_retries = set.MAX_RETRIES, delay_s = delay,
-    })
-    pause(delay)
-  end
+  return database:run({ file = file }, function(db)
+    if not db:lock(file) then return LATER end
+    local came = work(db, file)
+    db:unlock(file)
+    return came
+  end) or STOPPED
 end
 
 --- The names of the files to do: complete ones first, then those that were just written.
@@ -322,7 +298,7 @@ for _, file in ipairs(candidates()) do
     log.debug("rpa1: the file is empty or still being written", { file = file })
   end
 end
-disconnect()
+database:close()
 if signal.stopping() then log.info("rpa1: stopped between two batches", { files = done }) end
 if failed > 0 then return temporary and EXIT_TEMPORARY or EXIT_FAILED end
 return 0

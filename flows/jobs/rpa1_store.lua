@@ -2,7 +2,7 @@
 --
 -- A file is its name and its content. Its rows are numbered, each batch of them and the file's progress go in by one
 -- statement, so whoever comes next finds exactly how far it is. A file is worked on by who holds its lock.
-local store = {}
+local store = require "jobs.store"
 
 local LOCK_CLASS = 0x72706131 -- "rpa1", apart from other users of advisory locks
 
@@ -45,62 +45,16 @@ rejects as (
   from file, jsonb_array_elements($5::jsonb) r)
 select count(*)::int as files from file]]
 
--- Failures that pass by themselves: of the connection, of a server that starts or stops, of a lock.
-local passing_words = {
-  dns = true, refused = true, unreachable = true, timeout = true, closed = true, starting_up = true, too_many_clients = true,
-  read_only = true,
-}
-local passing_classes = { ["08"] = true, ["25"] = true, ["40"] = true, ["53"] = true, ["55"] = true, ["57"] = true, ["58"] = true }
-
-local Failure = { __tostring = function(f) return f.message end }
-
---- Raises a failure of the database.
-local function fail(err)
-  local sqlstate = err.sqlstate
-  local passing = passing_words[err.code] or (sqlstate and passing_classes[sqlstate:sub(1, 2)]) or false
-  error(setmetatable({ message = err.message or tostring(err), passing = passing, code = sqlstate or err.code }, Failure), 0)
-end
+local Store = store.class()
 
 --- Raises that somebody else has gone on with a file.
-local function overtaken()
-  error(setmetatable({ message = "another instance has gone on with the file", passing = true, code = "overtaken" }, Failure), 0)
-end
-
---- True for a failure that may not be there at the next try.
-function store.passes(failure)
-  return getmetatable(failure) == Failure and failure.passing
-end
-
-local Store = {}
-Store.__index = Store
-
-function Store:query(sql, ...)
-  local rows, err = self.session:query(sql, ...)
-  if not rows then fail(err) end
-  return rows
-end
+local function overtaken() store.overtaken "another instance has gone on with the file" end
 
 --- Opens the connection and makes the tables where they are missing.
 ---@param database string
-function store.open(database)
-  local session, err = postgres.connect(database)
-  if not session then fail(err) end
-  local self = setmetatable({ session = session }, Store)
-  local ok, failure = pcall(function()
-    if self:query("select to_regclass('rpa1_rejects') is not null as there")[1].there then return end
-    self:query("begin")
-    self:query("select pg_advisory_xact_lock($1::int, 0) as locked", LOCK_CLASS)
-    for _, sql in ipairs(tables) do self:query(sql) end
-    self:query("commit")
-  end)
-  if not ok then
-    session:close()
-    error(failure, 0)
-  end
-  return self
+local function open(database)
+  return store.open { class = Store, database = database, lock = LOCK_CLASS, last = "rpa1_rejects", tables = tables }
 end
-
-function Store:close() self.session:close() end
 
 --- Takes the lock of a file's name, which ends with the connection; false when somebody has it.
 function Store:lock(name)
@@ -199,4 +153,4 @@ function Store:done(id)
   self:query("update rpa1_files set state = 'done', done_at = now() where id = $1 and state = 'loaded'", id)
 end
 
-return store
+return { open = open }

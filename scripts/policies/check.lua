@@ -28,6 +28,7 @@ end
 local types = {
   text = { "text that is not empty", function(v) return type(v) == "string" and v ~= "" end },
   number = { "a number", function(v) return type(v) == "number" end },
+  count = { "a whole number of 1 or more", function(v) return math.type(v) == "integer" and v >= 1 end },
   port = { "a port from 1 to 65535", function(v) return math.type(v) == "integer" and v >= 1 and v <= 65535 end },
   boolean = { "true or false", function(v) return type(v) == "boolean" end },
   seconds = { 'seconds as a number, or text like "10s"', function(v)

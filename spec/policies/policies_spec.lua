@@ -135,6 +135,26 @@ describe("policies.service", function()
   end)
 end)
 
+describe("policies.resources", function()
+  local resources = require "policies.resources"
+
+  it("gives a dependency on what must be there", function()
+    local d = resources.available { cpus = 4, memory_mb = 512 }
+    assert.same({ "resources", "resource", true, 5, "4 CPUs, 512 MB of memory" },
+      { d.name, d.kind, d.required, d.timeout, d.description })
+    assert.same({ cpus = 4, memory_mb = 512 }, d.params)
+    d = resources.available { name = "space", disk_mb = 100, path = "/data", required = false }
+    assert.same({ "space", false, { disk_mb = 100, path = "/data" } }, { d.name, d.required, d.params })
+  end)
+
+  it("names what is wrong", function()
+    assert.matches("resources%.available: expected cpus, memory_mb", support.raised(resources.available, {}))
+    assert.matches("resources%.available%.cpus: expected a whole number of 1 or more, got 0",
+      support.raised(resources.available, { cpus = 0 }))
+    assert.matches("resources%.available%.cpu: unknown option; did you mean \"cpus\"", support.raised(resources.available, { cpu = 1 }))
+  end)
+end)
+
 describe("optional services", function()
   it("are left out, with the reason, where no address is given", function()
     support.settings {}

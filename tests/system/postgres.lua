@@ -82,6 +82,7 @@ function postgres.start(o)
   local conf = {
     listen_addresses = "127.0.0.1", port = self.port, unix_socket_directories = dir, fsync = "off",
     synchronous_commit = "off", max_connections = 20, superuser_reserved_connections = 1, shared_buffers = "16MB",
+    dynamic_shared_memory_type = "mmap", -- kill -9 leaves nothing in /dev/shm
     log_line_prefix = "%p ", logging_collector = "off",
   }
   if o.tls then

@@ -1,5 +1,5 @@
 package.path = "./flows/?.lua;" .. package.path
-local record = require "jobs.rpa1_record"
+local record = require "jobs.record"
 local digest = require "jobs.digest"
 
 describe("a record of rpa1", function()
