@@ -28,7 +28,7 @@ static void close_inits(struct init *in) {
  * container is init's to interpret, not a reason to die. */
 static void become_engine(struct init *in) {
   setsid();
-  static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM};
+  static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ};
   for (size_t i = 0; i < ARRAY_LEN(ignored); i++) signal(ignored[i], SIG_IGN);
   if (in->guard) {
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

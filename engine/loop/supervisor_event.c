@@ -72,8 +72,9 @@ static void failed(struct supervisor *s, const struct machine_action *a, struct 
     json_str(j, "stage", stage_name(a->stage));
     json_int(j, "errno", a->error);
     json_str(j, "error", strerror(a->error));
-    buf_fmt(message, "cannot execute \"%s\" (%s): %s", p->argv[0], stage_name(a->stage), strerror(a->error));
     struct slot *slot = &s->slots[a->slot];
+    buf_fmt(message, "cannot execute \"%s\" (%s): %s", p->argv[0], stage_name(a->stage),
+            *slot->spawn_text ? slot->spawn_text : strerror(a->error));
     str_copy(slot->exit_text, sizeof slot->exit_text, buf_cstr(message));
     slot->exit = (struct report_exit){
         .known = true, .code = a->exit_code, .text = slot->exit_text, .at_real_ns = clock_real_ns(), .duration_ns = 0};

@@ -22,6 +22,7 @@ struct slot {
   struct child_exit last; /* without output */
   struct report_exit exit;
   char exit_text[128];
+  char spawn_text[160]; /* why it could not be asked of init; "" */
   /* the start-up check */
   struct probe *probe;
   uint64_t task;

@@ -90,8 +90,16 @@ static void on_exited(void *arg, uint32_t child, const struct child_exit *x) {
 
 static const struct child_ops process_ops = {on_started, on_failed, on_exited};
 
+/* Why init could not even be asked: what is wrong with the process stays so, what is missing may come back. */
+static enum spawn_stage not_asked_stage(int error) {
+  if (error == EINVAL) return SPAWN_USER;
+  if (error == E2BIG) return SPAWN_EXEC;
+  return error == ENOMEM ? SPAWN_MEMORY : SPAWN_PIPE;
+}
+
 void supervisor_spawn(struct supervisor *s, uint32_t index) {
   struct slot *slot = &s->slots[index];
+  slot->spawn_text[0] = 0;
   const struct plan_process *p = supervisor_process(s, index);
   unsigned instance = machine_slot_instance(s->machine, index);
   bool main = machine_slot_process(s->machine, index) == s->o.plan->main;
@@ -120,11 +128,9 @@ void supervisor_spawn(struct supervisor *s, uint32_t index) {
   s->plan_stale = true;
   if (slot->child) return;
   int error = failed ? ENOMEM : -err.code;
-  sink_say(s->o.sink, EVENT_NOTICE, LEVEL_ERROR, "process %s: %s", p->name, failed ? "out of memory" : err.msg);
-  supervisor_feed(s, &(struct machine_input){.kind = IN_SPAWN_FAILED,
-                                             .slot = index,
-                                             .stage = error == ENOMEM ? SPAWN_MEMORY : SPAWN_USER,
-                                             .error = error});
+  str_copy(slot->spawn_text, sizeof slot->spawn_text, failed ? "out of memory" : err.msg);
+  supervisor_feed(s, &(struct machine_input){
+                         .kind = IN_SPAWN_FAILED, .slot = index, .stage = not_asked_stage(error), .error = error});
 }
 
 void supervisor_kill(struct supervisor *s, const struct machine_action *a) {
