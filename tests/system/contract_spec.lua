@@ -16,6 +16,7 @@ describe("a second engine of a flow", function()
     local dir = h.tempdir()
     local first = h.spawn { args = { "run", "--flow-name", "one", "--", "sleep", "1000" }, dir = dir }
     first:wait_event("startup_completed")
+    h.wait_for(function() return h.exists(dir .. "/logs/events.jsonl") end)
     local code, _, err = h.run { args = { "run", "--flow-name", "one", "--", "true" }, dir = dir }
     assert.equal(73, code)
     assert.truthy(err:find('runs already: pid ' .. first.pid, 1, true), err)
