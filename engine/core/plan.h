@@ -89,6 +89,7 @@ struct plan_cleanup {
   const char *name;
   const char *description;
   const char *kind;    /* sync, remove_temporary, rotate_logs, close_files; NULL: fn is called */
+  const char *helper;  /* of a kind: the action of `tend helper` that carries it out, with params as its options */
   const cJSON *params; /* an object when kind is given */
   int fn;
   int64_t timeout_ns;

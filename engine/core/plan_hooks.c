@@ -11,14 +11,17 @@ enum { PATTERNS_MAX = 32 }; /* as many as the helper takes */
 /* The kinds of cleanup that C carries out, and what each takes: the options of the helper of that kind, with '_' for
  * '-'. */
 static const struct {
-  const char *name;
+  const char *name, *helper;
   const char *keys[8];
   size_t keys_n;
 } cleanup_kinds[] = {
-    {"sync", {"path"}, 1},
-    {"remove_temporary", {"path", "pattern", "older_than_s", "max_files", "max_mb", "empty_dirs", "dry_run"}, 7},
-    {"close_files", {"path", "wait_s"}, 2},
-    {"rotate_logs", {"path", "pattern", "max_mb", "keep", "max_age_s"}, 5},
+    {"sync", "sync", {"path"}, 1},
+    {"remove_temporary",
+     "clean",
+     {"path", "pattern", "older_than_s", "max_files", "max_mb", "empty_dirs", "dry_run"},
+     7},
+    {"close_files", "handles", {"path", "wait_s"}, 2},
+    {"rotate_logs", "rotate", {"path", "pattern", "max_mb", "keep", "max_age_s"}, 5},
 };
 
 static bool pattern_good(const cJSON *v) {
@@ -51,6 +54,7 @@ static void check_cleanup_params(struct plan_reader *r, const struct at *at, con
   const cJSON *params = read_object(r, at, v, "params");
   const struct at here = {.up = at, .key = "params"};
   out->kind = names[kind];
+  out->helper = cleanup_kinds[kind].helper;
   out->params = params && cJSON_IsObject(params) ? params : &nothing;
   read_keys(r, &here, out->params, cleanup_kinds[kind].keys, cleanup_kinds[kind].keys_n);
   const char *path = NULL;

@@ -109,12 +109,20 @@ static void one_line(struct buf *b, const char *s) {
   for (; *s; s++) buf_char(b, (unsigned char)*s < 0x20 || *s == 0x7f ? ' ' : *s);
 }
 
+/* A value of the flow file is its JSON: a text has its quotes already. */
+static void quoted(struct buf *b, const char *value) {
+  size_t n = strlen(value);
+  bool done = n >= 2 && value[0] == '"' && value[n - 1] == '"';
+  if (!done) buf_char(b, '"');
+  one_line(b, value);
+  if (!done) buf_char(b, '"');
+}
+
 void problem_text(const struct problem *p, struct buf *b) {
   one_line(b, p->name ? p->name : p->check ? p->check : "?");
   if (p->value) {
-    buf_str(b, ": value \"");
-    one_line(b, p->value);
-    buf_char(b, '"');
+    buf_str(b, ": value ");
+    quoted(b, p->value);
     if (p->source) {
       buf_str(b, " from ");
       one_line(b, p->source);

@@ -49,7 +49,7 @@ struct child_exit {
   bool out_cut;          /* there was more */
 };
 
-struct child_ops {
+struct child_ops { /* any may be NULL */
   void (*started)(void *arg, uint32_t child, pid_t pid);
   void (*failed)(void *arg, uint32_t child, enum spawn_stage stage, int error); /* error: positive errno */
   void (*exited)(void *arg, uint32_t child, const struct child_exit *exit);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "loop/helper_said.h"
 
 enum { DETAIL_MAX = 256, ARGV_MAX = 64 };
 #define CLEANUP_TIMEOUT_NS (10 * NS_PER_S) /* of a handler that names none */
@@ -27,10 +28,6 @@ struct cleanup {
   uint32_t child; /* of a helper */
   uint64_t task;  /* of a function */
 };
-
-static const struct {
-  const char *kind, *action;
-} kinds[] = {{"sync", "sync"}, {"remove_temporary", "clean"}, {"rotate_logs", "rotate"}, {"close_files", "handles"}};
 
 static void run_next(void *arg);
 
@@ -94,12 +91,6 @@ static void on_task(void *arg, enum policy_status status, const cJSON *result, c
   }
 }
 
-static void on_started(void *arg, uint32_t child, pid_t pid) {
-  (void)arg;
-  (void)child;
-  (void)pid;
-}
-
 static void on_failed(void *arg, uint32_t child, enum spawn_stage stage, int error) {
   (void)child;
   (void)stage;
@@ -110,18 +101,12 @@ static void on_failed(void *arg, uint32_t child, enum spawn_stage stage, int err
 
 static void on_exited(void *arg, uint32_t child, const struct child_exit *x) {
   (void)child;
-  char text[DETAIL_MAX] = "";
-  if (x->out && x->out->len) { /* the last line says it */
-    size_t end = x->out->len;
-    while (end && x->out->data[end - 1] == '\n') end--;
-    size_t start = end;
-    while (start && x->out->data[start - 1] != '\n') start--;
-    snprintf(text, sizeof text, "%.*s", (int)(end - start), x->out->data + start);
-  }
+  char text[DETAIL_MAX];
+  helper_last_line(x->out, text, sizeof text);
   settle_later(arg, WIFEXITED(x->status) && WEXITSTATUS(x->status) == 0 ? "ok" : "failed", text);
 }
 
-static const struct child_ops helper_ops = {on_started, on_failed, on_exited};
+static const struct child_ops helper_ops = {.failed = on_failed, .exited = on_exited};
 
 /* --key value for each parameter but path; texts that had to be made are kept in `made` until the spawn. */
 static int add_params(const cJSON *params, char **argv, int n, char **made, int *n_made) {
@@ -152,15 +137,8 @@ static int add_params(const cJSON *params, char **argv, int n, char **made, int 
 }
 
 static void start_helper(struct cleanup *c, const struct plan_cleanup *h) {
-  const char *action = NULL;
-  for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-    if (STR_EQ(kinds[i].kind, h->kind)) action = kinds[i].action;
-  const cJSON *path = cJSON_GetObjectItem(h->params, "path");
-  if (!action || !cJSON_IsString(path)) {
-    settle_later(c, "failed", action ? "path: expected a text" : "no such kind of cleanup");
-    return;
-  }
-  char *argv[ARGV_MAX] = {(char *)"tend", (char *)"helper", (char *)(uintptr_t)action, path->valuestring};
+  const cJSON *path = cJSON_GetObjectItem(h->params, "path"); /* the plan's check wants one */
+  char *argv[ARGV_MAX] = {(char *)"tend", (char *)"helper", (char *)(uintptr_t)h->helper, path->valuestring};
   char *made[ARGV_MAX];
   int n_made = 0;
   int n = add_params(h->params, argv, 4, made, &n_made);

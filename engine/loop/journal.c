@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "loop/helper_said.h"
 
 #define BACK_OFF_MIN_NS NS_PER_S
 #define BACK_OFF_MAX_NS (60 * NS_PER_S)
@@ -144,13 +145,9 @@ static void on_failed(void *arg, uint32_t child, enum spawn_stage stage, int err
 
 /* The last line of a helper's output, or how it ended. */
 static void reason_of(const struct child_exit *e, char *out, size_t size) {
-  size_t n = e->out ? e->out->len : 0;
-  while (n && e->out->data[n - 1] == '\n') n--;
-  size_t start = n;
-  while (start && e->out->data[start - 1] != '\n') start--;
-  if (n > start)
-    snprintf(out, size, "%.*s", (int)(n - start), e->out->data + start);
-  else if (WIFSIGNALED(e->status))
+  helper_last_line(e->out, out, size);
+  if (*out) return;
+  if (WIFSIGNALED(e->status))
     snprintf(out, size, "the helper was ended by signal %d", WTERMSIG(e->status));
   else
     snprintf(out, size, "the helper ended with code %d", WEXITSTATUS(e->status));

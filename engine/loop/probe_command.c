@@ -108,17 +108,10 @@ static void on_failed(void *arg, uint32_t child, enum spawn_stage stage, int err
   probe_end(r.probe, status, "exec", "%s cannot be run%s%s: %s", r.program, where, what, strerror(error));
 }
 
-static void on_started(void *arg, uint32_t child, pid_t pid) {
-  (void)arg;
-  (void)child;
-  (void)pid;
-}
-
-static const struct child_ops ops = {.started = on_started, .failed = on_failed, .exited = on_exited};
+static const struct child_ops ops = {.failed = on_failed, .exited = on_exited};
 
 static void cancel(void *run) {
   struct run *r = run;
-  children_kill(r->children, r->child, SIGKILL, KILL_GROUP);
   children_forget(r->children, r->child);
   free(r);
 }

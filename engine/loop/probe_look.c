@@ -60,17 +60,10 @@ static void on_failed(void *arg, uint32_t child, enum spawn_stage stage, int err
   free(r);
 }
 
-static void on_started(void *arg, uint32_t child, pid_t pid) {
-  (void)arg;
-  (void)child;
-  (void)pid;
-}
-
-static const struct child_ops ops = {.started = on_started, .failed = on_failed, .exited = on_exited};
+static const struct child_ops ops = {.failed = on_failed, .exited = on_exited};
 
 void probe_look_cancel(void *run) {
   struct run *r = run;
-  children_kill(r->children, r->child, SIGKILL, KILL_GROUP);
   children_forget(r->children, r->child);
   free(r);
 }

@@ -84,12 +84,6 @@ static void complete(struct run *run) {
   task_ready(run->sched, run->token, l_push_run, run, run_free);
 }
 
-static void on_started(void *arg, uint32_t child, pid_t pid) {
-  (void)arg;
-  (void)child;
-  (void)pid;
-}
-
 static void on_failed(void *arg, uint32_t child, enum spawn_stage stage, int error) {
   (void)child;
   struct run *run = arg;
@@ -195,7 +189,7 @@ static int l_run(lua_State *L) {
   else if (env != LUA_TNIL)
     return luaL_error(L, "process.run: env: expected a table NAME = \"value\"");
   if (!vm->host.children) return l_fail(L, "unavailable", "%s: no process can be started here", spec.argv[0]);
-  static const struct child_ops ops = {on_started, on_failed, on_exited};
+  static const struct child_ops ops = {.failed = on_failed, .exited = on_exited};
   uint64_t token = task_wait(L);
   struct run *run = calloc(1, sizeof *run);
   if (!run || !(run->timer = timer_new(vm->host.loop, on_timeout, run))) {

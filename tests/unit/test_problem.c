@@ -59,6 +59,9 @@ static void text_and_json(void **state) {
   problem_text(&ps.items[0], &b);
   assert_string_equal(buf_cstr(&b), "CONTAINER_X: value \"a b\" from environment: expected a number; correct it");
   buf_clear(&b);
+  problem_text(&(struct problem){.name = "mode", .value = "\"demon\"", .source = "x.lua:2", .allowed = "daemon"}, &b);
+  assert_true(str_starts(buf_cstr(&b), "mode: value \"demon\" from x.lua:2: expected daemon"));
+  buf_clear(&b);
   struct json j = JSON_INIT(&b);
   problems_json(&ps, false, &j, NULL);
   assert_string_equal(buf_cstr(&b),
