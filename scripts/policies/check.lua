@@ -31,6 +31,10 @@ local types = {
   count = { "a whole number of 1 or more", function(v) return math.type(v) == "integer" and v >= 1 end },
   port = { "a port from 1 to 65535", function(v) return math.type(v) == "integer" and v >= 1 and v <= 65535 end },
   boolean = { "true or false", function(v) return type(v) == "boolean" end },
+  table = { "a table", function(v) return type(v) == "table" end },
+  status = { 'a status such as 200, "200-299" or "2xx", or a list of these', function(v)
+    return type(v) == "number" or type(v) == "string" or type(v) == "table"
+  end },
   seconds = { 'seconds as a number, or text like "10s"', function(v)
     return (type(v) == "number" and v >= 0) or (type(v) == "string" and v:find("^%d+%.?%d*%a*$") ~= nil)
   end },

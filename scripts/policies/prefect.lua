@@ -6,34 +6,45 @@ local check = require "policies.check"
 
 local prefect = {}
 
---- Host and port of CONTAINER_PREFECT_API_URL, or of CONTAINER_PREFECT_SERVER_URL, accept connections.
+-- Where the API is: CONTAINER_PREFECT_API_URL is its address, CONTAINER_PREFECT_SERVER_URL the server's, without /api.
+local function api()
+  local name, suffix = "CONTAINER_PREFECT_API_URL", ""
+  local url = settings.get(name)
+  if not url then
+    name, suffix = "CONTAINER_PREFECT_SERVER_URL", "/api"
+    url = settings.get(name)
+  end
+  if not url then return nil end
+  local host, why = check.host_port(url)
+  if not host then error(("%s: expected a URL like http://prefect-server:4200/api, but %s"):format(name, why), 3) end
+  return url:gsub("[?#].*$", ""):gsub("/+$", "") .. suffix
+end
+
+--- The server of CONTAINER_PREFECT_API_URL, or of CONTAINER_PREFECT_SERVER_URL, is ready (/api/ready answers with 200, so its
+--- database is there) and healthy (/api/health says true).
 ---@param o? table  name, required (false), timeout (30 seconds), interval
 function prefect.server(o)
   o = check.options("prefect.server", o or {}, {
     name = "text", required = "boolean", timeout = "seconds", interval = "seconds",
   })
+  local url = api()
   local entry = {
     name = o.name or "prefect_server",
     description = "Prefect server",
-    kind = "tcp",
     required = o.required == true,
     timeout = o.timeout or 30,
     interval = o.interval,
   }
-  local name = "CONTAINER_PREFECT_API_URL"
-  local url = settings.get(name)
   if not url then
-    name = "CONTAINER_PREFECT_SERVER_URL"
-    url = settings.get(name)
-  end
-  if not url then
-    entry.params = {}
+    entry.kind, entry.params = "http", {}
     entry.skip = "neither CONTAINER_PREFECT_API_URL nor CONTAINER_PREFECT_SERVER_URL is given"
     return entry
   end
-  local host, port = check.host_port(url)
-  if not host then error(("%s: expected a URL like http://prefect-server:4200/api, but %s"):format(name, port), 2) end
-  entry.params = { host = host, port = port }
+  entry.check = function()
+    local ready = probe.http { url = url .. "/ready", status = 200, timeout = 5 }
+    if not ready.ok then return ready end
+    return probe.http { url = url .. "/health", status = 200, equals = "true", timeout = 5 }
+  end
   return entry
 end
 

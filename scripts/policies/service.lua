@@ -43,6 +43,26 @@ function service.url(o)
   return dependency(o, "tcp", { host = host, port = port }, ("%s:%d accepts connections"):format(host, port))
 end
 
+local of_request = {
+  url = "!text", method = "text", headers = "table", body = "text", status = "status", equals = "text", contains = "text",
+  json = "table", ca_file = "text", cert_file = "text", key_file = "text", insecure = "boolean", proxy = "text", redirects = "number",
+}
+
+local http_options = with_common {}
+for key, spec in pairs(of_request) do http_options[key] = spec end
+
+--- An HTTP or HTTPS server that gives a good answer; what its options mean is in the Lua API, probe.http.
+---@param o table  name, url; method, headers, body, status, equals, contains, json, ca_file, cert_file, key_file, insecure, proxy,
+---                redirects, description, required, timeout, interval
+function service.http(o)
+  check.options("service.http", o, http_options)
+  local host, port = check.host_port(o.url)
+  if not host then error(("service.http.url: expected a URL like http://host:8080/, but %s"):format(port), 2) end
+  local params = {}
+  for key in pairs(of_request) do params[key] = o[key] end
+  return dependency(o, "http", params, ("%s:%d answers by HTTP"):format(host, port))
+end
+
 --- A host name that resolves.
 ---@param o table  name, host; description, required, timeout, interval
 function service.name(o)

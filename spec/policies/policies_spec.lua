@@ -125,12 +125,18 @@ describe("policies.service", function()
     assert.same({ "cache", "tcp", false, "redis", 6379 }, { d.name, d.kind, d.required, d.params.host, d.params.port })
     assert.same({ host = "h", port = 8080 }, service.url({ name = "v", url = "http://h:8080/validate" }).params)
     assert.equal("dns", service.name({ name = "n", host = "h" }).kind)
+    d = service.http { name = "api", url = "https://h/ready", status = { 200, "3xx" }, json = { ok = true }, timeout = 5 }
+    assert.same({ "http", 5, true }, { d.kind, d.timeout, d.required })
+    assert.same({ url = "https://h/ready", status = { 200, "3xx" }, json = { ok = true } }, d.params)
+    assert.equal("h:443 answers by HTTP", d.description)
   end)
 
   it("names what is wrong", function()
     assert.matches("service%.tcp%.port: expected a port from 1 to 65535, got 0",
       support.raised(service.tcp, { name = "c", host = "h", port = 0 }))
     assert.matches("service%.tcp%.name: missing", support.raised(service.tcp, { host = "h", port = 1 }))
+    assert.matches("service%.http%.staus: unknown option", support.raised(service.http, { name = "c", url = "http://h/", staus = 1 }))
+    assert.matches("service%.http%.url: expected a URL", support.raised(service.http, { name = "c", url = "h:80" }))
     assert.matches("service%.url%.url: expected a URL", support.raised(service.url, { name = "c", url = "h:80" }))
   end)
 end)
@@ -169,7 +175,7 @@ describe("optional services", function()
     support.settings { CONTAINER_PREFECT_SERVER_URL = "http://prefect:4200", CONTAINER_DATABASE_SURVEY_HUB_HOST = "hub" }
     local p = support.load("policies.prefect").server()
     assert.is_nil(p.skip)
-    assert.same({ host = "prefect", port = 4200 }, p.params)
+    assert.equal("function", type(p.check))
     local s = support.load("policies.surveyhub").host()
     assert.same({ "dns", "hub" }, { s.kind, s.params.host })
   end)
@@ -180,7 +186,35 @@ describe("optional services", function()
       CONTAINER_PREFECT_API_URL = "https://api/api", CONTAINER_PREFECT_SERVER_URL = "http://server:4200",
     }
     assert.same({ host = "hub", port = 5432 }, support.load("policies.surveyhub").host().params)
-    assert.same({ host = "api", port = 443 }, support.load("policies.prefect").server().params)
+  end)
+
+  it("ask Prefect whether it is ready, and then whether it is healthy", function()
+    local asked, answers
+    _G.probe = {
+      http = function(params)
+        asked[#asked + 1] = params
+        return answers[#asked]
+      end,
+    }
+    local good, bad = { ok = true, status = "ok" }, { ok = false, status = "fail", reason = "status" }
+    for url, name in pairs {
+      ["http://p:4200/api/"] = "CONTAINER_PREFECT_API_URL", ["http://p:4200/api"] = "CONTAINER_PREFECT_API_URL",
+      ["http://p:4200"] = "CONTAINER_PREFECT_SERVER_URL", ["http://p:4200/"] = "CONTAINER_PREFECT_SERVER_URL",
+    } do
+      asked, answers = {}, { good, good }
+      support.settings { [name] = url }
+      assert.equal(good, support.load("policies.prefect").server().check())
+      assert.same({ "http://p:4200/api/ready", "http://p:4200/api/health" }, { asked[1].url, asked[2].url })
+      assert.equal("true", asked[2].equals)
+    end
+    asked, answers = {}, { bad }
+    assert.equal(bad, support.load("policies.prefect").server().check())
+    assert.equal(1, #asked)
+    support.settings { CONTAINER_PREFECT_API_URL = "https://api/api", CONTAINER_PREFECT_SERVER_URL = "http://server:4200" }
+    asked, answers = {}, { good, good }
+    support.load("policies.prefect").server().check()
+    assert.equal("https://api/api/ready", asked[1].url)
+    _G.probe = nil
   end)
 
   it("refuse a URL that is none, naming the setting", function()

@@ -265,3 +265,48 @@ return {
     lacks("libcurl", loaded)
   end)
 end)
+
+describe("Prefect as a dependency", function()
+  local flow = [[
+return {
+  name = "web",
+  processes = { main = { command = { "sh", "-c", "echo main is up; exec sleep 1000" } } },
+  dependencies = { require("policies.prefect").server { %s } },
+}
+]]
+  local function run(s, options)
+    local dir = h.tempdir()
+    h.write(dir .. "/web.lua", flow:format(options or ""))
+    return h.spawn { args = { "run", "--flow-name", "web", "--flows", dir },
+      env = { CONTAINER_RESTART_POLICY = "no", CONTAINER_PREFECT_API_URL = s:url "/api" } }
+  end
+
+  before_each(function() if web.missing() then pending(web.missing()) end end)
+
+  it("is there when it is ready and healthy", function()
+    local s = web.start()
+    local p = run(s)
+    p:wait_line "main is up"
+    assert.equal(1, #p:events "dependency_ready")
+    assert.same({ "/api/ready", "/api/health" }, { s:requests()[1].target, s:requests()[2].target })
+    p:kill "TERM"
+    p:wait()
+  end)
+
+  it("is done without where its own database is away, but waited for where it is required", function()
+    local s = web.start()
+    h.sh(("%s -c 'import urllib.request as u; u.urlopen(\"%s\")'"):format("python3", s:url "/prefect/down"))
+    local p = run(s, "timeout = 0.5, interval = 0.1")
+    p:wait_line "main is up"
+    assert.equal(0, #p:events "dependency_ready")
+    p:kill "TERM"
+    p:wait()
+    p = run(s, "required = true, interval = 0.1")
+    local e = p:wait_event "dependency_waiting"
+    contains("503", e.message .. (e.details.detail or ""))
+    h.sh(("%s -c 'import urllib.request as u; u.urlopen(\"%s\")'"):format("python3", s:url "/prefect/up"))
+    p:wait_line "main is up"
+    p:kill "TERM"
+    p:wait()
+  end)
+end)

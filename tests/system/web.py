@@ -10,6 +10,7 @@ import sys
 import threading
 
 context = None
+prefect_down = False
 printing = threading.Lock()
 hang = threading.Event()
 
@@ -64,6 +65,7 @@ class Handler(socketserver.BaseRequestHandler):
             raise
 
     def one(self):
+        global prefect_down
         request = self.read_request()
         if not request:
             return False
@@ -79,6 +81,13 @@ class Handler(socketserver.BaseRequestHandler):
             self.answer(200, b'{"status": "ok", "n": 3, "deep": {"list": [1, true, null]}}', "Content-Type: application/json")
         elif path == "/true":
             self.answer(200, b"true\n")
+        elif path == "/api/ready":  # as Prefect's server answers
+            self.answer(503 if prefect_down else 200, b'{"message":"OK"}', "Content-Type: application/json")
+        elif path == "/api/health":
+            self.answer(200, b"true", "Content-Type: application/json")
+        elif path == "/prefect/down" or path == "/prefect/up":
+            prefect_down = path == "/prefect/down"
+            self.answer(200, b"")
         elif path == "/big":
             self.answer(200, b"0123456789abcdef" * 65536)
         elif path == "/endless":
