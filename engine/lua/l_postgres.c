@@ -14,9 +14,12 @@
 
 #define META "tend.postgres"
 
+struct request;
+
 struct session {
   const struct tend_postgres *pg;
   struct tend_pg_session *pg_session; /* NULL: closed */
+  struct request *asking;             /* a task waits for its answer */
   char where[128];                    /* host, port, database and user, for messages */
 };
 
@@ -209,6 +212,7 @@ static void take_result(struct request *r, const struct tend_pg_result *result) 
 
 static void on_result(void *arg, const struct tend_pg_result *result, const struct tend_pg_error *error) {
   struct request *r = arg;
+  r->session->asking = NULL;
   if (error)
     take_error(r, error);
   else
@@ -221,6 +225,7 @@ static void query_cancel(void *arg) {
   struct request *r = arg;
   r->pg->session_close(r->session->pg_session);
   r->session->pg_session = NULL;
+  r->session->asking = NULL;
   request_free(r);
 }
 
@@ -269,7 +274,10 @@ static int l_query(lua_State *L) {
   r->token = token;
   const struct tend_pg_params params = {n, texts};
   int rc = s->pg->session_query(s->pg_session, sql, &params, clock_mono_ns() + limit_ns, on_result, r);
-  if (!rc) return task_suspend(L, query_cancel, r);
+  if (!rc) {
+    s->asking = r;
+    return task_suspend(L, query_cancel, r);
+  }
   request_free(r);
   if (rc == -EBUSY) return luaL_error(L, "postgres: a query runs on this connection already; open another one");
   if (rc == -ENOTCONN) return l_fail(L, "closed", "%s: the connection is gone", s->where);
@@ -278,8 +286,14 @@ static int l_query(lua_State *L) {
 
 static int l_close(lua_State *L) {
   struct session *s = luaL_checkudata(L, 1, META);
+  struct request *r = s->asking;
+  s->asking = NULL;
   if (s->pg_session) s->pg->session_close(s->pg_session);
   s->pg_session = NULL;
+  if (r) { /* another task's, which hears nothing from the part any more */
+    take_error(r, &(struct tend_pg_error){.reason = "closed", .message = "the connection was closed under the query"});
+    task_ready(r->sched, r->token, l_push_rows, r, request_free);
+  }
   return 0;
 }
 

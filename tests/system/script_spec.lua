@@ -235,7 +235,9 @@ describe("postgres in a script", function()
       end)
       assert(none == nil and err.message:find("rolled back", 1, true), tostring(err))
       assert(s:query("select count(*) as n from t")[1].n == 2)
-      s:close()
+      timer.after(0.1, function() s:close() end) -- under a query that waits
+      none, err = s:query("select pg_sleep(60)")
+      assert(none == nil and err.code == "closed", tostring(err))
       none, err = s:query("select 1")
       assert(none == nil and err.code == "closed", tostring(err))
     ]]
