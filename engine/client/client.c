@@ -347,6 +347,7 @@ static int ask(struct asked *q) {
     fprintf(stderr, "tend %s: %s\n", c->name, err.msg);
     return rc == -EREMOTEIO ? CLIENT_NO : CLIENT_UNREACHABLE;
   }
+  if (q->follow && cJSON_IsNull(value)) return CLIENT_OK; /* all was in the parts */
   if (c->finish) return c->finish(q, value);
   return q->json ? put_json(value) : put_text(c->show, value);
 }

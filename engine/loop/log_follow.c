@@ -10,19 +10,26 @@
 #define ASK_EVERY_NS (200 * NS_PER_MS)
 
 struct follow {
+  struct log_follows *all;
+  struct follow *next;
   struct children *children;
   struct control_reply *reply; /* NULL: the client has gone; freed when init's answer is there */
   struct timer *timer;
   char name[LIMIT_NAME];
   unsigned instance;
-  uint64_t sent;    /* bytes of the process that were sent or are lost */
-  uint64_t written; /* at the last look */
-  bool asking;
+  uint64_t sent;     /* bytes of the process that were sent or are lost */
+  uint64_t written;  /* at the last look */
+  bool asking, last; /* last: the question that is out is the last one */
 };
 
 static void follow_free(struct follow *f) {
+  struct log_follows *all = f->all;
+  struct follow **p = &all->first;
+  while (*p != f) p = &(*p)->next;
+  *p = f->next;
   timer_free(f->timer);
   free(f);
+  if (!all->first && all->done) all->done(all->arg);
 }
 
 static void on_gone(void *arg) {
@@ -50,19 +57,12 @@ static int send_text(struct follow *f, const char *text, size_t n) {
 
 /* Whole lines; the beginning of one only when it has not grown since the last look. */
 static size_t ready(const struct follow *f, const char *text, size_t n, uint64_t written) {
-  if (written == f->written) return n;
+  if (written == f->written || f->last) return n;
   const char *end = memrchr(text, '\n', n);
   return end ? (size_t)(end + 1 - text) : 0;
 }
 
-static void on_tail(void *arg, const char *text, size_t n, uint64_t written) {
-  struct follow *f = arg;
-  f->asking = false;
-  if (!f->reply) {
-    follow_free(f);
-    return;
-  }
-  timer_after(f->timer, ASK_EVERY_NS);
+static void send_fresh(struct follow *f, const char *text, size_t n, uint64_t written) {
   if (written < f->sent) f->sent = 0; /* init has lost its count */
   uint64_t oldest = written - n;
   if (f->sent < oldest) {
@@ -75,15 +75,28 @@ static void on_tail(void *arg, const char *text, size_t n, uint64_t written) {
   if (k && send_text(f, fresh, k) == 0) f->sent += k;
 }
 
+static void on_tail(void *arg, const char *text, size_t n, uint64_t written) {
+  struct follow *f = arg;
+  f->asking = false;
+  if (f->reply) send_fresh(f, text, n, written);
+  if (f->reply && !f->last) {
+    timer_after(f->timer, f->all->done ? 0 : ASK_EVERY_NS);
+    return;
+  }
+  if (f->reply) control_answer(f->reply, NULL);
+  follow_free(f);
+}
+
 static void look(void *arg) {
   struct follow *f = arg;
   if (f->asking || !f->reply) return;
   f->asking = true;
+  f->last = f->all->done;
   children_tail_since(f->children, f->name, f->instance, f->sent, on_tail, f);
 }
 
-void log_follow(struct loop *loop, struct children *children, const char *name, unsigned instance,
-                struct control_reply *reply) {
+void log_follow(struct log_follows *all, struct loop *loop, struct children *children, const char *name,
+                unsigned instance, struct control_reply *reply) {
   struct follow *f = calloc(1, sizeof *f);
   if (f) f->timer = timer_new(loop, look, f);
   if (!f || !f->timer) {
@@ -91,10 +104,27 @@ void log_follow(struct loop *loop, struct children *children, const char *name, 
     control_refuse(reply, "out of memory");
     return;
   }
+  f->all = all;
+  f->next = all->first;
+  all->first = f;
   f->children = children;
   f->reply = reply;
   f->instance = instance;
   str_copy(f->name, sizeof f->name, name);
   control_stream(reply, on_gone, NULL, f);
   look(f);
+}
+
+void log_follow_finish(struct log_follows *all, void (*done)(void *arg), void *arg) {
+  all->done = done;
+  all->arg = arg;
+  if (!all->first) {
+    done(arg);
+    return;
+  }
+  struct follow *next;
+  for (struct follow *f = all->first; f; f = next) {
+    next = f->next;
+    look(f);
+  }
 }

@@ -7,8 +7,19 @@
 #include "loop/control.h"
 #include "loop/loop.h"
 
+struct follow;
+
+/* All that follow; zero: none. */
+struct log_follows {
+  struct follow *first;
+  void (*done)(void *arg); /* set: it is the end */
+  void *arg;
+};
+
 /* Takes the reply over. */
-void log_follow(struct loop *loop, struct children *children, const char *name, unsigned instance,
-                struct control_reply *reply);
+void log_follow(struct log_follows *all, struct loop *loop, struct children *children, const char *name,
+                unsigned instance, struct control_reply *reply);
+/* The processes have ended: each follower gets what is left, then done is called, once (at once where none follows). */
+void log_follow_finish(struct log_follows *all, void (*done)(void *arg), void *arg);
 
 #endif

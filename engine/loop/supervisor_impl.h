@@ -10,6 +10,7 @@
 #include "loop/control.h"
 #include "loop/dependency.h"
 #include "loop/journal.h"
+#include "loop/log_follow.h"
 #include "loop/supervisor.h"
 
 /* One instance of a process, beside what the machine keeps of it. */
@@ -60,6 +61,7 @@ struct supervisor {
   struct journal *journal; /* NULL until the first process has its moment */
   struct timer *journal_timer;
   struct waiter *waiters;
+  struct log_follows follows;
   char log_dir[PATH_MAX]; /* "" when there is none that can be written */
 
   unsigned validation_checks, validation_failed;

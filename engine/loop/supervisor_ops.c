@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "loop/log_follow.h"
 #include "loop/supervisor_impl.h"
 
 static void op_status(void *arg, const struct control_request *q, struct control_reply *r) {
@@ -80,7 +79,7 @@ static void op_logs(void *arg, const struct control_request *q, struct control_r
   const char *name = s->o.plan->processes[process].name;
   int instance = (int)control_arg_int(q, "instance", -1);
   if (control_arg_bool(q, "follow", false))
-    log_follow(s->o.loop, s->o.children, name, instance < 0 ? 0 : (unsigned)instance, r);
+    log_follow(&s->follows, s->o.loop, s->o.children, name, instance < 0 ? 0 : (unsigned)instance, r);
   else
     children_tail(s->o.children, name, instance, on_tail, r);
 }

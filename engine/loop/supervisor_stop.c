@@ -61,12 +61,8 @@ static void leave(void *arg) {
   loop_stop(s->o.loop);
 }
 
-void supervisor_exit(struct supervisor *s, const struct machine_action *a) {
-  s->ended = true;
-  s->exit_code = a->exit_code;
-  s->from_workload = a->from_workload;
-  s->exit_cause = a->cause;
-  timer_stop(s->due);
+static void close_down(void *arg) {
+  struct supervisor *s = arg;
   supervisor_answer_all(s);
   control_free(s->control);
   s->control = NULL;
@@ -74,4 +70,13 @@ void supervisor_exit(struct supervisor *s, const struct machine_action *a) {
     journal_finish(s->journal, clock_mono_ns() + 500 * NS_PER_MS, leave, s);
   else if (loop_defer(s->o.loop, leave, s))
     leave(s);
+}
+
+void supervisor_exit(struct supervisor *s, const struct machine_action *a) {
+  s->ended = true;
+  s->exit_code = a->exit_code;
+  s->from_workload = a->from_workload;
+  s->exit_cause = a->cause;
+  timer_stop(s->due);
+  log_follow_finish(&s->follows, close_down, s);
 }

@@ -93,3 +93,20 @@ describe("a user that is not there", function()
     assert.truthy(p:wait_event("failure_detected").message:find('there is no user "nobody-of-ours"', 1, true))
   end)
 end)
+
+describe("tend logs --follow", function()
+  it("shows the last words of a process that ends tend", function()
+    local dir = h.tempdir()
+    local p = h.spawn {
+      args = { "run", "--flow-name", "one", "--mode", "simple", "--", "sh", "-c",
+               "echo begun; while [ ! -e " .. dir .. "/go ]; do sleep 0.05; done; echo oh; printf no; exit 9" },
+    }
+    p:wait_event("startup_completed")
+    local follower = h.spawn { args = { "logs", "--follow" }, dir = p.dir }
+    follower:wait_line("begun")
+    h.write(dir .. "/go", "")
+    assert.equal(9, (p:wait()))
+    assert.equal(0, (follower:wait()))
+    assert.equal("begun\noh\nno", follower.out)
+  end)
+end)
