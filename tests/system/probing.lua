@@ -6,7 +6,7 @@ local probing = {}
 
 -- A network and mounts of one's own, where the machine gives them to this user.
 local function own(flags)
-  if not h.root then flags = "-r" .. flags end
+  flags = (h.root and "-" or "-r") .. flags
   local out, code = h.sh("unshare " .. flags .. " true")
   if code ~= 0 then h.skip("no network and mounts of one's own here: " .. out) end
   return "/usr/bin/unshare", flags
@@ -21,7 +21,7 @@ function probing.start(argv, o)
   for k, v in pairs(o.env or {}) do env[k] = v end
   local script = o.sandbox and "ip link set lo up; " .. o.sandbox or o.mounts
   if script then
-    local unshare, flags = own(o.sandbox and "-mn" or "-m")
+    local unshare, flags = own(o.sandbox and "mn" or "m")
     argv = { unshare, flags, "sh", "-ec", script .. "\nexec \"$@\"", "sh", table.unpack(argv) }
   end
   return assert(h.start { argv = argv, env = env, cwd = "/", uid = o.uid, gid = o.gid })

@@ -263,7 +263,7 @@ static void test_roots(void **state) {
                              "/var/log", "/var/lib", "/dev/shm", "/root",    NULL};
   for (const char *const *b = bad; *b; b++) {
     auto_buf struct buf out = {0};
-    if (!there(*b)) continue;
+    if (access(*b, R_OK | X_OK) != 0) continue; /* not there, or not for this user */
     assert_int_equal(HELPER(&out, "clean", (char *)*b, "--dry-run"), HELPER_FAILED);
     assert_non_null(strstr(out.data, "refused"));
   }
