@@ -109,6 +109,18 @@ int load_settings(struct load *l, const struct options *options, struct err *err
   return 0;
 }
 
+struct sink_options load_sink_options(const struct load *l, int log_fd) {
+  const struct settings *s = l->settings;
+  bool terminal = isatty(settings_choice(s, SET_LOG_STREAM) == 0 ? STDOUT_FILENO : STDERR_FILENO);
+  struct sink_options o = {.fd = log_fd, .level = (enum level)settings_choice(s, SET_LOG_LEVEL)};
+  o.pretty = settings_given(s, SET_LOG_FORMAT) ? settings_choice(s, SET_LOG_FORMAT) == 1 : terminal;
+  o.colour = o.pretty && terminal && !getenv("NO_COLOR");
+  const char *id = settings_str(s, SET_WORKER_ID);
+  if (id) str_copy(o.who.container_id, sizeof o.who.container_id, id);
+  str_copy(o.who.flow, sizeof o.who.flow, l->flow);
+  return o;
+}
+
 /* --- the flow ---------------------------------------------------------------------------------------------------- */
 
 static void flow_problem(struct load *l, const char *value, const char *allowed, const char *fix) {

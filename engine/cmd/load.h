@@ -11,6 +11,7 @@
 #include "core/problem.h"
 #include "core/settings.h"
 #include "loop/probe.h"
+#include "loop/sink.h"
 #include "lua/vm.h"
 
 struct load {
@@ -35,6 +36,9 @@ int load_settings(struct load *l, const struct options *options, struct err *err
 /* Finds and runs the flow file, makes the plan, resolves the settings for good. What is wrong goes to l->problems.
  * host: loop, sink, probes, children, metrics as far as there are; the rest is filled here. -ENOMEM. */
 int load_flow(struct load *l, const struct vm_host *host, struct err *err);
+
+/* How and where to log, as the settings are at present; log_fd: the pipe to init. */
+struct sink_options load_sink_options(const struct load *l, int log_fd);
 
 void load_free(struct load *l); /* any state */
 

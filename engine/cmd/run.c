@@ -30,23 +30,6 @@ static int ask(void *arg, const char *what, struct buf *out) {
   return e->supervisor ? supervisor_ask(e->supervisor, what, out) : -EAGAIN;
 }
 
-static struct sink_options sink_options(const struct engine *e, int log_fd) {
-  const struct settings *s = e->load.settings;
-  struct sink_options o = {.fd = log_fd, .level = LEVEL_INFO};
-  int stream = 2;
-  if (s) {
-    o.level = (enum level)settings_choice(s, SET_LOG_LEVEL);
-    stream = settings_choice(s, SET_LOG_STREAM) == 0 ? 1 : 2;
-    const char *id = settings_str(s, SET_WORKER_ID);
-    if (id) str_copy(o.who.container_id, sizeof o.who.container_id, id);
-    str_copy(o.who.flow, sizeof o.who.flow, e->load.flow);
-  }
-  bool terminal = isatty(stream);
-  o.pretty = s && settings_given(s, SET_LOG_FORMAT) ? settings_choice(s, SET_LOG_FORMAT) == 1 : terminal;
-  o.colour = o.pretty && terminal && !getenv("NO_COLOR");
-  return o;
-}
-
 static void tell_output(const struct engine *e) {
   const struct settings *s = e->load.settings;
   struct proto_output o = {
@@ -87,7 +70,7 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
   e->metrics = metrics_new();
   if (!e->children || !e->metrics || load_settings(&e->load, e->options, err))
     return err_set(err, -ENOMEM, "out of memory");
-  struct sink_options so = sink_options(e, log_fd);
+  struct sink_options so = load_sink_options(&e->load, log_fd);
   e->sink = sink_new(e->loop, &so);
   if (!e->sink) return err_set(err, -ENOMEM, "out of memory");
   sink_configure(e->sink, &so, e->load.settings);
@@ -105,7 +88,7 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
                          .ask_arg = e};
   int rc = load_flow(&e->load, &host, err);
   if (rc) return rc;
-  so = sink_options(e, log_fd); /* the flow may have settings of its own for these */
+  so = load_sink_options(&e->load, log_fd); /* the flow may have settings of its own for these */
   sink_configure(e->sink, &so, e->load.settings);
   tell_output(e);
   remarks(e);

@@ -83,19 +83,6 @@ static void on_signal(void *arg, int sig, int level, bool begun) {
     task_cancel(s->sched, s->task, TASK_CANCELLED, false);
 }
 
-static struct sink_options sink_options(const struct script *s, int log_fd) {
-  const struct settings *set = s->load.settings;
-  int stream = settings_choice(set, SET_LOG_STREAM) == 0 ? STDOUT_FILENO : STDERR_FILENO;
-  bool terminal = isatty(stream);
-  struct sink_options o = {.fd = log_fd, .level = (enum level)settings_choice(set, SET_LOG_LEVEL)};
-  o.pretty = settings_given(set, SET_LOG_FORMAT) ? settings_choice(set, SET_LOG_FORMAT) == 1 : terminal;
-  o.colour = o.pretty && terminal && !getenv("NO_COLOR");
-  const char *id = settings_str(set, SET_WORKER_ID);
-  if (id) str_copy(o.who.container_id, sizeof o.who.container_id, id);
-  str_copy(o.who.flow, sizeof o.who.flow, s->load.flow);
-  return o;
-}
-
 /* Without a flow's name the file's own one is it: its settings are CONTAINER_<NAME>_… */
 static void name_flow(struct script *s) {
   if (*s->load.flow) return;
@@ -114,7 +101,7 @@ static int open_all(struct script *s, int channel_fd, int log_fd, struct err *er
   s->metrics = metrics_new();
   if (!s->children || !s->metrics) return err_set(err, -ENOMEM, "out of memory");
   name_flow(s);
-  struct sink_options so = sink_options(s, log_fd);
+  struct sink_options so = load_sink_options(&s->load, log_fd);
   s->sink = sink_new(s->loop, &so);
   if (!s->sink) return err_set(err, -ENOMEM, "out of memory");
   sink_configure(s->sink, &so, s->load.settings);
