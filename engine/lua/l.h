@@ -92,6 +92,7 @@ int l_open_metrics(lua_State *L);
 int l_open_postgres(lua_State *L);
 int l_open_probe(lua_State *L);
 int l_open_process(lua_State *L);
+int l_open_retry(lua_State *L);
 int l_open_settings(lua_State *L);
 int l_open_signal(lua_State *L);
 int l_open_timer(lua_State *L);

@@ -1,4 +1,4 @@
-/* probe: one attempt of any kind of check, awaited. */
+/* probe: one attempt of any kind of check, awaited; or several at once. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,9 +27,7 @@ static void attempt_cancel(void *arg) {
   attempt_free(a);
 }
 
-static int l_push_result(lua_State *L, void *data) {
-  const struct attempt *a = data;
-  const struct probe_result *r = &a->result;
+static void l_push_one(lua_State *L, const struct probe_result *r, const cJSON *data) {
   lua_createtable(L, 0, 6);
   lua_pushboolean(L, r->status == PROBE_OK || r->status == PROBE_WARN);
   lua_setfield(L, -2, "ok");
@@ -41,10 +39,15 @@ static int l_push_result(lua_State *L, void *data) {
   lua_setfield(L, -2, "detail");
   lua_pushnumber(L, (lua_Number)r->duration_ns / (lua_Number)NS_PER_S);
   lua_setfield(L, -2, "seconds");
-  if (a->data) {
-    l_push_json(L, a->data);
+  if (data) {
+    l_push_json(L, data);
     lua_setfield(L, -2, "data");
   }
+}
+
+static int l_push_result(lua_State *L, void *data) {
+  const struct attempt *a = data;
+  l_push_one(L, &a->result, a->data);
   return 1;
 }
 
@@ -84,8 +87,105 @@ static int l_start(lua_State *L) {
   return task_suspend(L, attempt_cancel, a);
 }
 
+/* --- several at once --- */
+
+enum { GATHER_MAX = 256 };
+
+struct gather {
+  struct sched *sched;
+  uint64_t token;
+  bool any; /* the first good one ends it */
+  size_t n, left;
+  struct member {
+    struct gather *gather;
+    struct probe *probe; /* NULL: not started, or ended */
+    bool ended;
+    struct probe_result result;
+    cJSON *data;
+  } members[];
+};
+
+static void gather_free(void *arg) {
+  struct gather *g = arg;
+  for (size_t i = 0; i < g->n; i++) {
+    probe_cancel(g->members[i].probe);
+    cJSON_Delete(g->members[i].data);
+  }
+  free(g);
+}
+
+/* A list as long as the one that was given, with false for what was not waited for. */
+static int l_push_gather(lua_State *L, void *data) {
+  const struct gather *g = data;
+  lua_createtable(L, (int)g->n, 0);
+  for (size_t i = 0; i < g->n; i++) {
+    if (g->members[i].ended)
+      l_push_one(L, &g->members[i].result, g->members[i].data);
+    else
+      lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static void on_member(void *arg, const struct probe_result *result) {
+  struct member *m = arg;
+  struct gather *g = m->gather;
+  m->probe = NULL;
+  m->ended = true;
+  m->result = *result;
+  m->result.data = NULL;
+  if (result->data) m->data = cJSON_Duplicate(result->data, true);
+  g->left--;
+  bool good = result->status == PROBE_OK || result->status == PROBE_WARN;
+  if (g->left && !(g->any && good)) return;
+  for (size_t i = 0; i < g->n; i++) {
+    probe_cancel(g->members[i].probe);
+    g->members[i].probe = NULL;
+  }
+  task_ready(g->sched, g->token, l_push_gather, g, gather_free);
+}
+
+/* gather({ { kind, params, seconds }... }, any) → results; raises for a wrong kind or parameter */
+static int l_gather(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  bool any = lua_toboolean(L, 2);
+  lua_settop(L, 1);
+  size_t n = (size_t)lua_rawlen(L, 1);
+  if (n == 0 || n > GATHER_MAX) return luaL_error(L, "probe: expected a list of 1 to %d probes", GATHER_MAX);
+  struct vm *vm = vm_of(L);
+  if (!vm->host.probes) return l_fail(L, "unavailable", "there are no probes here");
+  uint64_t token = task_wait(L);
+  struct gather *g = calloc(1, sizeof *g + n * sizeof g->members[0]);
+  if (!g) return luaL_error(L, "probe: no memory");
+  *g = (struct gather){.sched = vm->host.sched, .token = token, .any = any, .n = n, .left = n};
+  struct err err = ERR_INIT;
+  for (size_t i = 0; i < n; i++) {
+    /* our own Lua half has seen to the types: nothing raises here */
+    lua_rawgeti(L, 1, (lua_Integer)i + 1);
+    lua_rawgeti(L, 2, 1);
+    lua_rawgeti(L, 2, 2);
+    lua_rawgeti(L, 2, 3);
+    const char *kind = lua_tostring(L, 3);
+    cJSON *params = NULL;
+    struct member *m = &g->members[i];
+    m->gather = g;
+    int64_t limit_ns = (int64_t)(lua_tonumber(L, 5) * (lua_Number)NS_PER_S);
+    if (conv_to_json(L, 4, 0, &params, &err) == 0)
+      m->probe = probe_start(vm->host.probes, kind, params, clock_mono_ns() + limit_ns, on_member, m, &err);
+    cJSON_Delete(params);
+    if (!m->probe) {
+      lua_pushfstring(L, "[%d] probe.%s: %s", (int)i + 1, kind, err.msg);
+      gather_free(g);
+      return lua_error(L);
+    }
+    lua_settop(L, 1);
+  }
+  return task_suspend(L, gather_free, g);
+}
+
 int l_open_probe(lua_State *L) {
-  static const luaL_Reg functions[] = {{"start", l_start}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"start", l_start}, {"gather", l_gather}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

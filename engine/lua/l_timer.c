@@ -168,6 +168,12 @@ void timers_free(struct vm *vm) {
   while (vm->timers) release(vm->timers);
 }
 
+/* All of it is its Lua half. */
+int l_open_retry(lua_State *L) {
+  lua_newtable(L);
+  return 1;
+}
+
 int l_open_timer(lua_State *L) {
   static const luaL_Reg functions[] = {{"sleep", l_sleep}, {"after", l_after}, {"every", l_every}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"cancel", l_cancel}, {NULL, NULL}};

@@ -21,7 +21,7 @@ static const struct module {
     {"process", l_open_process},   {"probe", l_open_probe},
     {"metrics", l_open_metrics},   {"fs", l_open_fs},
     {"postgres", l_open_postgres}, {"lifecycle", l_open_lifecycle},
-    {"http", l_open_http},
+    {"http", l_open_http},         {"retry", l_open_retry},
 };
 
 /* The counting allocator: what is refused here is an error in one task, after a full collection. */

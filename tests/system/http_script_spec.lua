@@ -81,3 +81,33 @@ describe("http in scripts", function()
     ]], web.start())
   end)
 end)
+
+describe("several probes in scripts", function()
+  it("run at once; any ends with the first that is good", function()
+    local listener = h.listen()
+    passes(([[
+      local good = { "tcp", host = "127.0.0.1", port = %d }
+      local bad = { "tcp", host = "127.0.0.1", port = %d, name = "nobody" }
+      local slow = { "command", command = "sleep 0.5; exit 0" }
+      local r = probe.all { good, good }
+      assert(r.ok and r.status == "ok" and #r.results == 2 and r.results[2].data.address)
+      r = probe.all { good, bad, good }
+      assert(not r.ok and r.reason == "refused" and r.detail:find("nobody: cannot connect", 1, true), r.detail)
+      local many = {}
+      for i = 1, 40 do many[i] = slow end
+      local begun = clock.monotonic()
+      assert(probe.all(many).ok)
+      assert(clock.monotonic() - begun < 15) -- one after the other they take 20
+      r = probe.any { { "command", command = "sleep 1000" }, bad, good }
+      assert(r.ok and r.results[1] == false)
+      r = probe.any { bad, bad }
+      assert(not r.ok and r.detail:find("; nobody: ", 1, true))
+      local ok, err = pcall(probe.all, { good, { "tcp", hots = "a" } })
+      assert(not ok and tostring(err):find("[2] probe.tcp: hots: unknown parameter", 1, true), tostring(err))
+      assert(not pcall(probe.all, {}))
+      local n = 0
+      assert(retry { attempts = 3, delay = 0.01 } (function() n = n + 1 return n == 3 end))
+      assert(not pcall(function() return retry.nothing end))
+    ]]):format(listener.port, h.free_port()))
+  end)
+end)

@@ -125,6 +125,23 @@ function probe.postgres(params) end
 ---@return tend.probe.result
 function probe.http(params) end
 
+---@class tend.probe.results: tend.probe.result
+---@field results (tend.probe.result|false)[] of each probe in the order given; false for one that was not waited for
+
+---All probes at once; it is as good as the worst of them, whose reason it has. The detail tells of all that are not good.
+---A probe is its kind and its parameters: `probe.all { { "tcp", host = "db", port = 5432 }, { "dns", host = "hub", timeout = 2 } }`;
+---`name` is what the detail calls it (but of a process it is a parameter).
+---@async
+---@param list table[] up to 256
+---@return tend.probe.results
+function probe.all(list) end
+
+---All probes at once, until the first that is good; the others are given up then.
+---@async
+---@param list table[] up to 256
+---@return tend.probe.results
+function probe.any(list) end
+
 ---A kind by its name, also one of a part that has no function here.
 ---@async
 ---@param kind string
