@@ -240,7 +240,7 @@ void supervisor_why_json(struct supervisor *s, struct buf *out) {
   for (size_t i = 0; i < v.v.n_processes && k < 4; i++) {
     const struct report_process *p = &v.v.processes[i];
     if (!p->last_exit.known) continue;
-    snprintf(links[k], sizeof links[k], "process %s is %s, its last end: %s", p->name, p->state, p->last_exit.text);
+    snprintf(links[k], sizeof links[k], "process %s (%s), its last end: %s", p->name, p->state, p->last_exit.text);
     chain[n++] = (struct why_link){links[k++], p->last_exit.at_real_ns};
   }
   for (size_t i = 0; i < v.v.n_dependencies && k < 8; i++) {

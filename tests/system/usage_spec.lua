@@ -88,4 +88,12 @@ describe("the command line", function()
     end
     assert.is_true(n >= 2)
   end)
+
+  it("has help wherever it is asked for", function()
+    for _, args in ipairs { { "stop", "main", "--help" }, { "run", "--flow-name", "x", "-h" }, { "check", "--json", "--help" } } do
+      local code, out = h.run { args = args }
+      assert.equal(0, code)
+      assert.equal(1, out:find("tend " .. args[1], 1, true))
+    end
+  end)
 end)
