@@ -141,11 +141,13 @@ static void open_state(struct supervisor *s) {
       sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "no control socket, tend goes on without: %s", err.msg);
   } else if (rc == -EBUSY || root) {
     s->unnamed = rc == -EBUSY;
+    struct setting_view view = {0};
+    settings_view(s->o.settings, "CONTAINER_STATE_DIR", &view);
     problems_add(s->o.problems, &(struct problem){.class = PROBLEM_PERMISSION,
-                                                  .check = (char *)"directories",
-                                                  .name = (char *)"CONTAINER_STATE_DIR",
-                                                  .value = (char *)(uintptr_t)root,
-                                                  .source = (char *)(root ? "setting" : "default"),
+                                                  .check = "directories",
+                                                  .name = "CONTAINER_STATE_DIR",
+                                                  .value = root,
+                                                  .source = root ? view.origin : "default",
                                                   .allowed = rc == -EBUSY ? "one engine of a flow at a time"
                                                                           : "a directory that is ours, or can be made",
                                                   .fix = err.msg});

@@ -17,9 +17,11 @@ describe("a second engine of a flow", function()
     local first = h.spawn { args = { "run", "--flow-name", "one", "--", "sleep", "1000" }, dir = dir }
     first:wait_event("startup_completed")
     h.wait_for(function() return h.exists(dir .. "/logs/events.jsonl") end)
-    local code, _, err = h.run { args = { "run", "--flow-name", "one", "--", "true" }, dir = dir }
-    assert.equal(73, code)
-    assert.truthy(err:find('runs already: pid ' .. first.pid, 1, true), err)
+    local second = h.spawn { args = { "run", "--flow-name", "one", "--", "true" }, dir = dir }
+    assert.equal(73, (second:wait()))
+    local told = second:wait_event("validation_completed").details.failures[1]
+    assert.equal("environment", told.source)
+    assert.truthy(told.fix:find('flow "one" runs already: pid ' .. first.pid, 1, true))
     assert.falsy(h.exists(dir .. "/logs/one_lifecycle_metrics.json"))
     assert.falsy((h.read(dir .. "/logs/events.jsonl") or ""):find("validation failed", 1, true))
     first:kill("TERM")
