@@ -11,8 +11,15 @@ enum {
   LIMIT_RULES = 32,                       /* restart rules of one process */
   LIMIT_DEPENDENCIES = 256,               /* dependency checks of one plan */
   LIMIT_CLEANUPS = 256,                   /* cleanup handlers of one plan */
+  LIMIT_PATTERNS = 32,                    /* patterns of one cleanup handler */
+  LIMIT_DIRECTORIES = 64,                 /* directories of one plan */
+  LIMIT_NEEDS = 256,                      /* required settings of one plan */
+  LIMIT_FLOW_SETTINGS = 256,              /* values that one flow gives to tend's own settings */
+  LIMIT_ARGV = 4096,                      /* words of one command */
+  LIMIT_ENV = 4096,                       /* variables that one process adds */
   LIMIT_WINDOW = 1024,                    /* restarts remembered in the window (highest max attempts) */
   LIMIT_NAME = 64,                        /* bytes of a name, terminator included */
+  LIMIT_SWEEP = 8192,                     /* processes looked at in one sweep, the lowest pids first */
   LIMIT_KEPT = 64,                        /* descriptors kept by init */
   LIMIT_LINE = 64 * 1024,                 /* output: a longer line keeps the stream */
   LIMIT_JSON_PART = 16 * 1024,            /* output json: longer lines go in parts */

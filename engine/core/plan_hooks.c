@@ -6,8 +6,6 @@
 #include "base/str.h"
 #include "core/plan_read.h"
 
-enum { PATTERNS_MAX = 32 }; /* as many as the helper takes */
-
 /* The kinds of cleanup that C carries out, and what each takes: the options of the helper of that kind, with '_' for
  * '-'. */
 static const struct {
@@ -41,7 +39,7 @@ static void check_pattern(struct plan_reader *r, const struct at *at, const cJSO
     if (!pattern_good(e)) plan_problem(r, AT_INDEX(at, i), e, allowed, "leave out any \"/\"");
     i++;
   }
-  if (i < 1 || i > PATTERNS_MAX) plan_problem(r, at, v, allowed, "1 to 32 are possible");
+  if (i < 1 || i > LIMIT_PATTERNS) plan_problem(r, at, v, allowed, "1 to 32 are possible");
 }
 
 static void check_cleanup_params(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_cleanup *out) {

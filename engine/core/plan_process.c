@@ -12,8 +12,6 @@ static const char *const process_keys[] = {
     "essential", "mode",        "interval", "restart", "success_codes", "stop",         "start_timeout", "startup",
 };
 
-enum { ARGV_MAX = 4096, ENV_MAX = 4096 };
-
 /* A list of texts as argv; numbers are written as Lua would. */
 static char **read_argv(struct plan_reader *r, const struct at *at, const cJSON *v) {
   static const char fix[] = "write { \"program\", \"argument\", ... }";
@@ -32,7 +30,7 @@ static char **read_argv(struct plan_reader *r, const struct at *at, const cJSON 
     return NULL;
   }
   int n = cJSON_GetArraySize(v);
-  if (n > ARGV_MAX) {
+  if (n > LIMIT_ARGV) {
     plan_problem(r, at, NULL, "at most 4096 words", "it has %d", n);
     return NULL;
   }
@@ -60,7 +58,7 @@ static char **read_env(struct plan_reader *r, const struct at *at, const cJSON *
   if (!env || !env->child) return plan_alloc(r, 1, sizeof(char *));
   const struct at here = {.up = at, .key = "env"};
   int n = cJSON_GetArraySize(env);
-  if (n > ENV_MAX) {
+  if (n > LIMIT_ENV) {
     plan_problem(r, &here, NULL, "at most 4096 variables", "it has %d", n);
     return NULL;
   }

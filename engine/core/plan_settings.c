@@ -5,12 +5,10 @@
 #include "base/str.h"
 #include "core/plan_read.h"
 
-enum { DIRECTORIES_MAX = 64, NEEDS_MAX = 256, SETTINGS_MAX = 256 };
-
 void plan_read_directories(struct plan_reader *r, const struct at *at, const cJSON *flow) {
   static const char *const keys[] = {"path", "make"};
   struct plan *plan = r->plan;
-  const cJSON *list = read_list(r, at, flow, "directories", DIRECTORIES_MAX);
+  const cJSON *list = read_list(r, at, flow, "directories", LIMIT_DIRECTORIES);
   if (!list || !list->child) return;
   plan->directories = plan_alloc(r, (size_t)cJSON_GetArraySize(list), sizeof(*plan->directories));
   if (!plan->directories) return;
@@ -42,8 +40,8 @@ static const char *full_name(struct plan_reader *r, const char *name) {
 
 static void add_setting(struct plan_reader *r, const struct at *at, const char *name, const char *value) {
   struct plan *plan = r->plan;
-  if (!plan->settings) plan->settings = plan_alloc(r, SETTINGS_MAX + 8, sizeof(*plan->settings));
-  if (!plan->settings || plan->settings_n >= SETTINGS_MAX + 8) return;
+  if (!plan->settings) plan->settings = plan_alloc(r, LIMIT_FLOW_SETTINGS + 8, sizeof(*plan->settings));
+  if (!plan->settings || plan->settings_n >= LIMIT_FLOW_SETTINGS + 8) return;
   const char *full = full_name(r, name);
   for (size_t i = 0; i < plan->settings_n; i++)
     if (STR_EQ(plan->settings[i].name, full)) {
@@ -72,7 +70,7 @@ void plan_read_settings(struct plan_reader *r, const struct at *at, const cJSON 
     add_setting(r, AT_KEY(at, "mode"), "EXECUTION_MODE", plan_modes[plan->mode]);
   const cJSON *settings = read_object(r, at, flow, "settings");
   const struct at place = {.up = at, .key = "settings"};
-  if (settings && cJSON_GetArraySize(settings) > SETTINGS_MAX) {
+  if (settings && cJSON_GetArraySize(settings) > LIMIT_FLOW_SETTINGS) {
     plan_problem(r, &place, NULL, "at most 256 settings", "it has %d", cJSON_GetArraySize(settings));
     return;
   }
@@ -93,9 +91,9 @@ void plan_read_settings(struct plan_reader *r, const struct at *at, const cJSON 
 void plan_add_need(struct plan_reader *r, const struct at *at, const cJSON *owner) {
   struct plan *plan = r->plan;
   const cJSON *one = read_get(owner, "requires");
-  const cJSON *list = cJSON_IsString(one) ? one : read_list(r, at, owner, "requires", NEEDS_MAX);
+  const cJSON *list = cJSON_IsString(one) ? one : read_list(r, at, owner, "requires", LIMIT_NEEDS);
   if (!list) return;
-  if (!plan->needs) plan->needs = plan_alloc(r, NEEDS_MAX, sizeof(*plan->needs));
+  if (!plan->needs) plan->needs = plan_alloc(r, LIMIT_NEEDS, sizeof(*plan->needs));
   if (!plan->needs) return;
   const struct at here = {.up = at, .key = "requires"};
   size_t i = 0;
@@ -107,7 +105,7 @@ void plan_add_need(struct plan_reader *r, const struct at *at, const cJSON *owne
     const char *name = full_name(r, v->valuestring);
     bool known = false;
     for (size_t k = 0; k < plan->needs_n; k++) known |= STR_EQ(plan->needs[k], name);
-    if (!known && plan->needs_n < NEEDS_MAX) plan->needs[plan->needs_n++] = name;
+    if (!known && plan->needs_n < LIMIT_NEEDS) plan->needs[plan->needs_n++] = name;
   }
 }
 

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/limits.h"
+
 enum { HELPER_OK = 0, HELPER_FAILED = 1, HELPER_USAGE = 64 };
 
 /* argv[0] is the action's name. Returns the exit code. */
@@ -28,9 +30,8 @@ enum helper_kind {
   HELPER_TEXTS,  /* struct helper_texts: may be given more than once */
 };
 
-enum { HELPER_TEXTS_MAX = 32 };
 struct helper_texts {
-  const char *text[HELPER_TEXTS_MAX];
+  const char *text[LIMIT_PATTERNS];
   size_t n;
 };
 

@@ -10,14 +10,12 @@
 
 #include "init/state.h"
 
-enum { SWEEP_MAX = 8192 };
-
 struct entry {
   pid_t pid, parent;
   char state;
 };
 
-static struct entry table[SWEEP_MAX];
+static struct entry table[LIMIT_SWEEP];
 
 static ssize_t read_file(const char *path, char *text, size_t size) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -57,7 +55,7 @@ static unsigned scan(void) {
   if (fd < 0) return 0;
   unsigned n = 0;
   for (long got; (got = syscall(SYS_getdents64, fd, names, sizeof names)) > 0;) {
-    for (long at = 0; at < got && n < SWEEP_MAX;) {
+    for (long at = 0; at < got && n < LIMIT_SWEEP;) {
       struct dirent64 *d = (struct dirent64 *)(void *)(names + at);
       at += d->d_reclen;
       const char *p = d->d_name;

@@ -10,7 +10,8 @@
 #include "base/str.h"
 #include "loop/helper_said.h"
 
-enum { DETAIL_MAX = 256, ARGV_MAX = 64 };
+/* ARGV_MAX: "tend helper ACTION PATH", each pattern and each other parameter as an option with a value */
+enum { DETAIL_MAX = 256, ARGV_MAX = 4 + 2 * (LIMIT_PATTERNS + 8) + 1 };
 #define CLEANUP_TIMEOUT_NS (10 * NS_PER_S) /* of a handler that names none */
 
 struct cleanup {

@@ -47,6 +47,18 @@ describe("cleanup", function()
     assert.is_true(p:events("shutdown_completed")[1].duration_ms <= 2000)
   end)
 
+  it("a built-in kind takes as many patterns as the plan allows", function()
+    local dir, patterns = h.tempdir(), {}
+    for i = 1, 32 do patterns[i] = ("%q"):format("*.t" .. i) end
+    h.write(dir .. "/a.t32", "x")
+    h.sh(("touch -d '2 hours ago' %s/a.t32"):format(dir))
+    local p = run(flow(([[cleanup = { { name = "many", kind = "remove_temporary", params = { path = %q, pattern = { %s },
+      older_than_s = 1, max_files = 10, max_mb = 1, empty_dirs = true, dry_run = false } } }]]):format(dir, table.concat(patterns, ", "))))
+    assert.equal(0, (p:wait()))
+    assert.same({ "many ok" }, results(p))
+    assert.is_false(h.exists(dir .. "/a.t32"))
+  end)
+
   it("built-in kinds keep to their folder and follow no symbolic link", function()
     local dir, other = h.tempdir(), h.tempdir()
     h.write(dir .. "/a.tmp", "x")
