@@ -167,6 +167,23 @@ static int check_depth(const char *text, size_t n, const char *what, struct err 
   return 0;
 }
 
+bool json_has_nul(const char *text, size_t n) {
+  bool in_string = false;
+  for (size_t i = 0; i < n; i++) {
+    if (!in_string) {
+      in_string = text[i] == '"';
+    } else if (text[i] == 0) {
+      return true;
+    } else if (text[i] == '\\') {
+      if (n - i >= 6 && memcmp(text + i + 1, "u0000", 5) == 0) return true;
+      i++;
+    } else if (text[i] == '"') {
+      in_string = false;
+    }
+  }
+  return false;
+}
+
 int json_parse(const char *text, size_t n, const char *what, cJSON **out, struct err *err) {
   if (n > LIMIT_JSON_FILE)
     return err_set(err, -E2BIG, "%s: %zu bytes of JSON, at most %d are read", what, n, LIMIT_JSON_FILE);

@@ -38,6 +38,9 @@ void json_value(struct json *j, const char *key, const cJSON *v);
 /* Appends the quoted string: control characters escaped, invalid UTF-8 as U+FFFD. */
 void json_quote(struct buf *b, const char *s, size_t n);
 
+/* A text in it has a NUL character, where cJSON would cut it without a word. */
+bool json_has_nul(const char *text, size_t n);
+
 /* Parses the whole text. The caller owns *out (cJSON_Delete). `what` names the source in errors. */
 int json_parse(const char *text, size_t n, const char *what, cJSON **out, struct err *err);
 

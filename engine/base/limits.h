@@ -47,6 +47,9 @@ enum {
   LIMIT_CONTROL_PENDING = 16,    /* requests of one client at once */
   LIMIT_CONTROL_RATE = 200,      /* requests of one client a second */
   LIMIT_TASKS = 16384,           /* Lua tasks at once */
+  LIMIT_WORD = 128 * 1024,       /* one word of a command and its NUL, in bytes: the kernel's bound */
+  LIMIT_SETTINGS = 4096,         /* members of the configuration file */
+  LIMIT_TIMERS = 4096,           /* timers of one Lua generation that wait or run */
   LIMIT_LUA_MB = 64,             /* memory of one Lua generation */
   LIMIT_SCRIPT_MB = 1024,        /* memory of a `tend script` */
   LIMIT_READ = 16 * 1024 * 1024, /* one read of a file by a script (in the engine: LIMIT_HELPER_OUTPUT) */

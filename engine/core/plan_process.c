@@ -40,7 +40,11 @@ static char **read_argv(struct plan_reader *r, const struct at *at, const cJSON 
   size_t i = 0;
   const cJSON *e;
   cJSON_ArrayForEach(e, v) {
-    if (cJSON_IsString(e) && (i > 0 || e->valuestring[0])) {
+    if (cJSON_IsString(e) && strlen(e->valuestring) >= LIMIT_WORD) {
+      plan_problem(r, AT_INDEX(at, i), e, "a word under 128 KiB; the kernel takes no longer one",
+                   "hand it over in a file or by standard input");
+      good = false;
+    } else if (cJSON_IsString(e) && (i > 0 || e->valuestring[0])) {
       argv[i] = e->valuestring;
     } else if (cJSON_IsNumber(e) && i > 0) {
       argv[i] = (char *)plan_text_fmt(r, "%.15g", e->valuedouble);

@@ -23,7 +23,9 @@ void at_path(const struct at *at, struct buf *out) {
     buf_fmt(out, "%s%s", out->len ? "." : "", at->key);
   else {
     buf_char(out, '[');
-    json_quote(out, at->key, strlen(at->key));
+    size_t n = strlen(at->key);
+    json_quote(out, at->key, n > VALUE_SHOWN_MAX ? VALUE_SHOWN_MAX : n);
+    if (n > VALUE_SHOWN_MAX) buf_str(out, "...");
     buf_char(out, ']');
   }
 }

@@ -1,6 +1,7 @@
 /* Picks the action, and takes its options apart. */
 #include "helper/helper.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@ static const struct {
 
 int helper_main(int argc, char **argv) {
   const char *names[ARRAY_LEN(actions)];
+  signal(SIGXFSZ, SIG_IGN); /* a limit is an error like a full disk */
   for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
     names[i] = actions[i].name;
     if (argc > 1 && STR_EQ(argv[1], actions[i].name)) return actions[i].fn(argc - 1, argv + 1);

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -124,7 +123,6 @@ int helper_journal(int argc, char **argv) {
   const char *path;
   int code = helper_parse(argc, argv, &path, options, ARRAY_LEN(options));
   if (code) return code;
-  signal(SIGXFSZ, SIG_IGN); /* a limit is an error like a full disk */
   char message[512];
   auto_close int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   f.dir = dir;

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,7 +50,6 @@ int helper_write(int argc, char **argv) {
   const char *path;
   int code = helper_parse(argc, argv, &path, NULL, 0);
   if (code) return code;
-  signal(SIGXFSZ, SIG_IGN); /* a limit is an error like a full disk */
   const char *slash = strrchr(path, '/');
   const char *name = slash ? slash + 1 : path;
   auto_free char *folder = slash == path ? strdup("/") : slash ? strndup(path, (size_t)(slash - path)) : strdup(".");

@@ -19,6 +19,8 @@ static void hand_on(pid_t to, const siginfo_t *si) {
     sigqueue(to, si->si_signo, si->si_value);
   else
     kill(to, si->si_signo);
+  /* somebody may have stopped init: it could not obey */
+  if (si->si_signo == SIGTERM || si->si_signo == SIGINT || si->si_signo == SIGQUIT) kill(to, SIGCONT);
 }
 
 static void reap_others(void) {

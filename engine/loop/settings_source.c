@@ -215,8 +215,15 @@ void settings_from_file(struct settings *s, const char *path, struct problems *p
     tell_file(problems, PREFIX "CONFIG_FILE", path, source, err.msg, "correct the path or the file's permissions");
     return;
   }
-  if (json_parse(buf_cstr(&text), text.len, path, &root, &err) == 0 && !cJSON_IsObject(root))
-    err_set(&err, -EINVAL, "%s:1: not a JSON object", path);
+  if (json_parse(buf_cstr(&text), text.len, path, &root, &err) == 0) {
+    int n = cJSON_GetArraySize(root);
+    if (!cJSON_IsObject(root))
+      err_set(&err, -EINVAL, "%s:1: not a JSON object", path);
+    else if (json_has_nul(text.data, text.len))
+      err_set(&err, -EINVAL, "%s: a text in it has a NUL character", path);
+    else if (n > LIMIT_SETTINGS)
+      err_set(&err, -E2BIG, "%s:1: %d settings, at most %d are read", path, n, LIMIT_SETTINGS);
+  }
   if (err.code) {
     auto_buf struct buf allowed = {0};
     buf_fmt(&allowed, "a JSON object with settings (%s)", err.msg);

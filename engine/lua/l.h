@@ -22,6 +22,7 @@ struct vm {
   bool loading;                  /* the flow file runs: registrations are possible */
   cJSON *dependencies, *cleanup; /* added by lifecycle calls */
   struct lua_timer *timers;
+  unsigned n_timers;
   uint64_t timer_serial;
   struct signal_handler *signals;
   bool stopping;

@@ -21,6 +21,8 @@ static int l_decode(lua_State *L) {
   const char *text = luaL_checklstring(L, 1, &n);
   struct err err = ERR_INIT;
   cJSON *v = NULL;
+  if (json_has_nul(text, n))
+    return l_fail(L, "json", "json: a text in it has a NUL character, which is not possible here");
   if (json_parse(text, n, "json", &v, &err)) return l_fail(L, "json", "%s", err.msg);
   int status = conv_push_json(L, v);
   cJSON_Delete(v);

@@ -101,6 +101,7 @@ static int l_connect(lua_State *L) {
   lua_settop(L, 2);
   struct vm *vm = vm_of(L);
   struct err err = ERR_INIT;
+  task_may_wait(L); /* tend check, without an engine, finds the same mistake */
   if (!vm->host.probes) return l_fail(L, "unavailable", "there are no databases here");
   const struct tend_postgres *pg = load(&err);
   if (!pg) return l_fail(L, "part", "%s", err.msg);

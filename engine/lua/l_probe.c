@@ -66,6 +66,7 @@ static int l_start(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   int64_t limit_ns = l_check_seconds(L, 3, kind);
   struct vm *vm = vm_of(L);
+  task_may_wait(L); /* tend check, without an engine, finds the same mistake */
   if (!vm->host.probes) return l_fail(L, "unavailable", "probe.%s: there are no probes here", kind);
   uint64_t token = task_wait(L); /* raises: before anything is allocated */
   struct err err = ERR_INIT;

@@ -188,6 +188,7 @@ static int l_run(lua_State *L) {
     spec.envp = l_environment(L, lua_gettop(L));
   else if (env != LUA_TNIL)
     return luaL_error(L, "process.run: env: expected a table NAME = \"value\"");
+  task_may_wait(L); /* tend check, without an engine, finds the same mistake */
   if (!vm->host.children) return l_fail(L, "unavailable", "%s: no process can be started here", spec.argv[0]);
   static const struct child_ops ops = {.failed = on_failed, .exited = on_exited};
   uint64_t token = task_wait(L);

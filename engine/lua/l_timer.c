@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "lua/l.h"
 
 #define META "tend.timer"
@@ -62,6 +63,7 @@ static void release(struct lua_timer *t) {
     *t->link = t->next;
     if (t->next) t->next->link = t->link;
     t->link = NULL;
+    t->vm->n_timers--;
   }
   timer_free(t->timer);
   t->timer = NULL;
@@ -136,6 +138,8 @@ static int start(lua_State *L, bool repeat) {
     return luaL_error(L, "%s: expected a function as second argument, got %s", who, luaL_typename(L, 2));
   if (repeat && ns < NS_PER_MS) return luaL_error(L, "%s: the interval is at least 0.001 seconds", who);
   struct vm *vm = vm_of(L);
+  if (vm->n_timers >= LIMIT_TIMERS)
+    return luaL_error(L, "%s: %d timers wait already, there can be no more", who, (int)LIMIT_TIMERS);
   struct handle *h = lua_newuserdatauv(L, sizeof *h, 0);
   h->serial = 0;
   luaL_setmetatable(L, META);
@@ -156,6 +160,7 @@ static int start(lua_State *L, bool repeat) {
   t->link = &vm->timers;
   if (t->next) t->next->link = &t->next;
   vm->timers = t;
+  vm->n_timers++;
   timer_at(t->timer, t->due_ns);
   h->serial = t->serial = ++vm->timer_serial;
   return 1;

@@ -323,15 +323,21 @@ uint64_t task_stale(const struct sched *s) { return s->stale; }
 
 /* --- waiting --- */
 
-uint64_t task_wait(lua_State *L) {
+void task_may_wait(lua_State *L) {
   struct task *t = lua_owner(L)->sched->current;
-  if (!t || t->immediate)
-    return (uint64_t)luaL_error(
-        L, "cannot wait here: only in a task (a check, a handler, a timer), not while a file loads");
+  if (!t || t->immediate) {
+    luaL_error(L, "cannot wait here: only in a task (a check, a handler, a timer), not while a file loads");
+    return;
+  }
   if (L != t->co) luaL_error(L, "wait only in a task, not inside a coroutine of your own");
   if (t->ending) guard_raise_end(L, t);
   if (!lua_isyieldable(L))
     luaL_error(L, "cannot wait inside a sort comparator, a gsub function or an iterator's C call");
+}
+
+uint64_t task_wait(lua_State *L) {
+  task_may_wait(L);
+  struct task *t = lua_owner(L)->sched->current;
   t->waits = ++t->stamp;
   t->completed = false;
   return token_of(t, t->waits);

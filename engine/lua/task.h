@@ -70,6 +70,7 @@ typedef int task_push_fn(lua_State *L, void *data);
 /* The token for the operation about to start. Raises where waiting is not possible: outside of a task (while a flow
  * file loads), inside a coroutine that the script made, or when the task is being ended. */
 uint64_t task_wait(lua_State *L);
+void task_may_wait(lua_State *L); /* raises as task_wait does; for what is refused before it waits */
 /* Yields until task_ready. cancel(arg) must end the operation so that it does not use arg again. */
 int task_suspend(lua_State *L, void (*cancel)(void *arg), void *arg);
 /* Completes; drop(data) is called once in any case, also for a stale token. Both may be NULL. */

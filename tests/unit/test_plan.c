@@ -234,6 +234,24 @@ static void test_process_keys(void **state) {
   bad_n("{'name': 'x', 'processes': {'main': {'command': 'sleep 10'}}}", "processes.main.command", "no shell", 1);
   bad_n("{'name': 'x', 'processes': {'main': {'command': [3]}}}", "processes.main.command[1]", "program", 1);
   bad_n("{'name': 'x', 'processes': {'main': {'command': ['a', true]}}}", "processes.main.command[2]", "text", 1);
+  {
+    char *text = malloc(300 * 1024);
+    char *word = malloc(131072 + 1);
+    assert_non_null(text);
+    assert_non_null(word);
+    memset(word, 'x', 131072);
+    word[131072] = 0;
+    snprintf(text, 300 * 1024, "{'name': 'x', 'processes': {'main': {'command': ['echo', '%s']}}}", word);
+    bad_n(text, "processes.main.command[2]", "128 KiB", 1);
+    /* a long key is told in short */
+    snprintf(text, 300 * 1024, "{'name': 'x', 'processes': {'main': ['true'], '%s': ['true']}}", word);
+    word[80] = 0;
+    char name[128];
+    snprintf(name, sizeof name, "processes[\"%s\"...]", word);
+    bad_n(text, name, "a name of", 1);
+    free(word);
+    free(text);
+  }
   bad_n("{'name': 'x', 'processes': {'main': {'comand': ['a']}}}", "processes.main.comand", "\"command\"", 2);
   bad_n("{'name': 'x', 'processes': []}", "processes", "at least the main", 1);
   bad_n("{'name': 'x', 'processes': ['a']}", "processes", "a table with names", 1);

@@ -55,6 +55,22 @@ static const struct problem *about(const struct problems *ps, const char *name) 
   return NULL;
 }
 
+/* cJSON's texts end at a NUL: "5\0x" must not become "5". */
+static void nul_in_json(void **state) {
+  (void)state;
+  static const char raw[] = "{\"execution_interval\": \"5\0x\"}";
+  const char *const paths[] = {put("nul.json", raw, sizeof raw - 1),
+                               puts_to("nul2.json", "{\"execution_interval\": \"5\\u0000x\"}")};
+  for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+    auto_settings struct settings *s = settings_new();
+    auto_problems struct problems ps = {0};
+    settings_from_file(s, paths[i], &ps);
+    const struct problem *p = about(&ps, "CONTAINER_CONFIG_FILE");
+    assert_non_null(p);
+    assert_non_null(strstr(p->allowed, "NUL"));
+  }
+}
+
 static void environment(void **state) {
   (void)state;
   auto_settings struct settings *s = settings_new();
@@ -245,10 +261,15 @@ static void config_file_trouble(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      T(environment),  T(file_values),
-      T(file_trouble), T(empty_file_is_not_given),
-      T(both_given),   T(names_that_end_in_file),
-      T(config_file),  T(config_file_trouble),
+      T(environment),
+      T(nul_in_json),
+      T(file_values),
+      T(file_trouble),
+      T(empty_file_is_not_given),
+      T(both_given),
+      T(names_that_end_in_file),
+      T(config_file),
+      T(config_file_trouble),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
