@@ -4,7 +4,7 @@ codes = true
 ignore = { "212/_.*" }
 
 -- What a flow file and a policy find as globals (docs/lua-api.md).
-local api = { "lifecycle", "process", "probe", "timer", "signal", "metrics", "log", "settings", "fs", "postgres", "http", "retry", "json", "clock" }
+local api = { "lifecycle", "process", "probe", "timer", "signal", "metrics", "log", "settings", "fs", "postgres", "http", "net", "dns", "retry", "json", "clock" }
 files["scripts"] = { read_globals = api }
 files["scripts/tend/_meta"] = { ignore = { "121", "122", "212", "241" } } -- stubs for editors
 files["flows"] = { read_globals = api }

@@ -3,7 +3,7 @@
 local check = ... == "--check"
 local meta, page = "scripts/tend/_meta", not check and ... or "docs/lua-api.md"
 local modules = {
-  "settings", "lifecycle", "process", "probe", "postgres", "http", "fs", "timer", "retry", "signal", "metrics", "log", "json", "clock",
+  "settings", "lifecycle", "process", "probe", "postgres", "http", "net", "dns", "fs", "timer", "retry", "signal", "metrics", "log", "json", "clock",
 }
 local problems = {}
 

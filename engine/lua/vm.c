@@ -22,6 +22,7 @@ static const struct module {
     {"metrics", l_open_metrics},   {"fs", l_open_fs},
     {"postgres", l_open_postgres}, {"lifecycle", l_open_lifecycle},
     {"http", l_open_http},         {"retry", l_open_retry},
+    {"net", l_open_net},           {"dns", l_open_dns},
 };
 
 /* The counting allocator: what is refused here is an error in one task, after a full collection. */

@@ -295,7 +295,7 @@ return {
 
   it("is done without where its own database is away, but waited for where it is required", function()
     local s = web.start()
-    h.sh(("%s -c 'import urllib.request as u; u.urlopen(\"%s\")'"):format("python3", s:url "/prefect/down"))
+    s:tell "/prefect/down"
     local p = run(s, "timeout = 0.5, interval = 0.1")
     p:wait_line "main is up"
     assert.equal(0, #p:events "dependency_ready")
@@ -304,7 +304,7 @@ return {
     p = run(s, "required = true, interval = 0.1")
     local e = p:wait_event "dependency_waiting"
     contains("503", e.message .. (e.details.detail or ""))
-    h.sh(("%s -c 'import urllib.request as u; u.urlopen(\"%s\")'"):format("python3", s:url "/prefect/up"))
+    s:tell "/prefect/up"
     p:wait_line "main is up"
     p:kill "TERM"
     p:wait()

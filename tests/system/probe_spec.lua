@@ -130,7 +130,7 @@ describe("the probes file and directory", function()
 end)
 
 describe("the probe unix", function()
-  local python = h.sh "command -v python3":match "%S+"
+  local python = h.sh "command -v /usr/bin/python3 || command -v python3":match "%S+"
 
   it("connects to a socket where something listens", function()
     if not python then pending "python3 is not installed" end

@@ -13,7 +13,7 @@ Server.__index = Server
 
 --- nil where it can be started; else why not.
 function web.missing()
-  local _, code = h.sh "command -v python3 && python3 -c 'import ssl' && command -v openssl"
+  local _, code = h.sh "p=$(command -v /usr/bin/python3 || command -v python3) && $p -c 'import ssl' && command -v openssl"
   if code ~= 0 then return "python3 with ssl, or openssl, is not installed" end
   return nil
 end
@@ -49,7 +49,7 @@ function web.file(name) return certificates() .. "/" .. name end
 --- { tls = name of the certificate, clients = true: only those with a certificate of the CA, v6 = true }
 function web.start(o)
   o = o or {}
-  local argv = { (h.sh "command -v python3"):match "%S+", h.top .. "/tests/system/web.py" }
+  local argv = { (h.sh "command -v /usr/bin/python3 || command -v python3"):match "%S+", h.top .. "/tests/system/web.py" }
   if o.tls then
     for _, word in ipairs { "--tls", web.file(o.tls .. ".crt"), web.file(o.tls .. ".key") } do argv[#argv + 1] = word end
     if o.clients then argv[#argv + 1] = web.file "ca.crt" end
@@ -72,6 +72,12 @@ function Server:requests()
     if line:sub(1, 1) == "{" then list[#list + 1] = cjson.decode(line) end
   end
   return list
+end
+
+--- One request, for what it does to the server.
+function Server:tell(path)
+  local _, code = h.sh(("%s/%s/tests/probe http '{\"url\": \"%s\"}' 10000"):format(h.quote(h.top), h.build, self:url(path)))
+  assert(code == 0)
 end
 
 function Server:stop() self.process:close() end
