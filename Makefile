@@ -141,7 +141,8 @@ install: all ## DESTDIR= PREFIX=
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/tend/parts $(DESTDIR)$(PREFIX)/share/tend
 	install -m 755 $(BUILD)/tend $(DESTDIR)$(PREFIX)/bin/tend
 	$(if $(PARTS),install -m 644 $(PARTS:%=$(BUILD)/parts/%.so) $(DESTDIR)$(PREFIX)/lib/tend/parts/)
-	cp -R --no-preserve=ownership $(wildcard flows scripts) $(DESTDIR)$(PREFIX)/share/tend/
+	cp -R --no-preserve=ownership flows scripts $(DESTDIR)$(PREFIX)/share/tend/
+	rm -f $(DESTDIR)$(PREFIX)/share/tend/scripts/tend/*.lua # inside the program; what editors read stays
 	install -D -m 644 docs/tend.1 $(DESTDIR)$(PREFIX)/share/man/man1/tend.1
 	install -D -m 644 deploy/completion/tend.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tend
 	install -D -m 644 deploy/completion/_tend $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tend
