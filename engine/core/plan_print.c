@@ -91,6 +91,26 @@ static void print_process(const struct plan *plan, const struct plan_process *p,
   }
 }
 
+/* A probe's parameters without what may be secret and does not look it: headers, what is sent, a URL's query. */
+static void params_json(struct json *j, const char *key, const cJSON *params) {
+  if (!cJSON_IsObject(params)) {
+    json_value(j, key, params);
+    return;
+  }
+  json_object(j, key);
+  const cJSON *v;
+  cJSON_ArrayForEach(v, params) {
+    const char *query = STR_EQ(v->string, "url") && cJSON_IsString(v) ? strchr(v->valuestring, '?') : NULL;
+    if (STR_EQ(v->string, "headers") || STR_EQ(v->string, "body"))
+      json_str(j, v->string, "***");
+    else if (query)
+      json_fmt(j, v->string, "%.*s?***", (int)(query - v->valuestring), v->valuestring);
+    else
+      json_value(j, v->string, v);
+  }
+  json_object_end(j);
+}
+
 static void print_checks(struct buf *out, const char *title, const struct plan_check *list, size_t n, bool dependency) {
   char text[32];
   if (n) buf_fmt(out, "%s:\n", title);
@@ -109,7 +129,7 @@ static void print_checks(struct buf *out, const char *title, const struct plan_c
     } else if (c->params) {
       buf_str(out, "; ");
       struct json j = JSON_INIT(out);
-      json_value(&j, NULL, c->params);
+      params_json(&j, NULL, c->params);
     }
     buf_char(out, '\n');
   }
@@ -155,7 +175,7 @@ static void check_json(struct json *j, const char *key, const struct plan_check 
   json_object(j, key);
   json_str(j, "name", c->name);
   json_str(j, "kind", c->kind ? c->kind : "function");
-  if (c->params) json_value(j, "params", c->params);
+  if (c->params) params_json(j, "params", c->params);
   if (dependency) json_bool(j, "required", c->required);
   json_seconds(j, "timeout", c->timeout_ns);
   json_seconds(j, "attempt_timeout", c->attempt_timeout_ns);

@@ -266,6 +266,25 @@ return {
   end)
 end)
 
+describe("tend check", function()
+  it("shows a request without what may be secret", function()
+    local dir = h.tempdir()
+    h.write(dir .. "/web.lua", [[
+return {
+  name = "web",
+  processes = { main = { command = { "true" } } },
+  dependencies = { { name = "api", kind = "http", params = { url = "http://u:secret-word@web.test/x?k=secret-word", body = "secret-word",
+    headers = { Authorization = "secret-word" }, proxy = "http://u:secret-word@proxy.test:1" } } },
+}
+]])
+    for _, more in ipairs { {}, { "--json" } } do
+      local _, out, err = h.run { args = { "check", "--flow-name", "web", "--flows", dir, more[1] } }
+      contains("web.test/x?***", out)
+      lacks("secret-word", out .. err)
+    end
+  end)
+end)
+
 describe("Prefect as a dependency", function()
   local flow = [[
 return {
