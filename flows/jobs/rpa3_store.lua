@@ -34,15 +34,9 @@ update rpa3_queue set state = 'claimed', claim = $1, claimed_by = $2 where id in
   select id from rpa3_queue where state = 'waiting' order by id limit $3 for update skip locked)
 returning id]]
 
--- Numbers come as texts, so that they keep every digit; null as an empty one.
-local claimed = [[
-select id, case
-  when octet_length(payload::text) > $3 then null
-  when jsonb_typeof(payload) <> 'object' then payload::text
-  else (select coalesce(jsonb_object_agg(key, case jsonb_typeof(value)
-      when 'number' then to_jsonb(value #>> '{}') when 'null' then '""' else value end), '{}')
-    from jsonb_each(payload))::text end as payload
-from rpa3_queue where state = 'claimed' and claim = $1 order by id limit $2]]
+local claimed = ([[
+select id, %s as payload from rpa3_queue where state = 'claimed' and claim = $1 order by id limit $2]])
+  :format(store.payload_as_texts "$3")
 
 local finish = [[
 with given as (select (e->>0)::bigint as id, e->1 as result, e->>2 as error from jsonb_array_elements($2::jsonb) e),

@@ -29,6 +29,17 @@ function store.passes(failure)
   return getmetatable(failure) == Failure and failure.passing
 end
 
+--- SQL for the column payload as JSON text, null where it has more bytes than `longest` (SQL too). An object's numbers come
+--- as texts, so that they keep every digit; its nulls as empty ones.
+function store.payload_as_texts(longest)
+  return ([[case
+  when octet_length(payload::text) > %s then null
+  when jsonb_typeof(payload) <> 'object' then payload::text
+  else (select coalesce(jsonb_object_agg(key, case jsonb_typeof(value)
+      when 'number' then to_jsonb(value #>> '{}') when 'null' then '""' else value end), '{}')
+    from jsonb_each(payload))::text end]]):format(longest)
+end
+
 --- A class of stores, with query and close.
 function store.class()
   local Store = {}

@@ -96,7 +96,7 @@ return {
 
   it("is good with the flows that come along", function()
     local data = h.tempdir()
-    for _, name in ipairs { "rpa1", "rpa3", "demo" } do
+    for _, name in ipairs { "rpa1", "rpa2", "rpa3", "demo" } do
       local code, out = h.run { args = { "check", "--flow-name", name }, env = {
         CONTAINER_RPA_DB_CONNECTION_STRING = "postgresql://u:pw-secret@localhost/db", CONTAINER_OUTPUT_DIR = data,
         CONTAINER_MAX_MEMORY_MB = "16", CONTAINER_MAX_CPU_PERCENT = "1" } }

@@ -164,7 +164,7 @@ describe("the job of rpa1", function()
 
   it("goes on after the database was away", function()
     local shared = db
-    db = postgres.start() -- one of its own: what a test restarts ends with the test
+    db = postgres.start { conf = { synchronous_commit = "on" } } -- one of its own: what a test restarts ends with the test
     finally(function() db = shared end)
     put("a.csv", rows(1, 400))
     local p = spawn { CONTAINER_RPA1_BATCH_SIZE = "1", CONTAINER_RPA1_MAX_RETRIES = "10" }

@@ -155,7 +155,7 @@ describe("the jobs of rpa3", function()
 
   it("go on after the database was away", function()
     local shared = db
-    db = postgres.start() -- one of its own: what a test restarts ends with the test
+    db = postgres.start { conf = { synchronous_commit = "on" } } -- one of its own: what a test restarts ends with the test
     finally(function() db = shared end)
     coordinate()
     put(1, 2000)

@@ -102,6 +102,14 @@ class Handler(socketserver.BaseRequestHandler):
             self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
             while not hang.wait(0.05):
                 self.request.sendall(b".")
+        elif path == "/validate":
+            # by POST only; valid is what has no field "bad"
+            if request["method"] != "POST":
+                self.answer(405, b"")
+                return True
+            records = json.loads(request["body"])["records"]
+            results = [{"valid": "bad" not in r, "reason": r.get("bad")} for r in records]
+            self.answer(200, json.dumps({"results": results}).encode(), "Content-Type: application/json")
         elif path == "/silent":
             hang.wait()
         elif path == "/garbage":
