@@ -11,7 +11,8 @@
   extern const char embed_##name[] __attribute__((visibility("hidden"))); \
   extern const char embed_##name##_end[] __attribute__((visibility("hidden")))
 
-#define SCRIPTS(S) S(prelude) S(dns) S(fs) S(http) S(lifecycle) S(metrics) S(net) S(postgres) S(probe) S(process) S(retry) S(settings)
+#define SCRIPTS(S) \
+  S(prelude) S(dns) S(fs) S(http) S(lifecycle) S(metrics) S(net) S(postgres) S(probe) S(process) S(retry) S(settings)
 
 #define S(name) EMBED(name);
 SCRIPTS(S)

@@ -41,7 +41,8 @@ struct vm_host {
   bool script;               /* tend script: file calls are direct */
   size_t memory_mb;          /* 0: LIMIT_LUA_MB */
   int64_t budget_ns;         /* CPU of one task; 0: TASK_BUDGET_NS. Not for the task of a script */
-  /* What the engine knows, as JSON: what is "metrics" (the lifecycle counters), "report" or "status". Appends to out; 0 or a negative errno. NULL: there is no engine around. */
+  /* What the engine knows, as JSON: what is "metrics" (the lifecycle counters), "report" or "status". Appends to out; 0
+   * or a negative errno. NULL: there is no engine around. */
   int (*ask)(void *arg, const char *what, struct buf *out);
   void *ask_arg;
 };
