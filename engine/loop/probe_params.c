@@ -57,7 +57,10 @@ const char *probe_param_item(const struct tend_params *params, const char *name,
   *key = NULL;
   if (cJSON_IsArray(v) || cJSON_IsObject(v)) {
     for (v = v->child; v && i; i--) v = v->next;
-    if (v) *key = v->string;
+    if (!v) return NULL;
+    *key = v->string;
+    const char *text = plain(v, buf, size);
+    return text || *key ? text : "";
   } else if (i) {
     return NULL;
   }

@@ -72,6 +72,11 @@ static int build(const struct tend_host *host, const struct tend_params *ps, str
     }
     b->lines[b->q.nheaders++] = line;
   }
+  if (key) {
+    snprintf(msg, size, "headers: %.80s: expected a text", key);
+    built_free(b);
+    return -1;
+  }
   return 0;
 }
 
@@ -110,6 +115,10 @@ static int check(const struct tend_host *host, const struct tend_params *ps, cha
       snprintf(msg, size, "json: expected a table of fields and their values, such as { status = \"ok\" }");
       return -1;
     }
+  if (key) {
+    snprintf(msg, size, "json: %.80s: expected a text, a number or a boolean; a field inside is written \"a.b\"", key);
+    return -1;
+  }
   return 0;
 }
 

@@ -73,7 +73,8 @@ struct tend_host {
   bool (*param_bool)(const struct tend_params *params, const char *name, bool fallback);
   int64_t (*param_ns)(const struct tend_params *params, const char *name, int64_t fallback);
   /* The i-th value of a list or a table as text, or a single value itself as the 0th; *key is its key in a table, else
-   * NULL. NULL at the end, and for what is no text, number or boolean. Numbers are written to buf. */
+   * NULL. NULL at the end. What is no text, number or boolean: "" in a list, NULL with its
+   * key in a table. Numbers are written to buf. */
   const char *(*param_item)(const struct tend_params *params, const char *name, size_t i, const char **key, char *buf,
                             size_t size);
 
