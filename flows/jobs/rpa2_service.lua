@@ -10,6 +10,12 @@ local TRIES = 3
 local REST_SECONDS = 30       -- so long it is not asked after it failed
 local PIECE_BYTES = 256 * 1024 -- of records in one request
 
+--- A reason as it can be stored: text of one line, at most 500 characters.
+local function clean(reason)
+  if type(reason) ~= "string" or reason == "" or not utf8.len(reason) then return "refused" end
+  return (reason:sub(1, (utf8.offset(reason, 501) or #reason + 1) - 1):gsub("%c", " "))
+end
+
 local Service = {}
 Service.__index = Service
 
@@ -55,8 +61,8 @@ function Service:judge(rows)
   local function flush()
     local results = #asked > 0 and clock.monotonic() >= self.rests_till and self:ask(texts)
     for i, row in ipairs(results and asked or {}) do
-      local valid, reason = results[i].valid, results[i].reason
-      reason = not valid and (type(reason) == "string" and reason:sub(1, (utf8.offset(reason, 501) or #reason + 1) - 1) or "refused") or nil
+      local valid = results[i].valid
+      local reason = not valid and clean(results[i].reason) or nil
       row.verdict = { valid = valid, reason = reason, by = "service" }
       self.cache:put(row.key, valid, reason)
     end

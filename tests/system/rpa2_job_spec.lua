@@ -110,9 +110,11 @@ describe("the job of rpa2", function()
   it("judges records of any shape", function()
     db:sql [[insert into rpa2_records (payload) values ('[1]'), ('{"a": {"b": 1}}'), ('null'), ('{}'), ('{"quantity": 1e400}'),
       ('{"n": 12345678901234567890.1234567890}'), (jsonb_build_object('long', repeat('x', 200000))),
-      (jsonb_build_object('a', repeat(E'\u20ac"', 25000)))]]
+      (jsonb_build_object('a', repeat(E'\u20ac"', 25000))),
+      (jsonb_build_object(repeat(E'\u20ac', 200) || '_date', repeat(E'\u20ac', 200))),
+      (('{"deep": ' || repeat('[', 500) || repeat(']', 500) || '}')::jsonb), (jsonb_build_object('a', E'\u0001\n"\\'))]]
     run { CONTAINER_RPA2_BATCH_SIZE = "10000" }
-    assert.equal("invalid|rules|6\nvalid|rules|2", counts())
+    assert.equal("invalid|rules|8\nvalid|rules|3", counts())
   end)
 
   it("judges every record once, killed 30 times at any moment, with two of it at a time", function()

@@ -140,14 +140,16 @@ describe("the jobs of rpa3", function()
   it("set aside what is no good, with the reason, and keep every digit", function()
     db:sql [[insert into rpa3_queue (payload) values ('[1]'), ('{"a": {"b": 1}}'), ('{"date": "x"}'), ('null'), ('{}'),
       ('{"n": 12345678901234567890.12345678901234567890, "none": null, "t": true}'),
-      (jsonb_build_object('long', repeat('x', 200000))), (jsonb_build_object('a', repeat(E'\u20ac"', 25000)))]]
+      (jsonb_build_object('long', repeat('x', 200000))), (jsonb_build_object('a', repeat(E'\u20ac"', 25000))),
+      (jsonb_build_object(repeat(E'\u20ac', 200) || '_date', repeat(E'\u20ac', 200))),
+      (('{"deep": ' || repeat('[', 500) || repeat(']', 500) || '}')::jsonb), (jsonb_build_object('a', E'\u0001\n"\\'))]]
     local w = worker()
     coordinate()
     stop(w)
     assert.equal("expected an object\na: expected a plain value", (db:sql
       "select error from rpa3_queue where state = 'failed' order by id limit 2"))
-    assert.equal(5, number "select count(*) from rpa3_queue where state = 'failed' and error <> ''")
-    assert.equal(3, number "select count(*) from rpa3_results")
+    assert.equal(7, number "select count(*) from rpa3_queue where state = 'failed' and error <> ''")
+    assert.equal(4, number "select count(*) from rpa3_results")
     assert.equal("12345678901234567890.12345678901234567890||true",
       db:sql "select result->>'n', result->>'none', result->>'t' from rpa3_results where result ? 'n'")
     assert.matches("is set aside", w.err .. w.out, 1, true)
