@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "parts/http.h"
 
@@ -80,17 +81,26 @@ static int build(const struct tend_host *host, const struct tend_params *ps, str
   return 0;
 }
 
+/* Three digits; what follows them, NULL when there are none. */
+static const char *status_of(const char *text, int *out) {
+  *out = 0;
+  for (int i = 0; i < 3; i++) {
+    if (!isdigit((unsigned char)text[i])) return NULL;
+    *out = *out * 10 + (text[i] - '0');
+  }
+  return text + 3;
+}
+
 /* "200", "200-299", "2xx" */
 static bool range(const char *text, int *from, int *to) {
-  int n = 0;
-  if (strlen(text) == 3 && isdigit((unsigned char)text[0]) && tolower((unsigned char)text[1]) == 'x' &&
-      tolower((unsigned char)text[2]) == 'x') {
+  if (isdigit((unsigned char)text[0]) && strcasecmp(text + 1, "xx") == 0) {
     *from = (text[0] - '0') * 100;
     *to = *from + 99;
-  } else if (sscanf(text, "%3d%n", from, &n) == 1 && !text[n]) {
+  } else {
+    const char *rest = status_of(text, from);
     *to = *from;
-  } else if (sscanf(text, "%3d-%3d%n", from, to, &n) != 2 || text[n]) {
-    return false;
+    if (rest && *rest == '-') rest = status_of(rest + 1, to);
+    if (!rest || *rest) return false;
   }
   return *from >= 100 && *from <= *to && *to <= 599;
 }
@@ -190,9 +200,9 @@ static void on_done(void *arg, const struct tend_http_response *a, const struct 
     result.facts = facts;
     result.nfacts = sizeof facts / sizeof *facts;
   }
-  if (error) {
-    result.reason = error->reason;
-    snprintf(detail, sizeof detail, "%s", error->message);
+  if (error || !a) {
+    result.reason = error ? error->reason : "closed";
+    snprintf(detail, sizeof detail, "%s", error ? error->message : "no answer");
   } else if (!status_good(r, a->status, wanted, sizeof wanted)) {
     result.reason = "status";
     snprintf(detail, sizeof detail, "%s answered with status %d%s%.120s%s; expected %s", r->shown, a->status,
