@@ -102,8 +102,15 @@ static void restart_main(struct machine *m) {
   }
 }
 
+static void tell_restart(struct machine *m, const struct machine_input *in) {
+  struct machine_action *a = machine_tell(m, EVENT_RESTART_INITIATED, LEVEL_INFO);
+  a->cause = CAUSE_OPERATOR;
+  if (in->process != MACHINE_ALL) a->slot = machine_slot(m, in->process, 0);
+}
+
 void machine_on_operator_restart(struct machine *m, const struct machine_input *in) {
-  if (m->goal != GOAL_NONE) return;
+  if (m->goal != GOAL_NONE || (in->process != MACHINE_ALL && in->process >= m->config->processes)) return;
+  tell_restart(m, in);
   if (in->process == MACHINE_ALL) {
     machine_set_state(m, STATE_RESTARTING, CAUSE_OPERATOR);
     m->cause = CAUSE_OPERATOR;

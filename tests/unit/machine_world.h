@@ -106,6 +106,10 @@ static inline unsigned count_in_window(const struct child *c, const struct resta
 }
 
 static inline void check_restart(struct world *w, const struct machine_action *a) {
+  if (a->cause == CAUSE_OPERATOR) { /* a manual one is outside of delay and window */
+    MUST(w, a->delay_ns == 0 && a->attempt == 0);
+    return;
+  }
   uint32_t slot = a->slot != UINT32_MAX ? a->slot : UINT32_MAX;
   for (uint32_t i = 0; slot == UINT32_MAX; i++)
     if (process_of(w, i)->main) slot = i; /* a failed start counts on main's first instance */

@@ -182,7 +182,7 @@ static void operator_stops_and_starts(void **state) {
          .process = MACHINE_ALL);
   FEED(&t, IN_DEPENDENCIES, .ok = true);
   FEED(&t, IN_STARTED);
-  EXPECT(&t, "->RESTARTING(operator) KILL 0 15c", IN_OPERATOR_RESTART, .process = MACHINE_ALL);
+  EXPECT(&t, "restart_initiated ->RESTARTING(operator) KILL 0 15c", IN_OPERATOR_RESTART, .process = MACHINE_ALL);
   EXPECT(&t, "process_exited[0 stopped 0] KILL 0 15gc ->STARTING(operator) startup_initiated CHECK_DEPENDENCIES 1",
          IN_EXITED);
   trace_end(&t);
@@ -259,7 +259,7 @@ static void one_process_is_stopped_and_started(void **state) {
   EXPECT_WAIT(&t, S(1000), "KILL 4 9g");
   EXPECT(&t, "SPAWN 4", IN_OPERATOR_START, .process = 3);
   FEED(&t, IN_STARTED, .slot = 4);
-  EXPECT(&t, "KILL 4 15c", IN_OPERATOR_RESTART, .process = 3);
+  EXPECT(&t, "restart_initiated[4 0s #0 w0] KILL 4 15c", IN_OPERATOR_RESTART, .process = 3);
   EXPECT(&t, "process_exited[4 stopped 143] KILL 4 15gc KILL 4 9g SPAWN 4", IN_EXITED, .slot = 4, .status = SIGTERM);
   assert_int_equal(trace_state(&t), STATE_RUNNING);
   trace_end(&t);
@@ -299,17 +299,21 @@ static void manual_starts_make_delays_short_again(void **state) {
   static const struct {
     enum machine_input_kind kind;
     uint32_t process;
-  } manual[] = {{IN_OPERATOR_START, MACHINE_ALL},
-                {IN_OPERATOR_START, 0},
-                {IN_OPERATOR_RESTART, MACHINE_ALL},
-                {IN_OPERATOR_RESTART, 0}};
+    const char *want;
+  } manual[] = {
+#define BEGINS "->STARTING(operator) startup_initiated CHECK_DEPENDENCIES 1"
+      {IN_OPERATOR_START, MACHINE_ALL, BEGINS},
+      {IN_OPERATOR_START, 0, BEGINS},
+      {IN_OPERATOR_RESTART, MACHINE_ALL, "restart_initiated " BEGINS},
+      {IN_OPERATOR_RESTART, 0, "restart_initiated[0 0s #0 w0] " BEGINS},
+#undef BEGINS
+  };
   for (size_t i = 0; i < sizeof manual / sizeof manual[0]; i++) {
     struct trace t;
     trace_begin(&t, &config);
     trace_to_spawn(&t);
     fail_times(&t, 3);
-    EXPECT(&t, "->STARTING(operator) startup_initiated CHECK_DEPENDENCIES 1", manual[i].kind,
-           .process = manual[i].process);
+    EXPECT(&t, manual[i].want, manual[i].kind, .process = manual[i].process);
     FEED(&t, IN_DEPENDENCIES, .ok = true);
     FEED(&t, IN_STARTED);
     assert_non_null(strstr(FEED(&t, IN_EXITED, .status = EXIT_STATUS(1)), "10s #1 w4"));
@@ -354,8 +358,9 @@ static void nothing_starts_while_all_is_being_stopped(void **state) {
   trace_begin(&t, &config);
   trace_to_spawn(&t);
   for (unsigned i = 0; i < 5; i++) FEED(&t, IN_STARTED, .slot = i);
-  EXPECT(&t, "KILL 0 15c", IN_OPERATOR_RESTART, .process = 0);
-  EXPECT(&t, "->RESTARTING(operator) KILL 3 15c KILL 4 15c", IN_OPERATOR_RESTART, .process = MACHINE_ALL);
+  EXPECT(&t, "restart_initiated[0 0s #0 w0] KILL 0 15c", IN_OPERATOR_RESTART, .process = 0);
+  EXPECT(&t, "restart_initiated ->RESTARTING(operator) KILL 3 15c KILL 4 15c", IN_OPERATOR_RESTART,
+         .process = MACHINE_ALL);
   EXPECT(&t, "", IN_OPERATOR_RESTART, .process = 1);
   EXPECT(&t, "", IN_OPERATOR_START, .process = 1);
   EXPECT(&t, "", IN_OPERATOR_STOP, .process = 1);
