@@ -25,11 +25,12 @@ static double cpus(const struct cgroup *limits) {
 }
 
 static double memory_mb(const struct cgroup *limits) {
-  double available = 0, kb;
+  static const char key[] = "MemAvailable:";
+  double available = 0;
   char line[128];
   FILE *f = fopen("/proc/meminfo", "re");
   while (f && fgets(line, sizeof line, f))
-    if (sscanf(line, "MemAvailable: %lf kB", &kb) == 1) available = kb / 1024;
+    if (strncmp(line, key, sizeof key - 1) == 0) available = strtod(line + sizeof key - 1, NULL) / 1024; /* kB */
   if (f) fclose(f);
   if (limits->memory_limit_bytes >= 0 && limits->memory_used_bytes >= 0) {
     double left = (double)(limits->memory_limit_bytes - limits->memory_used_bytes) / MB;

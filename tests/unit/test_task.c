@@ -415,11 +415,11 @@ static void environment(void **state) {
 
 static void timers(void **state) {
   struct fixture *f = *state;
-  expect(
-      f,
-      "return function() local n = 0 local t = timer.every(0.002, function() n = n + 1 end) "
-      "while n < 3 do timer.sleep(0.002) end t:cancel() t:cancel() timer.sleep(0.01) local at = n timer.sleep(0.02) return at == n end",
-      "[true]");
+  expect(f,
+         "return function() local n = 0 local t = timer.every(0.002, function() n = n + 1 end) "
+         "while n < 3 do timer.sleep(0.002) end t:cancel() t:cancel() timer.sleep(0.01) local at = n timer.sleep(0.02) "
+         "return at == n end",
+         "[true]");
   expect(f,
          "return function() local r timer.after(0.001, function() timer.sleep(0.001) r = 5 end) "
          "while not r do timer.sleep(0.001) end return r end",
