@@ -97,7 +97,7 @@ system: all $(BUILD)/tests/native.so $(TOOLS) ## the real binary; FILES=... for 
 	@BUILD=$(BUILD) tests/run.sh $(or $(FILES),system)
 
 check: all $(UNIT) layers luacheck format-check docs-check ## what to run before each commit
-	@BUILD=$(BUILD) tests/run.sh unit spec
+	@BUILD=$(BUILD) JOBS=$(or $(JOBS),4) tests/run.sh unit spec # many of them wait more than they compute
 
 layers: ## the arrows between the folders, read off the #includes
 	@tests/layers.sh
