@@ -76,8 +76,9 @@ end
 
 --- One request, for what it does to the server.
 function Server:tell(path)
-  local _, code = h.sh(("%s/%s/tests/probe http '{\"url\": \"%s\"}' 10000"):format(h.quote(h.top), h.build, self:url(path)))
-  assert(code == 0)
+  local build = h.quote(h.top .. "/" .. h.build)
+  local out, code = h.sh(("TEND_TEST_PARTS=%s/parts %s/tests/probe http '{\"url\": \"%s\"}' 10000"):format(build, build, self:url(path)))
+  assert(code == 0, out)
 end
 
 function Server:stop() self.process:close() end
