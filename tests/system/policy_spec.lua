@@ -189,3 +189,26 @@ describe("policy", function()
     assert.equal(5, (p:wait()))
   end)
 end)
+
+describe("memory", function()
+  it("an end for want of it is told as such, and its code is 137", function()
+    local group = ("/sys/fs/cgroup/memory/tend-test-oom-%d"):format(h.native.getpid())
+    if not h.root or not os.execute("mkdir " .. group .. " 2>/dev/null") then
+      return pending("needs root and cgroup v1 with memory")
+    end
+    finally(function() h.wait_for(function() return os.execute("rmdir " .. group .. " 2>/dev/null") end, 10, "an empty group") end)
+    h.write(group .. "/memory.limit_in_bytes", tostring(48 << 20))
+    local p = h.start {
+      argv = { "/bin/sh", "-c", ("echo $$ > %s/cgroup.procs && exec %s run --flow-name plain -- perl -e 'my @a; push @a, \"x\" x 1e6 while 1'")
+        :format(group, h.tend) },
+      env = { CONTAINER_ENVIRONMENT = "test", CONTAINER_STATE_DIR = h.tempdir() .. "/s", CONTAINER_LOG_DIR = h.tempdir(),
+              CONTAINER_MIN_FREE_DISK_MB = 1, CONTAINER_LOW_FREE_DISK_MB = 1, CONTAINER_RESTART_POLICY = "no" },
+    }
+    assert.equal(137, (p:wait(30)), p.err)
+    local d = p:events("process_exited")[1].details
+    assert.equal("oom", d.reason)
+    assert.is_true(d.oom)
+    assert.equal("workload", last(p).exit_source)
+    p:close()
+  end)
+end)
