@@ -73,6 +73,7 @@ struct machine {
   int64_t phase_ns; /* the present phase ends then */
   int64_t drain_ns; /* end of the drain */
   int64_t poll_ns;  /* the next question of a sweep */
+  int64_t again_ns; /* when its TERM is sent once more */
   bool hooks_running;
   bool at_once; /* a start that cannot succeed later: no hold */
   bool silent;  /* init has sent the stop signals of the lowest live level */

@@ -136,6 +136,8 @@ static void enter_sweep(struct machine *m, int signal) {
   m->phase = kill ? PHASE_SWEEP_KILL : PHASE_SWEEP_TERM;
   m->phase_ns =
       kill ? shutdown_sweep_kill_until(&m->shutdown, m->now) : shutdown_sweep_term_until(&m->shutdown, m->now);
+  /* a process that was just forked may lose the first one: until its exec it has its parent's handlers */
+  m->again_ns = m->now + (m->phase_ns - m->now) / 2;
   m->changed = true;
   if (kill) m->forced = true;
   sweep(m, signal);
@@ -225,7 +227,9 @@ void machine_advance_stop(struct machine *m) {
       if (over || m->shutdown.level == STOP_NOW) {
         enter_sweep(m, SIGNAL_KILL);
       } else if (m->poll_ns <= m->now) {
-        sweep(m, 0);
+        bool again = m->again_ns <= m->now;
+        if (again) m->again_ns = TIME_NEVER;
+        sweep(m, again ? SIGNAL_TERM : 0);
       }
       break;
     case PHASE_SWEEP_KILL:

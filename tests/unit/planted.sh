@@ -24,6 +24,7 @@ restart.c|s/signal <= 64 && (r->signals >> (signal - 1) & 1)/signal <= 64 \&\& (
 restart.c|s/(r->exit\[code \/ 64\] >> (code % 64) & 1)/(r->exit[0] >> (code % 64) \& 1)/
 restart.c|s/delay \/ 100 \* c->jitter_percent/delay \/ 10 * c->jitter_percent/
 machine_stop.c|s/  if (killed) return 128 + SIGNAL_KILL;//
+machine_stop.c|s/sweep(m, again ? SIGNAL_TERM : 0)/sweep(m, 0)/
 shutdown.c|s/ && !single) return 0/) return 0/
 shutdown.c|s/total_ns \/ 5/total_ns \/ 4/
 shutdown.c|s/s->end_at_ns = now_ns + total_ns;/s->end_at_ns = now_ns + total_ns + NS_PER_S;/
