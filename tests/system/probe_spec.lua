@@ -111,6 +111,7 @@ describe("the probes file and directory", function()
   end)
 
   it("see what an ordinary user may do", function()
+    if h.build == "build-cov" then return pending("another user cannot write the coverage data, and says so on the output") end
     if not h.root then pending "needs root to become another user" end
     local dir = h.tempdir()
     h.sh("chmod 755 " .. h.quote(dir))
