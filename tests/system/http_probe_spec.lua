@@ -9,20 +9,7 @@ local function probe(params, ms, o)
   return r
 end
 
-local function ok(r)
-  assert.equal("ok", r.status, r.detail)
-  return r.data
-end
-
-local function failed(reason, r)
-  assert.equal("fail", r.status)
-  assert.equal(reason, r.reason, r.detail)
-  return r.detail
-end
-
-local function contains(part, text) assert.truthy(text:find(part, 1, true), text .. "\n  does not hold: " .. part) end
-
-local function lacks(part, text) assert.falsy(text:find(part, 1, true), text) end
+local ok, failed, contains, lacks = probing.ok, probing.failed, probing.contains, probing.lacks
 
 describe("the probe http", function()
   local s

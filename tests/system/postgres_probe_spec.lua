@@ -22,13 +22,7 @@ local function session(conninfo, ms, ...)
   return results
 end
 
-local function failed(reason, r)
-  assert.equal("fail", r.status)
-  assert.equal(reason, r.reason, r.detail)
-  return r.detail
-end
-
-local function contains(part, text) assert.truthy(text:find(part, 1, true), text .. "\n  does not hold: " .. part) end
+local failed, contains = probing.failed, probing.contains
 
 describe("the probe of a PostgreSQL server", function()
   local db

@@ -2,21 +2,7 @@
 local h = require "harness"
 local probing = require "probing"
 
-local function ok(r, problem)
-  assert.truthy(r, problem)
-  assert.equal("ok", r.status, r.detail)
-  return r.data
-end
-
-local function failed(reason, r)
-  assert.equal("fail", r.status)
-  assert.equal(reason, r.reason, r.detail)
-  return r.detail
-end
-
-local function contains(part, text) assert.truthy(text:find(part, 1, true), text .. "\n  does not hold: " .. part) end
-
-local function lacks(part, text) assert.falsy(text:find(part, 1, true), text) end
+local ok, failed, contains, lacks = probing.ok, probing.failed, probing.contains, probing.lacks
 
 describe("the probe tcp", function()
   it("connects by name and address", function()

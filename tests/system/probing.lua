@@ -1,5 +1,6 @@
 -- Runs build/tests/probe: one attempt, or one session of the part postgres, in a loop of its own.
 local cjson = require "cjson"
+local expect = require "luassert"
 local h = require "harness"
 
 local probing = {}
@@ -54,5 +55,23 @@ end
 function probing.replace(path, text)
   return ("f=$(mktemp); printf %s >$f; chmod 644 $f; mount --bind $f %s; rm -f $f; "):format(h.quote(text:gsub("\n", "\\n")), path)
 end
+
+-- What a result must be; each gives on what the next assertion wants. Text is compared as it is, no pattern.
+
+function probing.ok(r, problem)
+  expect.truthy(r, problem)
+  expect.equal("ok", r.status, r.detail)
+  return r.data
+end
+
+function probing.failed(reason, r)
+  expect.equal("fail", r.status)
+  expect.equal(reason, r.reason, r.detail)
+  return r.detail
+end
+
+function probing.contains(part, text) expect.truthy(text:find(part, 1, true), text .. "\n  does not hold: " .. part) end
+
+function probing.lacks(part, text) expect.falsy(text:find(part, 1, true), text) end
 
 return probing
