@@ -47,8 +47,6 @@ static int64_t next_attempt(struct item *it, int64_t now) {
 
 static void on_result(void *arg, const struct probe_result *r) {
   struct item *it = arg;
-  it->probe = NULL;
-  it->task = 0;
   item_note(it, r);
   int64_t now = it->checked_ns;
   if (r->status == PROBE_OK || r->status == PROBE_WARN) {
@@ -66,70 +64,23 @@ static void on_result(void *arg, const struct probe_result *r) {
   it->waiting(it);
 }
 
-static void give(struct item *it, enum probe_status status, const char *reason, const char *detail) {
-  struct probe_result r = {.status = status};
-  str_copy(r.reason, sizeof r.reason, reason);
-  str_copy(r.detail, sizeof r.detail, detail);
-  on_result(it, &r);
-}
-
-static const char *member(const cJSON *table, const char *key) {
-  return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(table, key));
-}
-
-/* What a function says: a table with a status as a probe's result, nil or false and an error, else as Lua: true. */
-static void judge(const cJSON *values, struct probe_result *r) {
-  const cJSON *first = cJSON_GetArrayItem(values, 0), *error = cJSON_GetArrayItem(values, 1);
-  const char *status = member(first, "status");
-  *r = (struct probe_result){.status = PROBE_OK, .data = cJSON_IsObject(first) ? first : NULL};
-  if (!first || cJSON_IsNull(first) || cJSON_IsFalse(first)) {
-    const char *text = cJSON_IsString(error) ? error->valuestring : member(error, "message");
-    const char *code = member(error, "reason");
-    if (!code) code = member(error, "code");
-    r->status = PROBE_FAIL;
-    str_copy(r->reason, sizeof r->reason, code ? code : "script");
-    str_copy(r->detail, sizeof r->detail, text ? text : "the function did not return true");
-  } else if (status) {
-    const char *reason = member(first, "reason"), *detail = member(first, "detail");
-    int i = 0;
-    while (i <= PROBE_UNKNOWN && !STR_EQ(probe_status_name((enum probe_status)i), status)) i++;
-    r->status = i <= PROBE_UNKNOWN ? (enum probe_status)i : PROBE_UNKNOWN;
-    if (r->status != PROBE_OK) str_copy(r->reason, sizeof r->reason, reason ? reason : "script");
-    if (i > PROBE_UNKNOWN)
-      snprintf(r->detail, sizeof r->detail, "the function returned the status \"%.40s\"", status);
-    else if (detail)
-      str_copy(r->detail, sizeof r->detail, detail);
-  }
-}
-
-static void on_function(void *arg, enum policy_status status, const cJSON *result, const struct err *err) {
-  struct probe_result r;
-  if (status == POLICY_OK)
-    judge(result, &r);
-  else {
-    r = (struct probe_result){.status = PROBE_UNKNOWN};
-    str_copy(r.reason, sizeof r.reason, status == POLICY_TIMEOUT ? "timeout" : "script");
-    str_copy(r.detail, sizeof r.detail, err ? err->msg : "");
-  }
-  on_result(arg, &r);
-}
-
 static void on_timer(void *arg) {
   struct item *it = arg;
   if (it->spent) {
     settle(it, DEPENDENCY_FAILED);
     return;
   }
-  if (!it->task) {
+  if (!ask_runs(&it->ask)) {
     attempt(it);
     return;
   }
-  it->policy->cancel(it->policy->self, it->task);
-  give(it, PROBE_UNKNOWN, "timeout", "the function did not end at its time limit");
+  struct probe_result r;
+  ask_cancel(&it->ask);
+  ask_result(&r, PROBE_UNKNOWN, "timeout", "it did not end at its time limit");
+  on_result(it, &r);
 }
 
 static void attempt(struct item *it) {
-  struct err err = ERR_INIT;
   int64_t now = clock_mono_ns(), left = it->deadline_ns - now;
   int64_t deadline = now + (left < it->attempt_timeout_ns ? left : it->attempt_timeout_ns);
   if (left <= 0 && it->attempts) { /* the loop was late */
@@ -137,18 +88,12 @@ static void attempt(struct item *it) {
     return;
   }
   it->attempts++;
-  it->attempt_ns = now;
-  timer_stop(it->timer);
-  if (it->kind) {
-    it->probe = probe_start(it->probes, it->kind, it->params, deadline, on_result, it, &err);
-    if (!it->probe) give(it, PROBE_UNKNOWN, "config", err.msg);
-    return;
-  }
-  char about[64 + LIMIT_NAME];
+  char about[64];
   snprintf(about, sizeof about, "{\"attempt\": %u}", it->attempts);
+  const struct ask_what what = {it->probes, it->policy, it->name, it->kind, it->params, it->fn};
+  struct probe_result failed;
   timer_at(it->timer, deadline + GUARD_NS);
-  it->task = it->policy->call(it->policy->self, it->fn, it->name, about, deadline, on_function, it, &err);
-  if (!it->task) give(it, PROBE_UNKNOWN, "script", err.msg);
+  if (ask_start(&it->ask, &what, about, deadline, on_result, it, &failed)) on_result(it, &failed);
 }
 
 void item_begin(struct item *it, int64_t now_ns, int64_t deadline_ns) {
@@ -165,10 +110,7 @@ void item_begin(struct item *it, int64_t now_ns, int64_t deadline_ns) {
 
 void item_stop(struct item *it) {
   timer_stop(it->timer);
-  probe_cancel(it->probe);
-  it->probe = NULL;
-  if (it->task) it->policy->cancel(it->policy->self, it->task);
-  it->task = 0;
+  ask_cancel(&it->ask);
   if (it->state == DEPENDENCY_WAITING) {
     it->state = DEPENDENCY_IDLE;
     it->settled_ns = clock_mono_ns();

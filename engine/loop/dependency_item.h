@@ -3,6 +3,7 @@
 #ifndef TEND_LOOP_DEPENDENCY_ITEM_H
 #define TEND_LOOP_DEPENDENCY_ITEM_H
 
+#include "loop/ask.h"
 #include "loop/dependency.h"
 
 struct item;
@@ -30,13 +31,12 @@ struct item {
   char reason[32], detail[256], told[32];
   cJSON *data;
   unsigned attempts;
-  int64_t started_ns, settled_ns, checked_ns, deadline_ns, attempt_ns, wait_ns;
+  int64_t started_ns, settled_ns, checked_ns, deadline_ns, wait_ns;
   bool last;  /* no time for another attempt after this one */
   bool spent; /* no more attempts; waits for its deadline */
 
   struct timer *timer; /* the next attempt; while a function runs: its guard */
-  struct probe *probe;
-  uint64_t task; /* policy token */
+  struct ask ask;
 };
 
 int item_init(struct item *it, const struct dependency_spec *spec, struct err *err);

@@ -315,10 +315,18 @@ static void answers_of_functions(void **state) {
       {"[null, \"why\"]", PROBE_FAIL, "script", "why"},
       {"[{\"status\": \"fail\", \"reason\": \"empty\", \"detail\": \"no rows\"}]", PROBE_FAIL, "empty", "no rows"},
       {"[{\"status\": \"unknown\"}]", PROBE_UNKNOWN, "script", ""},
-      {"[{\"status\": \"fine\"}]", PROBE_UNKNOWN, "script", "the function returned the status \"fine\""},
+      {"[{\"status\": \"fine\"}]", PROBE_UNKNOWN, "script",
+       "the function returned the status \"fine\"; expected true, nil and a reason, or { status = ... }"},
       {"[{\"status\": \"warn\", \"reason\": \"slow\"}]", PROBE_WARN, "slow", ""},
       {"[[1, 2]]", PROBE_OK, "", ""},
-      {"[5]", PROBE_OK, "", ""},
+      {"[\"warn\", \"slow\"]", PROBE_WARN, "script", "slow"},
+      {"[\"ok\"]", PROBE_OK, "", ""},
+      {"[\"good\"]", PROBE_UNKNOWN, "script",
+       "the function returned the status \"good\"; expected true, nil and a reason, or { status = ... }"},
+      {"[5]", PROBE_UNKNOWN, "script",
+       "the function returned a number; expected true, nil and a reason, or { status = ... }"},
+      {"[{\"status\": 5}]", PROBE_UNKNOWN, "script",
+       "the function returned a status that is no text; expected true, nil and a reason, or { status = ... }"},
   };
   for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
     functions[0].answers[0] = cases[i].values;
