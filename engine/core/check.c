@@ -93,7 +93,7 @@ static void count_good(struct check *c, const struct check_spec *s, enum check_r
   c->window <<= 1;
   bool settled = c->state == CHECK_HEALTHY || c->state == CHECK_DEGRADED;
   if (!settled && c->successes < s->successes) return;
-  if (!settled) c->window = 0;
+  if (c->state == CHECK_UNHEALTHY) c->window = 0;
   c->state = r == CHECK_WARN ? CHECK_DEGRADED : CHECK_HEALTHY;
 }
 
