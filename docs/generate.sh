@@ -20,11 +20,16 @@ limits() {
       printf "| %s | %s | %s |\n", tolower($1), value, $3
     }'
 }
-limits >"$new/limits"
-awk -v table="$new/limits" '
-  /^<!-- limits:/ { print; while ((getline line <table) > 0) print line; skip = 1; next }
+
+# Each "<!-- NAME: written by … -->" up to the next "<!-- end -->" holds the file NAME.
+mkdir "$new/tables"
+limits >"$new/tables/limits"
+"$tend" explain --docs exits >"$new/tables/exits"
+awk -v tables="$new/tables/" '
+  /^<!-- [a-z]+: written by/ { print; name = $2; sub(/:/, "", name); while ((getline line <(tables name)) > 0) print line; skip = 1; next }
   /^<!-- end -->/ { skip = 0 }
   !skip' docs/operations.md >"$new/operations.md"
+"$tend" explain --docs >"$new/events.md"
 
 # settings, from their tables: tend's own, then each flow's
 {

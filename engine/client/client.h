@@ -14,10 +14,11 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/exits.h"
 #include "base/json.h"
 #include "base/limits.h"
 
-enum { CLIENT_OK = 0, CLIENT_NO = 1, CLIENT_USAGE = 64, CLIENT_UNREACHABLE = 69 };
+enum { CLIENT_OK = EXIT_OK, CLIENT_NO = EXIT_FAILED, CLIENT_USAGE = EXIT_USAGE, CLIENT_UNREACHABLE = EXIT_DEPENDENCY };
 
 /* argv[0] is the command's name. Returns the exit code. */
 int client_main(int argc, char **argv);

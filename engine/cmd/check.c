@@ -62,7 +62,7 @@ static void on_signal(void *arg, int sig, int level, bool begun) {
   (void)begun;
   struct check *c = arg;
   if (!level) return;
-  c->code = 128 + sig;
+  c->code = EXIT_SIGNALED + sig;
   loop_stop(c->loop);
 }
 

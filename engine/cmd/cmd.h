@@ -4,6 +4,8 @@
 #ifndef TEND_CMD_CMD_H
 #define TEND_CMD_CMD_H
 
+#include "base/exits.h"
+
 typedef int cmd_fn(int argc, char **argv);
 
 struct command {
@@ -16,18 +18,6 @@ struct command {
 /* Ends with {0}. */
 extern const struct command commands[];
 
-cmd_fn cmd_run, cmd_check, cmd_config, cmd_script, cmd_client, cmd_helper, cmd_version, cmd_help;
-
-/* Exit codes (contract 4). */
-enum {
-  EXIT_USAGE = 64,
-  EXIT_DEPENDENCY = 69,
-  EXIT_INTERNAL = 70,
-  EXIT_SYSTEM = 71,
-  EXIT_CANNOT_CREATE = 73,
-  EXIT_RESOURCES = 75,
-  EXIT_NO_PERMISSION = 77,
-  EXIT_CONFIG = 78,
-};
+cmd_fn cmd_run, cmd_check, cmd_config, cmd_script, cmd_client, cmd_explain, cmd_helper, cmd_version, cmd_help;
 
 #endif

@@ -175,16 +175,6 @@ static int show(const struct options *o, struct load *l) {
   return problems_errors(&l->problems) && !(o->docs && !o->flow_name) ? EXIT_CONFIG : 0;
 }
 
-/* The flow's part, where one is named; without it tend's own settings stand alone. */
-static int load_rest(struct load *l, const struct vm_host *host, struct err *err) {
-  settings_give(l->settings, LAYER_DEFAULT, "CONTAINER_FLOWS_DIR", buf_cstr(&l->flows), "default");
-  settings_give(l->settings, LAYER_DEFAULT, "CONTAINER_SCRIPTS_DIR", buf_cstr(&l->scripts), "default");
-  if (l->flow[0]) return load_flow(l, host, err);
-  settings_resolve(l->settings, &l->problems);
-  settings_lint(l->settings, &l->problems);
-  return 0;
-}
-
 int cmd_config(int argc, char **argv) {
   struct options o;
   struct load l = {0};

@@ -233,6 +233,15 @@ int load_flow(struct load *l, const struct vm_host *host, struct err *err) {
   return 0;
 }
 
+int load_rest(struct load *l, const struct vm_host *host, struct err *err) {
+  settings_give(l->settings, LAYER_DEFAULT, "CONTAINER_FLOWS_DIR", buf_cstr(&l->flows), "default");
+  settings_give(l->settings, LAYER_DEFAULT, "CONTAINER_SCRIPTS_DIR", buf_cstr(&l->scripts), "default");
+  if (l->flow[0]) return load_flow(l, host, err);
+  settings_resolve(l->settings, &l->problems);
+  settings_lint(l->settings, &l->problems);
+  return 0;
+}
+
 void load_free(struct load *l) {
   vm_free(l->vm);
   sched_free(l->sched);

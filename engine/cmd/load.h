@@ -37,6 +37,9 @@ int load_settings(struct load *l, const struct options *options, struct err *err
  * host: loop, sink, probes, children, metrics as far as there are; the rest is filled here. -ENOMEM. */
 int load_flow(struct load *l, const struct vm_host *host, struct err *err);
 
+/* The same for who only shows settings: where no flow is named, tend's own stand alone. */
+int load_rest(struct load *l, const struct vm_host *host, struct err *err);
+
 /* How and where to log, as the settings are at present; log_fd: the pipe to init. */
 struct sink_options load_sink_options(const struct load *l, int log_fd);
 

@@ -16,8 +16,6 @@
 #include "core/metric.h"
 #include "init/init.h"
 
-enum { EXIT_NOT_LOADED = 126, EXIT_NOT_FOUND = 127 };
-
 struct script {
   const struct options *options;
   char path[PATH_MAX];
@@ -76,7 +74,7 @@ static void on_signal(void *arg, int sig, int level, bool begun) {
   bool stop = level > STOP_NONE;
   unsigned handlers = vm_signal(s->vm, sig, stop);
   if (!stop || !s->task || (handlers && level <= STOP_BEGIN)) return;
-  s->code = 128 + sig;
+  s->code = EXIT_SIGNALED + sig;
   if (level >= STOP_NOW)
     loop_stop(s->loop);
   else
@@ -142,7 +140,7 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
       loop_run(s->loop);
     } else {
       sink_say(s->sink, EVENT_SCRIPT_ERROR, LEVEL_ERROR, "%s", err.msg);
-      s->code = EXIT_NOT_LOADED;
+      s->code = EXIT_NOT_EXECUTABLE;
     }
   }
   vm_free(s->vm);
@@ -177,8 +175,8 @@ int cmd_script(int argc, char **argv) {
   }
   rc = init_run(&(struct init_options){.engine_is_main = true}, engine_main, &s);
   load_free(&s.load);
-  if (rc == 128 + SIGTERM || rc == 128 + SIGINT) { /* as whoever waits expects it */
-    int sig = rc - 128;
+  if (rc == EXIT_TERMINATED || rc == EXIT_SIGNALED + SIGINT) { /* as whoever waits expects it */
+    int sig = rc - EXIT_SIGNALED;
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, sig);

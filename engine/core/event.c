@@ -24,16 +24,18 @@ int level_parse(const char *s, enum level *out) {
 }
 
 static const struct {
-  const char *name, *component, *doc;
+  const char *name, *component, *doc, *keys, *look;
 } kinds[] = {
-#define E(id, name, component, doc) {name, component, doc},
-    EVENT_LIST(E)
+#define E(id, name, component, doc, keys, look) {name, component, doc, keys, look},
+#include "core/event.def"
 #undef E
 };
 
 const char *event_name(enum event_kind kind) { return kinds[kind].name; }
 const char *event_component(enum event_kind kind) { return kinds[kind].component; }
 const char *event_doc(enum event_kind kind) { return kinds[kind].doc; }
+const char *event_keys(enum event_kind kind) { return kinds[kind].keys; }
+const char *event_look(enum event_kind kind) { return kinds[kind].look; }
 
 static const char *component_of(const struct event *e) {
   return e->component ? e->component : kinds[e->kind].component;

@@ -42,19 +42,9 @@ const char *machine_action_name(enum machine_action_kind k) {
 }
 
 const char *end_reason_name(enum end_reason reason) {
-  static const char *const names[END_REASONS] = {
-      [END_NONE] = "none",
-      [END_CLEAN] = "clean",
-      [END_EXIT] = "exit",
-      [END_SIGNAL] = "signal",
-      [END_OOM] = "oom",
-      [END_START_TIMEOUT] = "start_timeout",
-      [END_CHECK] = "check",
-      [END_DEPENDENCY] = "dependency",
-      [END_VALIDATION] = "validation",
-      [END_EXEC_ERROR] = "exec_error",
-      [END_SYSTEM] = "system",
-      [END_STOPPED] = "stopped",
+  static const char *const names[] = {
+#define END(id, name, doc, look) name,
+#include "core/reason.def"
   };
   return reason < END_REASONS ? names[reason] : "?";
 }

@@ -2,9 +2,8 @@
 #include <errno.h>
 #include <sys/wait.h>
 
+#include "base/exits.h"
 #include "core/machine_state.h"
-
-enum { EXIT_SYSTEM = 71, EXIT_PERMISSION = 77, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 
 #define REST_MOMENT_NS (2 * NS_PER_S) /* from TERM to KILL for what an ended process left in its group */
 
@@ -230,7 +229,7 @@ void machine_on_exited(struct machine *m, const struct machine_input *in) {
   struct slot *s = &m->slot[in->slot];
   if (!slot_live(s) || s->state == INSTANCE_SPAWNING) return;
   int signal = WIFSIGNALED(in->status) ? WTERMSIG(in->status) : 0;
-  int code = signal ? 128 + signal : WEXITSTATUS(in->status);
+  int code = signal ? EXIT_SIGNALED + signal : WEXITSTATUS(in->status);
   enum end_reason reason = classify(m, s, in, code, signal);
   slot_note_good_run(m, s);
   cancel_check(m, s);
@@ -267,7 +266,7 @@ static int final_code(enum spawn_stage stage, int error) {
   if (error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE) return 0;
   if (stage == SPAWN_EXEC) return error == ENOENT || error == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
   if (stage == SPAWN_CWD) return EXIT_NOT_EXECUTABLE;
-  return stage == SPAWN_USER ? EXIT_PERMISSION : 0;
+  return stage == SPAWN_USER ? EXIT_NO_PERMISSION : 0;
 }
 
 void machine_on_spawn_failed(struct machine *m, const struct machine_input *in) {

@@ -1,7 +1,6 @@
 /* Passes through STARTING: validation, dependencies, then RUNNING once main is up; what becomes of a failed start. */
+#include "base/exits.h"
 #include "core/machine_state.h"
-
-enum { EXIT_DEPENDENCY = 69 };
 
 static struct slot *life(struct machine *m) { return &m->slot[m->main_first]; }
 

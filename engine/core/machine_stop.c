@@ -1,8 +1,7 @@
 /* The stop of everything: drain and hooks, levels, sweep, cleanup, report, exit; and what it is for: the end of tend,
  * an operator's stop, a restart of all, a held failure. */
+#include "base/exits.h"
 #include "core/machine_state.h"
-
-enum { EXIT_ANY_FAILURE = 1, EXIT_TERMINATED = 128 + SIGNAL_TERM };
 
 #define SWEEP_POLL_NS (20 * NS_PER_MS)
 
@@ -71,7 +70,7 @@ void machine_end(struct machine *m, enum machine_cause cause) {
 
 void machine_fail(struct machine *m, enum machine_cause cause, int code, bool by_workload) {
   m->failed = true;
-  m->failed_code = code ? code : EXIT_ANY_FAILURE;
+  m->failed_code = code ? code : EXIT_FAILED;
   m->failed_by_workload = code && by_workload;
   bool hold = m->config->on_failure == ON_FAILURE_HOLD && !m->at_once;
   if (!hold) tell_begin(m, cause, 0);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/exits.h"
 
 /* Stands where memory was short; never freed. */
 static const char lost_check[] = "memory";
@@ -67,8 +68,12 @@ static const struct {
   int gravity;
   bool can_pass;
 } classes[] = {
-    [PROBLEM_CONFIG] = {78, 6, false}, [PROBLEM_USER] = {77, 5, false},      [PROBLEM_PERMISSION] = {73, 4, false},
-    [PROBLEM_CREATE] = {73, 3, true},  [PROBLEM_RESOURCES] = {75, 2, false}, [PROBLEM_DISK] = {75, 1, true},
+    [PROBLEM_CONFIG] = {EXIT_CONFIG, 6, false},
+    [PROBLEM_USER] = {EXIT_NO_PERMISSION, 5, false},
+    [PROBLEM_PERMISSION] = {EXIT_CANNOT_CREATE, 4, false},
+    [PROBLEM_CREATE] = {EXIT_CANNOT_CREATE, 3, true},
+    [PROBLEM_RESOURCES] = {EXIT_RESOURCES, 2, false},
+    [PROBLEM_DISK] = {EXIT_RESOURCES, 1, true},
 };
 
 int problems_exit_code(const struct problems *ps) {

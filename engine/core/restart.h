@@ -12,20 +12,10 @@
 enum restart_policy { RESTART_NO, RESTART_ALWAYS, RESTART_ON_FAILURE, RESTART_UNLESS_STOPPED };
 enum execution_mode { MODE_DAEMON, MODE_SINGLE, MODE_SERVER };
 
-/* Why a run or a start ended. */
+/* Why a run or a start ended: END_CLEAN, END_OOM …; reason.def has them, and what they mean. */
 enum end_reason {
-  END_NONE,
-  END_CLEAN,         /* exit 0 or a listed success code */
-  END_EXIT,          /* another exit code */
-  END_SIGNAL,        /* a signal nobody asked for */
-  END_OOM,           /* killed for memory */
-  END_START_TIMEOUT, /* the start-up check did not pass */
-  END_CHECK,         /* restarted by a failed check */
-  END_DEPENDENCY,    /* a required dependency was not ready (failed start) */
-  END_VALIDATION,    /* the validation failed (failed start) */
-  END_EXEC_ERROR,    /* could not be executed */
-  END_SYSTEM,        /* fork, memory, descriptors: tried again */
-  END_STOPPED,       /* a stop was asked for */
+#define END(id, name, doc, look) END_##id,
+#include "core/reason.def"
   END_REASONS
 };
 const char *end_reason_name(enum end_reason reason); /* "exit", "oom", … as rules and events write it */

@@ -9,9 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/exits.h"
 #include "base/limits.h"
 
-enum { HELPER_OK = 0, HELPER_FAILED = 1, HELPER_USAGE = 64 };
+enum { HELPER_OK = EXIT_OK, HELPER_FAILED = EXIT_FAILED, HELPER_USAGE = EXIT_USAGE };
 
 /* argv[0] is the action's name. Returns the exit code. */
 typedef int helper_fn(int argc, char **argv);

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/exits.h"
 #include "init/state.h"
 
 #define GRACE_NS (5 * NS_PER_S)  /* where no plan says */
@@ -29,13 +30,13 @@ int64_t alone_due(const struct init *in) {
 
 static int code_of(const struct init *in) {
   bool stopped = in->stop.level != STOP_NONE;
-  if (!stopped && !in->alone.had_main) return 70; /* nothing ran whose code could be ours */
-  if (!in->main_known) return stopped ? (in->plan.stopped_is_0 ? 0 : 128 + SIGTERM) : 70;
+  if (!stopped && !in->alone.had_main) return EXIT_INTERNAL; /* nothing ran whose code could be ours */
+  if (!in->main_known) return stopped ? (in->plan.stopped_is_0 ? 0 : EXIT_TERMINATED) : EXIT_INTERNAL;
   int status = in->main_status;
   if (WIFEXITED(status)) return WEXITSTATUS(status);
   int sig = WTERMSIG(status);
   if (stopped && in->main_stopped && in->plan.stopped_is_0 && sig != SIGKILL) return 0;
-  return 128 + sig;
+  return EXIT_SIGNALED + sig;
 }
 
 static void enter(struct init *in, enum alone_phase phase, int64_t wait_ns) {

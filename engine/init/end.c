@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/exits.h"
 #include "init/state.h"
 
 #define KILL_NS (2 * NS_PER_S) /* what survives SIGKILL that long hangs in the kernel */
@@ -24,7 +25,7 @@ void end_begin(struct init *in) {
 }
 
 void end_orphaned(struct init *in) {
-  in->code = 128 + SIGKILL;
+  in->code = EXIT_KILLED;
   end_begin(in);
   in->engine_due_ns = in->drain_due_ns = in->now_ns;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/exits.h"
 #include "base/str.h"
 #include "init/line.h"
 #include "init/state.h"
@@ -32,7 +33,7 @@ static void become_engine(struct init *in) {
   for (size_t i = 0; i < ARRAY_LEN(ignored); i++) signal(ignored[i], SIG_IGN);
   if (in->guard) {
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (getppid() != in->pid) _exit(128 + SIGKILL);
+    if (getppid() != in->pid) _exit(EXIT_KILLED);
   }
   uint64_t none = 0;
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
@@ -97,7 +98,7 @@ void engine_gone(struct init *in, int status) {
   int level;
   bool lone = !stop_level(in, &level);
   if (in->opt.engine_is_main || (lone && WIFEXITED(status))) {
-    in->code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    in->code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SIGNALED + WTERMSIG(status);
     end_begin(in);
     return;
   }

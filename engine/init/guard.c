@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/exits.h"
 #include "init/state.h"
 
 #define SWEEP_NS (2 * NS_PER_S) /* what survives SIGKILL that long hangs in the kernel */
@@ -48,7 +49,7 @@ static int watch_over(struct init *in, pid_t child) {
     if (waitpid(child, &status, WNOHANG) != child) continue;
     if (WIFEXITED(status)) return WEXITSTATUS(status);
     end_orphans(in);
-    return 128 + WTERMSIG(status);
+    return EXIT_SIGNALED + WTERMSIG(status);
   }
 }
 
@@ -68,6 +69,6 @@ int guard_start(struct init *in, int *code) {
   setpgid(0, 0);
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   prctl(PR_SET_PDEATHSIG, GUARD_SIGNAL, 0, 0, 0);
-  if (getppid() != in->guard) _exit(128 + SIGKILL);
+  if (getppid() != in->guard) _exit(EXIT_KILLED);
   return 0;
 }

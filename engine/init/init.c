@@ -10,9 +10,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/exits.h"
 #include "init/state.h"
 
-enum { EVENTS = 32, CODE_SYSTEM = 71 };
+enum { EVENTS = 32 };
 
 static struct init self;
 
@@ -146,7 +147,7 @@ int init_run(const struct init_options *options, init_engine_fn *engine_main, vo
   if (r == 0) r = engine_start(in, engine_main, arg);
   if (r < 0) {
     fprintf(stderr, "tend: init cannot start: %s\n", strerror(-r));
-    in->code = CODE_SYSTEM;
+    in->code = EXIT_SYSTEM;
   } else {
     run(in);
     tty_take_back(in);

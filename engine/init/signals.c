@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "init/state.h"
 
+enum signal_does { STOP, KILL, HANGUP, FORWARD, IGNORE, UNSEEN };
 enum { KERNEL_RT_MIN = 32, KERNEL_SIGNALS = 64 };
 #define ACK_NS NS_PER_S
 
@@ -33,14 +34,11 @@ int signals_open(struct init *in) {
 
 static bool is_forwarded(int sig) {
   switch (sig) {
-    case SIGUSR1:
-    case SIGUSR2:
-    case SIGWINCH:
-    case SIGALRM:
-    case SIGURG:
-    case SIGIO:
-    case SIGPWR:
-      return true;
+#define X(name, does, doc) \
+  case SIG##name: \
+    return does == FORWARD;
+#include "base/signals.def"
+#undef X
     default:
       return sig >= SIGRTMIN && sig <= SIGRTMAX;
   }

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/exits.h"
 #include "init/state.h"
 
 /* A request's blob, mapped privately; its slots are pointers. */
@@ -69,7 +70,7 @@ static int map_blob(int fd, struct blob *b) {
 static _Noreturn void die(const struct job *j, enum spawn_stage stage, int error) {
   int32_t why[2] = {(int32_t)stage, error};
   ssize_t r = write(j->status_fd, why, sizeof why);
-  _exit(r > 0 ? 127 : 126);
+  _exit(r > 0 ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 }
 
 static void become(const struct job *j) {
@@ -130,7 +131,7 @@ static _Noreturn void child_main(const struct job *j) {
   if (!j->in->pid1) {
     /* a change of ids clears it, so it comes after; the parent may be gone already */
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (getppid() != j->in->pid) _exit(128 + SIGKILL);
+    if (getppid() != j->in->pid) _exit(EXIT_KILLED);
   }
   setrlimit(RLIMIT_NOFILE, &j->in->nofile);
   syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/exits.h"
 #include "base/str.h"
 #include "loop/supervisor_impl.h"
 
@@ -68,7 +69,7 @@ static void on_exited(void *arg, uint32_t child, const struct child_exit *x) {
   bool killed = WIFSIGNALED(x->status);
   slot->exit = (struct report_exit){
       .known = true,
-      .code = killed ? 128 + WTERMSIG(x->status) : WEXITSTATUS(x->status),
+      .code = killed ? EXIT_SIGNALED + WTERMSIG(x->status) : WEXITSTATUS(x->status),
       .signal = killed ? WTERMSIG(x->status) : 0,
       .text = slot->exit_text,
       .at_real_ns = clock_real_ns(),

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/exits.h"
 #include "base/str.h"
 #include "loop/from_plan.h"
 #include "loop/supervisor_impl.h"
@@ -147,7 +148,7 @@ static void settled(struct supervisor *s, bool ok) {
     first_round(s);
     supervisor_hook_start(s);
   } else {
-    supervisor_feed(s, &(struct machine_input){.kind = IN_DEPENDENCIES, .ok = false, .exit_code = 69});
+    supervisor_feed(s, &(struct machine_input){.kind = IN_DEPENDENCIES, .ok = false, .exit_code = EXIT_DEPENDENCY});
   }
 }
 

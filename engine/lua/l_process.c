@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/exits.h"
 #include "base/str.h"
 #include "lua/conv.h"
 #include "lua/l.h"
@@ -61,7 +62,7 @@ static int l_push_run(lua_State *L, void *data) {
     char text[16];
     lua_pushstring(L, str_signal_name(WTERMSIG(run->status), text, sizeof text));
     lua_setfield(L, -2, "signal");
-    lua_pushinteger(L, 128 + WTERMSIG(run->status));
+    lua_pushinteger(L, EXIT_SIGNALED + WTERMSIG(run->status));
   } else {
     lua_pushinteger(L, WEXITSTATUS(run->status));
   }

@@ -56,8 +56,8 @@ static UNUSED void trace_action(struct buf *b, const struct machine_action *a) {
       return;
   }
   static const char *const names[EVENT_KINDS] = {
-#define E(id, name, component, doc) [EVENT_##id] = name,
-      EVENT_LIST(E)
+#define E(id, name, component, doc, keys, look) [EVENT_##id] = name,
+#include "core/event.def"
 #undef E
   };
   buf_str(b, names[a->event]);

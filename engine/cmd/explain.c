@@ -1,0 +1,333 @@
+/* tend explain: what an exit code, a signal, an event, a state, a cause, a reason or a setting means, from the tables
+ * that the program itself uses. A setting is shown with the value that tend would take here. --docs writes the
+ * generated parts of the pages. Starts nothing. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clean.h"
+#include "base/str.h"
+#include "cmd/cmd.h"
+#include "cmd/load.h"
+#include "cmd/options.h"
+#include "core/explain.h"
+
+enum { FOUND_MAX = 16, SHOWN_MAX = 60, TITLE_WIDTH = 26 };
+
+/* --- one topic --------------------------------------------------------------------------------------------------- */
+
+/* `x` in the tables is for the pages. */
+static void plain(const char *text, struct buf *out) {
+  for (; *text; text++)
+    if (*text != '`') buf_char(out, *text);
+}
+
+static void put_line(const char *title, const char *text) {
+  auto_buf struct buf b = {0};
+  plain(text, &b);
+  if (b.len) printf("  %s%s%s\n", title, *title ? ": " : "", buf_cstr(&b));
+}
+
+static void topic_text(const struct explain *e) {
+  printf("%s  %s\n", e->name, explain_kind_title(e->kind));
+  put_line("", e->doc);
+  if (e->component) put_line("component", e->component);
+  if (e->keys) put_line("details", STR_EQ(e->keys, "*") ? "whatever the script gave" : e->keys);
+  if (e->kind == EXPLAIN_SIGNAL) printf("  exit code of a workload that it ends: %d\n", e->code);
+  put_line("look at", e->look);
+}
+
+static void topic_json(const struct explain *e, struct json *j) {
+  auto_buf struct buf doc = {0}, look = {0};
+  plain(e->doc, &doc);
+  plain(e->look, &look);
+  json_object(j, NULL);
+  json_str(j, "kind", explain_kind_name(e->kind));
+  json_str(j, "name", e->name);
+  json_str(j, "doc", buf_cstr(&doc));
+  json_str(j, "look", look.len ? buf_cstr(&look) : NULL);
+  if (e->code >= 0) json_int(j, "code", e->code);
+  if (e->component) json_str(j, "component", e->component);
+  if (e->keys) {
+    json_array(j, "details");
+    for (const char *p = e->keys; *p;) {
+      size_t n = strcspn(p, " ");
+      json_strn(j, NULL, p, n);
+      p += n + (p[n] == ' ');
+    }
+    json_array_end(j);
+  }
+  json_object_end(j);
+}
+
+/* --- one setting ------------------------------------------------------------------------------------------------- */
+
+static void setting_text(const struct setting_view *v) {
+  auto_buf struct buf allowed = {0}, value = {0};
+  const struct setting_def *def = v->def;
+  setting_allowed(def, &allowed);
+  printf("%s  setting\n", def->name);
+  put_line("", def->doc ? def->doc : "");
+  put_line("takes", buf_cstr(&allowed));
+  put_line("default", def->fallback ? def->fallback : "none");
+  for (const char *p = v->shown; p && *p; p++) buf_char(&value, (unsigned char)*p < 0x20 || *p == 0x7f ? ' ' : *p);
+  if (v->shown)
+    printf("  here: %s, from %s\n", buf_cstr(&value), v->origin);
+  else
+    puts("  here: not set");
+  printf("  also given as: %s_FILE, a path whose content is the value\n", def->name);
+  if (def->flags & SETTING_REQUIRED) puts("  required");
+  if (def->flags & SETTING_SECRET) puts("  secret: shown as ***");
+  if (def->flags & SETTING_RELOADABLE) puts("  a reload may change it");
+}
+
+static void setting_json(const struct setting_view *v, struct json *j) {
+  auto_buf struct buf allowed = {0}, file = {0};
+  const struct setting_def *def = v->def;
+  setting_allowed(def, &allowed);
+  buf_fmt(&file, "%s_FILE", def->name);
+  json_object(j, NULL);
+  json_str(j, "kind", "setting");
+  json_str(j, "name", def->name);
+  json_str(j, "doc", def->doc ? def->doc : "");
+  json_str(j, "takes", buf_cstr(&allowed));
+  json_str(j, "default", def->fallback);
+  json_str(j, "file", buf_cstr(&file));
+  json_bool(j, "required", def->flags & SETTING_REQUIRED);
+  json_bool(j, "secret", def->flags & SETTING_SECRET);
+  json_bool(j, "reloadable", def->flags & SETTING_RELOADABLE);
+  json_str(j, "value", v->shown);
+  json_str(j, "origin", v->shown ? v->origin : NULL);
+  json_object_end(j);
+}
+
+/* "restart_policy", "CONTAINER_RESTART_POLICY" and "…_FILE" are CONTAINER_RESTART_POLICY. */
+static bool same_name(const char *name, const char *word) {
+  size_t prefix = strlen("CONTAINER_");
+  if (strncasecmp(word, "CONTAINER_", prefix) == 0) word += prefix;
+  name += prefix;
+  size_t n = strlen(name);
+  return strncasecmp(name, word, n) == 0 && (!word[n] || strcasecmp(word + n, "_FILE") == 0);
+}
+
+/* CONTAINER_DATABASE_<NAME>_POOL_SIZE and so on, of a database that is not given here. */
+static bool find_family(const char *word, struct setting_def *def, struct buf *name) {
+  size_t prefix = strlen("CONTAINER_");
+  if (strncasecmp(word, "CONTAINER_", prefix) == 0) word += prefix;
+  if (strncasecmp(word, "DATABASE_", strlen("DATABASE_")) != 0) return false;
+  const struct setting_def *field;
+  for (size_t i = 0; (field = settings_family_field(i)); i++) {
+    size_t n = strlen(word), k = strlen(field->name);
+    if (n <= k + strlen("DATABASE_") || strcasecmp(word + n - k, field->name) != 0) continue;
+    *def = *field;
+    buf_str(name, "CONTAINER_DATABASE_<NAME>");
+    buf_str(name, field->name);
+    def->name = buf_cstr(name);
+    return true;
+  }
+  return false;
+}
+
+/* --- what was asked for ------------------------------------------------------------------------------------------ */
+
+struct asked {
+  const char *word;
+  struct explain topics[FOUND_MAX];
+  size_t n;
+  bool is_setting;
+  struct setting_def family;
+  struct buf family_name;
+  struct setting_view setting;
+};
+
+static void find_setting(struct asked *a, const struct load *l) {
+  struct setting_view v;
+  for (size_t i = 0; !a->is_setting && settings_at(l->settings, i, &v); i++) {
+    a->is_setting = same_name(v.def->name, a->word);
+    if (a->is_setting) a->setting = v;
+  }
+  if (!a->is_setting && find_family(a->word, &a->family, &a->family_name)) {
+    a->is_setting = true;
+    a->setting = (struct setting_view){.def = &a->family};
+  }
+}
+
+/* A word as it can be shown: what a terminal would obey is a '?', what is long is cut. */
+static const char *shown(const char *word, char *to) {
+  size_t n = 0;
+  for (; *word && n < SHOWN_MAX; word++) to[n++] = (char)(*word >= 0x20 && *word < 0x7f ? *word : '?');
+  if (*word) memset(to + n - 3, '.', 3);
+  to[n] = 0;
+  return to;
+}
+
+static int unknown(const struct asked *a, const struct load *l) {
+  const char *names[1024];
+  static struct explain topics[512];
+  size_t n = 0;
+  struct setting_view v;
+  bool prefix = strncasecmp(a->word, "CONTAINER_", strlen("CONTAINER_")) == 0;
+  for (size_t i = 0; n < ARRAY_LEN(topics) && explain_at(i, &topics[n]); i++, n++) names[n] = topics[n].name;
+  for (size_t i = 0; n < ARRAY_LEN(names) && settings_at(l->settings, i, &v); i++)
+    names[n++] = v.def->name + (prefix ? 0 : strlen("CONTAINER_"));
+  const char *near = *a->word ? str_nearest(a->word, names, n) : NULL;
+  char word[SHOWN_MAX + 1];
+  bool number = *a->word && !a->word[strspn(a->word, "0123456789")];
+  const char *note = number ? "; exit codes are 0 to 255" : "";
+  fprintf(stderr, "tend explain: nothing is called \"%s\"%s%s%s%s; tend explain lists all\n", shown(a->word, word),
+          near && !*note ? "; did you mean \"" : "", near && !*note ? near : "", near && !*note ? "\"" : "", note);
+  return EXIT_USAGE;
+}
+
+static void answer_text(const struct asked *a) {
+  for (size_t i = 0; i < a->n; i++) {
+    if (i) puts("");
+    topic_text(&a->topics[i]);
+  }
+  if (a->n && a->is_setting) puts("");
+  if (a->is_setting) setting_text(&a->setting);
+}
+
+static void list_text(const struct load *l) {
+  struct explain e;
+  int last = -1;
+  for (size_t i = 0; explain_at(i, &e); last = (int)e.kind, i++) {
+    auto_buf struct buf doc = {0};
+    plain(e.doc, &doc);
+    if ((int)e.kind != last) printf("%s%s:\n", i ? "\n" : "", explain_kind_title(e.kind));
+    printf("  %-*s %s\n", TITLE_WIDTH, e.name, buf_cstr(&doc));
+  }
+  puts("\nsetting:");
+  struct setting_view v;
+  for (size_t i = 0; settings_at(l->settings, i, &v); i++)
+    printf("  %-*s %s\n", TITLE_WIDTH, v.def->name, v.def->doc ? v.def->doc : "");
+}
+
+static void answer_json(const struct asked *a, const struct load *l) {
+  auto_buf struct buf out = {0};
+  struct json j = JSON_INIT(&out);
+  struct explain e;
+  struct setting_view v;
+  json_object(&j, NULL);
+  json_str(&j, "asked", a->word);
+  json_array(&j, "topics");
+  if (a->word) {
+    for (size_t i = 0; i < a->n; i++) topic_json(&a->topics[i], &j);
+    if (a->is_setting) setting_json(&a->setting, &j);
+  } else {
+    for (size_t i = 0; explain_at(i, &e); i++) topic_json(&e, &j);
+    for (size_t i = 0; settings_at(l->settings, i, &v); i++) setting_json(&v, &j);
+  }
+  json_array_end(&j);
+  json_object_end(&j);
+  puts(buf_cstr(&out));
+}
+
+/* --- the pages --------------------------------------------------------------------------------------------------- */
+
+static void docs_rows(enum explain_kind kind, const char *head) {
+  struct explain e;
+  puts(head);
+  for (size_t i = 0; explain_at(i, &e); i++) {
+    if (e.kind != kind) continue;
+    auto_buf struct buf keys = {0};
+    if (e.keys && *e.keys && *e.keys != '*') {
+      buf_str(&keys, "`");
+      for (const char *p = e.keys; *p; p++) buf_str(&keys, *p == ' ' ? "` `" : (char[]){*p, 0});
+      buf_str(&keys, "`");
+    }
+    if (kind == EXPLAIN_EVENT)
+      printf("| %s | %s | %s | %s |\n", e.name, e.doc, buf_cstr(&keys), e.look);
+    else if (kind == EXPLAIN_SIGNAL)
+      printf("| %s | %s |\n", e.name, e.doc);
+    else
+      printf("| %s | %s | %s |\n", e.name, e.doc, e.look);
+  }
+}
+
+static int write_docs(const char *part) {
+  if (part && STR_EQ(part, "exits")) {
+    docs_rows(EXPLAIN_EXIT, "| code | meaning | look at |\n| --- | --- | --- |");
+    return 0;
+  }
+  puts(
+      "# Events and reasons\n\nWritten by `make docs` from the tables in the code; `tend explain WORD` tells the "
+      "same.\n");
+  puts(
+      "A line of the log is one JSON object: timestamp, level, component, container_id, flow, event, duration_ms where "
+      "it has one, message where\nuseful, details. Durations are in the unit that their name ends with.\n");
+  docs_rows(EXPLAIN_EVENT, "| event | meaning | keys of details | look at |\n| --- | --- | --- | --- |");
+  puts("\n## Why a dependency or a check is bad\n\n`reason`; errors in Lua have the same words as `code`.\n");
+  docs_rows(EXPLAIN_PROBE, "| reason | meaning | look at |\n| --- | --- | --- |");
+  puts(
+      "\n## Why a process or a start ended\n\n`reason` of `process_exited`, `failure_detected`, `restart_initiated`, "
+      "and "
+      "in a flow's restart rules.\n");
+  docs_rows(EXPLAIN_END, "| reason | meaning | look at |\n| --- | --- | --- |");
+  puts(
+      "\n## Signals\n\nWhat tend does with a signal; those that are not here are not passed on, real-time ones are.\n");
+  docs_rows(EXPLAIN_SIGNAL, "| signal | effect |\n| --- | --- |");
+  return 0;
+}
+
+/* --- the command ------------------------------------------------------------------------------------------------- */
+
+/* The word may stand between the options. It is moved to the end, where the options' parser wants it. */
+static int parse(struct options *o, int argc, char **argv) {
+  for (int words = 0;; words++) {
+    int rc = options_parse(o, argc, argv, OPTIONS_FLOW | OPTIONS_JSON | OPTIONS_DOCS | OPTIONS_REST);
+    if (rc || o->n_rest <= 1 || o->help) return rc;
+    if (words || o->rest[1][0] != '-') break;
+    char *word = o->rest[0];
+    memmove(o->rest, o->rest + 1, (size_t)(o->n_rest - 1) * sizeof *o->rest);
+    o->rest[o->n_rest - 1] = word;
+  }
+  char word[SHOWN_MAX + 1];
+  fprintf(stderr, "tend explain: unexpected argument \"%s\"\n", shown(o->rest[1], word));
+  return EXIT_USAGE;
+}
+
+static int explain(struct asked *a, struct load *l, bool json) {
+  if (a->word) {
+    find_setting(a, l);
+    a->n = explain_find(a->word, a->topics, FOUND_MAX);
+    if (!a->n && !a->is_setting) return unknown(a, l);
+  }
+  if (json)
+    answer_json(a, l);
+  else if (a->word)
+    answer_text(a);
+  else
+    list_text(l);
+  return 0;
+}
+
+int cmd_explain(int argc, char **argv) {
+  struct options o;
+  struct load l = {0};
+  struct err err = ERR_INIT;
+  int rc = parse(&o, argc, argv);
+  if (rc) return rc;
+  if (o.help) return cmd_help(2, (char *[]){argv[0], argv[0], NULL});
+  struct asked a = {.word = o.n_rest ? o.rest[0] : NULL};
+  if (o.docs) return write_docs(a.word);
+  struct loop *loop = loop_new();
+  struct vm_host host = {.loop = loop};
+  if (!loop) err_set(&err, -ENOMEM, "no event loop: out of memory or of descriptors");
+  if (!loop || load_settings(&l, &o, &err) || load_rest(&l, &host, &err)) {
+    fprintf(stderr, "tend explain: %s\n", err.msg);
+    rc = EXIT_SYSTEM;
+  } else {
+    rc = explain(&a, &l, o.json);
+  }
+  if (fflush(stdout) != 0) {
+    fprintf(stderr, "tend explain: standard output: %s\n", strerror(errno));
+    rc = EXIT_CANNOT_CREATE;
+  }
+  buf_free(&a.family_name);
+  load_free(&l);
+  loop_free(loop);
+  return rc;
+}

@@ -1,0 +1,185 @@
+-- tend explain: the words that tend speaks, from the tables that it uses itself.
+local h = require "harness"
+local cjson = require "cjson"
+
+local function explain(...)
+  return h.run { args = { "explain", ... } }
+end
+
+local function topics(word, ...)
+  local code, out, err = explain(word, "--json", ...)
+  assert.equal(0, code, err)
+  return cjson.decode(out).topics
+end
+
+local function all(kind)
+  local _, out = explain "--json"
+  local list = {}
+  for _, topic in ipairs(cjson.decode(out).topics) do
+    if topic.kind == kind then list[topic.name] = topic end
+  end
+  return list
+end
+
+describe("tend explain", function()
+  it("tells an exit code, also as a sum, a signal's, and the workload's own", function()
+    assert.truthy(topics("137")[1].doc:find("SIGKILL", 1, true))
+    assert.same(topics "137", topics "128+9")
+    assert.equal(139, topics("139")[1].code)
+    assert.truthy(topics("139")[1].name:find("SIGSEGV", 1, true))
+    assert.truthy(topics("42")[1].doc:find("workload's own", 1, true))
+    for _, word in ipairs { "0", "255", "128+N", "64" } do assert.equal("exit_code", topics(word)[1].kind) end
+    local _, out = explain "78"
+    assert.truthy(out:find("78  exit code\n  Settings", 1, true))
+    assert.truthy(out:find("\n  look at: validation_completed", 1, true))
+  end)
+
+  it("tells signals by any of their names, and with what a workload then ends", function()
+    for _, word in ipairs { "SIGKILL", "KILL", "kill" } do
+      assert.equal("signal", topics(word)[1].kind)
+      assert.equal(137, topics(word)[1].code)
+    end
+    assert.equal(139, topics("SEGV")[1].code)
+    assert.truthy(topics("RTMIN+1")[1].doc:find("main process", 1, true))
+  end)
+
+  it("tells every meaning of a word", function()
+    local kinds = {}
+    for i, topic in ipairs(topics "stopped") do kinds[i] = topic.kind end
+    assert.same({ "state", "cause", "end_reason" }, kinds)
+  end)
+
+  it("tells a setting with its value here and where that came from, never a secret one", function()
+    local function setting(word, env)
+      local code, out = h.run { args = { "explain", word, "--json" }, env = env }
+      assert.equal(0, code)
+      return cjson.decode(out).topics[1]
+    end
+    for _, word in ipairs { "CONTAINER_RESTART_DELAY_SECONDS", "restart_delay_seconds", "CONTAINER_RESTART_DELAY_SECONDS_FILE" } do
+      local s = setting(word, { CONTAINER_RESTART_DELAY_SECONDS = "7" })
+      assert.equal("7", s.value)
+      assert.equal("environment", s.origin)
+      assert.equal("10", s.default)
+      assert.equal("CONTAINER_RESTART_DELAY_SECONDS_FILE", s.file)
+      assert.truthy(s.takes:find("duration", 1, true))
+    end
+    local secret = setting("HTTP_TOKEN", { CONTAINER_HTTP_TOKEN = "hunter2" })
+    assert.equal("***", secret.value)
+    assert.is_true(secret.secret)
+    local _, out = h.run { args = { "explain", "HTTP_TOKEN" }, env = { CONTAINER_HTTP_TOKEN = "hunter2" } }
+    assert.is_nil(out:find("hunter2", 1, true))
+    assert.equal("CONTAINER_DATABASE_<NAME>_POOL_SIZE", setting("DATABASE_STOCK_POOL_SIZE").name)
+    assert.equal("9", setting("DATABASE_STOCK_POOL_SIZE", { CONTAINER_DATABASE_STOCK_POOL_SIZE = "9" }).value)
+  end)
+
+  it("tells a flow's own settings, and what the flow gives", function()
+    local dir = h.tempdir()
+    h.write(dir .. "/f.lua", [[
+      local set = settings.declare { SIZE = { type = "integer", default = 3, doc = "How big." } }
+      return { settings = { RESTART_DELAY_SECONDS = 2 }, processes = { main = { "true", tostring(set.SIZE) } } }]])
+    local own = topics("F_SIZE", "--flow-name", "f", "--flows", dir)[1]
+    assert.equal("How big.", own.doc)
+    assert.equal("3", own.value)
+    local given = topics("RESTART_DELAY_SECONDS", "--flow-name", "f", "--flows", dir)[1]
+    assert.equal("2", given.value)
+    assert.truthy(given.origin:find("f.lua", 1, true) or given.origin:find("flow", 1, true), given.origin)
+  end)
+
+  it("ends with 64 and the nearest word for what it does not know", function()
+    for words, expected in pairs {
+      ["dependancy_failed"] = 'did you mean "dependency_failed"', ["CONTAINER_RESTART_POLISY"] = 'did you mean "CONTAINER_RESTART_POLICY"',
+      ["restart_polisy"] = 'did you mean "RESTART_POLICY"', ["refuesd"] = 'did you mean "refused"', ["300"] = "exit codes are 0 to 255",
+      ["99999999999999999999"] = "exit codes", ["128+99"] = "nothing is called", [""] = 'nothing is called ""', ["-1"] = "unknown option",
+      ["zzzzzzzzzzz"] = "tend explain lists all", ["a\27[31mb\r\n\1"] = 'called "a?[31mb???"', ["\xff\xfe"] = 'called "??"',
+      [("x"):rep(100000)] = "xxx...", ["exit code"] = "nothing is called",
+    } do
+      local code, out, err = explain(words)
+      assert.equal(64, code, words:sub(1, 50))
+      assert.equal("", out)
+      assert.truthy(err:find(expected, 1, true), err:sub(1, 300))
+      assert.equal(1, select(2, err:gsub("\n", "\n")), "one line")
+      assert.is_true(#err < 300)
+      assert.is_nil(err:sub(1, -2):find("[%c\128-\255]"))
+    end
+    local code, _, err = explain("137", "oom")
+    assert.equal(64, code)
+    assert.truthy(err:find('unexpected argument "oom"', 1, true))
+  end)
+
+  it("lists all there is, each of which it then explains", function()
+    local code, out = explain()
+    assert.equal(0, code)
+    local n = 0
+    for name, doc in out:gmatch "\n  (%S+) +(%C+)" do
+      n = n + 1
+      assert.is_true(#doc > 3, name)
+      if n % 12 == 0 then assert.equal(0, (explain(name)), name) end
+    end
+    assert.is_true(n > 150)
+    local _, json = explain "--json"
+    assert.is_true(#cjson.decode(json).topics >= n)
+  end)
+end)
+
+describe("the tables", function()
+  local function sources(...)
+    local list = {}
+    for _, dir in ipairs { ... } do
+      for path in h.sh("find engine/" .. dir .. " -name '*.c'"):gmatch "%S+" do list[path] = h.read(path) end
+    end
+    return list
+  end
+
+  it("have every reason that a probe gives, and no others", function()
+    local known, used = all "probe_reason", {}
+    local function use(word, path)
+      assert.is_table(known[word], path .. ": the reason " .. word .. " is not in engine/core/reason.def")
+    end
+    for path, text in pairs(sources("loop", "parts")) do
+      for word in text:gmatch 'TEND_%u+, "([%l_]+)"' do use(word, path) end
+      for word in text:gmatch '[%.%->]reason = "([%l_]+)"' do use(word, path) end
+      if path:find "failure" then
+        for word in text:gmatch '", "([%l_]+)"}' do use(word, path) end
+      end
+      for word in text:gmatch '"([%l_]+)"' do
+        if known[word] then used[word] = true end
+      end
+    end
+    for word in pairs(known) do
+      assert.is_true(used[word] or word == "part", word .. " is explained, but nothing says it") -- part: of Lua's errors alone
+    end
+  end)
+
+  it("have every key that the details of events hold", function()
+    local dir = h.tempdir()
+    h.write(dir .. "/keys.lua", [[return {
+      mode = "single",
+      dependencies = { { name = "late", check = function() return fs.exists("]] .. dir .. [[/go"), "not there" end, interval = 0.05 },
+                       { name = "never", check = function() return false, "no" end, required = false, timeout = 0.2, interval = 0.05 } },
+      processes = { main = { command = { "sh", "-c", "exit 3" }, restart = { max_attempts = 1, delay = 0.05 } } },
+      cleanup = { { name = "one", run = function() error("no") end }, { name = "two", run = function() log.info("x", { y = 1 }) end } },
+    }]])
+    local p = h.spawn { args = { "run", "--flow-name", "keys", "--flows", dir }, env = { CONTAINER_OUTPUT_FORMAT = "json" } }
+    p:wait_event "dependency_waiting"
+    h.write(dir .. "/go", "")
+    assert.equal(3, (p:wait()))
+    local bad = h.spawn { args = { "run", "--flow-name", "x", "--", "/no/such/program" } }
+    assert.equal(127, (bad:wait()))
+    local wrong = h.spawn { args = { "run", "--flow-name", "x", "--", "true" }, env = { CONTAINER_EXECUTION_MODE = "x" } }
+    assert.equal(78, (wrong:wait()))
+    local known, seen = all "event", 0
+    for _, run in ipairs { p, bad, wrong } do
+      for _, event in ipairs(run:events()) do
+        local topic = assert(known[event.event], event.event)
+        assert.is_true(topic.component == event.component or event.event == "notice", event.event)
+        local keys = {}
+        for _, key in ipairs(topic.details) do keys[key] = true end
+        for key in pairs(event.details) do
+          seen = seen + 1
+          assert.is_true(keys["*"] or keys[key], event.event .. " has " .. key .. ", which engine/core/event.def does not tell")
+        end
+      end
+    end
+    assert.is_true(seen > 60)
+  end)
+end)
