@@ -189,7 +189,7 @@ int str_signal(const char *s) {
   if (strncasecmp(s, "RTMAX", 5) == 0 && signal_offset(s + 5, SIGRTMAX, '-', &sig) == 0)
     return sig >= SIGRTMIN ? sig : 0;
   if (strcasecmp(s, "IOT") == 0) return SIGABRT;
-  if (strcasecmp(s, "POLL") == 0) return SIGIO;
+  if (strcasecmp(s, "IO") == 0 || strcasecmp(s, "POLL") == 0) return SIGIO; /* the C library knows one of them */
   for (sig = 1; sig < SIGRTMIN; sig++) {
     const char *name = sigabbrev_np(sig);
     if (name && strcasecmp(name, s) == 0) return sig;
