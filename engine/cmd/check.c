@@ -207,6 +207,7 @@ static int run(int channel_fd, int log_fd, void *arg) {
   validate_result_free(&c->validation);
   load_free(&c->load);
   children_free(c->children);
+  probe_env_close(&c->probes);
   loop_free(c->loop);
   return c->code;
 }

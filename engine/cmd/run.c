@@ -128,6 +128,7 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
   sink_free(e.sink);
   children_free(e.children);
   metrics_free(e.metrics);
+  probe_env_close(&e.probes);
   loop_free(e.loop);
   return rc ? EXIT_SYSTEM : 0;
 }

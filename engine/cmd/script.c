@@ -149,6 +149,7 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
   children_free(s->children);
   load_free(&s->load);
   metrics_free(s->metrics);
+  probe_env_close(&s->probes);
   loop_free(s->loop);
   return s->code;
 }

@@ -18,7 +18,7 @@ enum { HELPER_OK = EXIT_OK, HELPER_FAILED = EXIT_FAILED, HELPER_USAGE = EXIT_USA
 typedef int helper_fn(int argc, char **argv);
 
 helper_fn helper_clean, helper_connect, helper_fs, helper_handles, helper_journal, helper_process, helper_resources,
-    helper_sync, helper_rotate, helper_stat, helper_write;
+    helper_sync, helper_rotate, helper_stat, helper_usage, helper_write;
 
 /* argv[0] is "helper". */
 int helper_main(int argc, char **argv);

@@ -14,9 +14,9 @@
 #include "loop/probe_kinds.h"
 #include "loop/probe_params.h"
 
-static const struct tend_probe_kind *const kinds[] = {&probe_kind_tcp,       &probe_kind_dns,     &probe_kind_file,
-                                                      &probe_kind_directory, &probe_kind_command, &probe_kind_unix,
-                                                      &probe_kind_process,   &probe_kind_resource};
+static const struct tend_probe_kind *const kinds[] = {&probe_kind_tcp,       &probe_kind_dns,      &probe_kind_file,
+                                                      &probe_kind_directory, &probe_kind_command,  &probe_kind_unix,
+                                                      &probe_kind_process,   &probe_kind_resource, &probe_kind_usage};
 
 /* Kinds of parts that come with tend, so that a misspelt one finds its name. */
 static const char *const part_kinds[] = {"postgres", "http"};
@@ -162,6 +162,8 @@ void probe_env_init(struct probe_env *env) {
   env->host.probe_progress = probe_progress;
   env->host.probe_done = probe_done;
 }
+
+void probe_env_close(struct probe_env *env) { meter_close(&env->meter); }
 
 struct probe *probe_start(struct probe_env *env, const char *kind, const cJSON *params, int64_t deadline_ns,
                           probe_done_fn *done, void *arg, struct err *err) {

@@ -1,7 +1,7 @@
 /* Probes: one attempt at finding out whether something is there. They never block the loop and never
  * outlive their deadline, which is kept here, not by the kinds. Built-in kinds: tcp, dns, file, directory, command,
- * unix, process, resource; any other is looked for in the part of its name (postgres, http). What a kind takes is its
- * table of parameters.
+ * unix, process, resource, usage; any other is looked for in the part of its name (postgres, http). What a kind takes
+ * is its table of parameters.
  */
 #ifndef TEND_LOOP_PROBE_H
 #define TEND_LOOP_PROBE_H
@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "loop/children.h"
 #include "loop/loop.h"
+#include "loop/meter.h"
 #include "tend/part.h"
 
 struct probe;
@@ -42,9 +43,11 @@ struct probe_env {
   struct sink *sink;               /* what parts log; may be NULL */
   const struct settings *settings; /* for `setting = NAME` in parameters; may be NULL, may change */
   struct tend_host host;           /* what parts see; filled by probe_env_init */
+  struct meter meter;              /* the container's use */
 };
 
 void probe_env_init(struct probe_env *env);
+void probe_env_close(struct probe_env *env); /* zeroed is allowed */
 
 /* Checks kind and parameters only: the same messages as probe_start, nothing is started. */
 int probe_check(const char *kind, const cJSON *params, struct err *err);

@@ -84,7 +84,7 @@ static void *start(const struct tend_host *host, struct tend_probe *p, const str
                    int64_t deadline_ns, char *msg, size_t size) {
   (void)host;
   (void)deadline_ns;
-  return probe_look_start(p, ps, "stat", probe_param_text(ps, "path"), judge, msg, size);
+  return probe_look_start(p, ps, "stat", probe_param_text(ps, "path"), NULL, judge, msg, size);
 }
 
 const struct tend_probe_kind probe_kind_file = {.name = "file",

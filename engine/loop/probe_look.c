@@ -69,20 +69,21 @@ void probe_look_cancel(void *run) {
 }
 
 void *probe_look_start(struct tend_probe *p, const struct tend_params *params, const char *action, const char *what,
-                       probe_look_fn *judge, char *msg, size_t size) {
+                       const char *option, probe_look_fn *judge, char *msg, size_t size) {
   struct err err = ERR_INIT;
   struct run *r = calloc(1, sizeof *r);
-  auto_buf struct buf given = {0}, name = {0};
+  auto_buf struct buf given = {0}, name = {0}, more = {0};
   buf_str(&given, what);
   buf_str(&name, action);
-  if (!r || given.failed || name.failed) {
+  if (option) buf_str(&more, option);
+  if (!r || given.failed || name.failed || more.failed) {
     free(r);
     snprintf(msg, size, "no memory");
     return NULL;
   }
   *r = (struct run){
       .probe = p, .params = params, .children = probe_env_of(p)->children, .action = action, .judge = judge};
-  char tend[] = "tend", helper[] = "helper", *argv[] = {tend, helper, name.data, given.data, NULL};
+  char tend[] = "tend", helper[] = "helper", *argv[] = {tend, helper, name.data, given.data, more.data, NULL};
   struct child_spec spec = {.kind = CHILD_HELPER, .name = action, .argv = argv};
   if (r->children)
     r->child = children_spawn(r->children, &spec, &ops, r, &err);

@@ -1,5 +1,5 @@
-/* Kinds that look at what can hang in the kernel: a child (`tend helper ACTION WHAT`) takes the look and prints facts
- * as one JSON object; the kind judges these. At the deadline the child is killed.
+/* Kinds that look at what can hang in the kernel: a child (`tend helper ACTION WHAT [OPTION]`) takes the look and
+ * prints facts as one JSON object; the kind judges these. At the deadline the child is killed.
  */
 #ifndef TEND_LOOP_PROBE_LOOK_H
 #define TEND_LOOP_PROBE_LOOK_H
@@ -12,7 +12,7 @@ typedef void probe_look_fn(struct tend_probe *p, const struct tend_params *param
 
 /* As `start` of a kind. An attempt whose child gives no facts ends as unknown, reason exec. */
 void *probe_look_start(struct tend_probe *p, const struct tend_params *params, const char *action, const char *what,
-                       probe_look_fn *judge, char *msg, size_t size);
+                       const char *option, probe_look_fn *judge, char *msg, size_t size);
 void probe_look_cancel(void *run);
 
 /* The kind's "errno" as a reason: missing, permission, refused, io. */

@@ -57,7 +57,7 @@ static void *start(const struct tend_host *host, struct tend_probe *p, const str
   (void)host;
   (void)deadline_ns;
   const char *file = probe_param_text(ps, "pid_file");
-  return probe_look_start(p, ps, "process", file ? file : probe_param_text(ps, "name"), judge, msg, size);
+  return probe_look_start(p, ps, "process", file ? file : probe_param_text(ps, "name"), NULL, judge, msg, size);
 }
 
 const struct tend_probe_kind probe_kind_process = {.name = "process",
