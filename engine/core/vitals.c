@@ -102,6 +102,11 @@ static void publish_counts(struct publish *p, const struct vitals *v) {
   counter(p, m, "graceful", (double)c->shutdowns_graceful);
   counter(p, m, "forced", (double)c->shutdowns_forced);
   one_counter(p, "tend_running_seconds_total", "Time in state RUNNING, all passes together.", v->total_uptime_s);
+  if (!isnan(v->cpu_throttled_s))
+    one_counter(p, "tend_cpu_throttled_seconds_total", "Time that tasks waited because of the CPU limit.",
+                v->cpu_throttled_s);
+  if (!isnan(v->oom_kills))
+    one_counter(p, "tend_oom_kills_total", "Processes of the container killed for want of memory.", v->oom_kills);
   one_counter(p, "tend_log_lines_dropped_total", "Log lines lost because their reader was slow.",
               (double)v->log_dropped);
   one_counter(p, "tend_journal_lines_dropped_total", "Lines that events.jsonl has lost.", (double)v->journal_dropped);
@@ -122,9 +127,18 @@ int vitals_publish(const struct vitals *v, struct metrics *ms) {
   for (size_t i = 0; i < v->n_databases; i++) gauge(&p, m, v->databases[i].name, v->databases[i].up ? 1 : 0);
   one_gauge(&p, "tend_memory_usage_ratio", "Memory in use, as a share of the limit.", v->memory_used);
   one_gauge(&p, "tend_memory_usage_bytes", "Memory in use.", v->memory_bytes);
+  one_gauge(&p, "tend_memory_limit_bytes", "Memory that may be used: the container's limit, else the machine's.",
+            v->memory_max_bytes);
   one_gauge(&p, "tend_cpu_usage_ratio", "Processor time in use, as a share of the limit.", v->cpu_used);
   m = family(&p, METRIC_GAUGE, "tend_disk_usage_ratio", "directory", "Share in use of the directory's file system.");
   for (size_t i = 0; i < v->n_directories; i++) gauge(&p, m, v->directories[i].name, v->directories[i].used);
+  m = family(&p, METRIC_GAUGE, "tend_disk_inodes_usage_ratio", "directory",
+             "Share in use of the inodes of the directory's file system.");
+  for (size_t i = 0; i < v->n_directories; i++) gauge(&p, m, v->directories[i].name, v->directories[i].inodes);
+  m = family(&p, METRIC_GAUGE, "tend_pressure_ratio", "resource", "Share of 10 s in which a task waited for it.");
+  static const char *const resources[] = {"cpu", "memory", "io"};
+  for (size_t i = 0; i < ARRAY_LEN(resources); i++) gauge(&p, m, resources[i], v->pressure[i]);
+  one_gauge(&p, "tend_tasks", "Processes and threads of the container.", v->tasks);
   one_gauge(&p, "tend_uptime_seconds", "Time since the present RUNNING began, 0 before.", v->uptime_s);
   publish_counts(&p, v);
   return p.rc;

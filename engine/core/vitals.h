@@ -25,12 +25,15 @@ struct vitals_database {
 struct vitals_directory {
   const char *name; /* what it is for: data, output, logs … */
   double used;      /* share of its file system, 0 to 1; NAN unknown */
+  double inodes;    /* of its inodes */
 };
 
 /* NAN where there is no value. Shares are 0 to 1 of the container's limit, of the machine's where it has none. */
 struct vitals {
   const char *health; /* healthy, degraded, unhealthy, unknown: the first two count as 1 */
-  double memory_used, memory_bytes, cpu_used;
+  double memory_used, memory_bytes, memory_max_bytes, cpu_used;
+  double cpu_throttled_s, tasks, oom_kills;
+  double pressure[3]; /* cpu, memory, io: share of the last 10 s */
   const struct vitals_directory *directories;
   size_t n_directories;
   const struct vitals_database *databases; /* the first is the one of database_response_time_ms */

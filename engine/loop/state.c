@@ -14,6 +14,9 @@
 
 #define LOCK_NAME "lock"
 #define STOPPED_NAME "stopped"
+#define RUN_NAME "run"
+
+enum { RUN_MAX = 4096 };
 
 /* Makes the directory and what is missing above it. */
 static int make_dirs(const char *path) {
@@ -132,4 +135,25 @@ int state_mark_stopped(const struct state_dir *s, bool stopped, struct err *err)
 
 bool state_is_stopped(const struct state_dir *s) {
   return faccessat(s->fd, STOPPED_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+void state_read_run(const struct state_dir *s, struct buf *out) {
+  auto_close int fd = openat(s->fd, RUN_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+  char *room = fd >= 0 ? buf_room(out, RUN_MAX) : NULL;
+  ssize_t n = room ? read(fd, room, RUN_MAX) : 0;
+  if (n <= 0) return;
+  out->len += (size_t)n;
+  out->data[out->len] = 0;
+}
+
+int state_write_run(const struct state_dir *s, const char *text, struct err *err) {
+  if (!text) {
+    if (unlinkat(s->fd, RUN_NAME, 0) && errno != ENOENT)
+      return err_errno(err, -errno, "cannot remove %s/" RUN_NAME, s->path);
+    return 0;
+  }
+  auto_close int fd = openat(s->fd, RUN_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+  size_t n = strlen(text);
+  if (fd < 0 || write(fd, text, n) != (ssize_t)n) return err_errno(err, -errno, "cannot write %s/" RUN_NAME, s->path);
+  return 0;
 }

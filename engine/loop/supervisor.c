@@ -200,6 +200,7 @@ void supervisor_free(struct supervisor *s) {
   supervisor_answer_all(s);
   control_free(s->control);
   journal_free(s->journal);
+  disks_free(s->disks);
   timer_free(s->journal_timer);
   cleanup_free(s->cleanup);
   dependencies_free(s->dependencies);

@@ -9,9 +9,11 @@
 #include "loop/cleanup.h"
 #include "loop/control.h"
 #include "loop/dependency.h"
+#include "loop/disks.h"
 #include "loop/journal.h"
 #include "loop/log_follow.h"
 #include "loop/supervisor.h"
+#include "loop/validate.h"
 
 /* One instance of a process, beside what the machine keeps of it. */
 struct slot {
@@ -62,6 +64,7 @@ struct supervisor {
   struct timer *journal_timer;
   struct waiter *waiters;
   struct log_follows follows;
+  struct disks *disks;    /* NULL until the validation has found the directories */
   char log_dir[PATH_MAX]; /* "" when there is none that can be written */
 
   unsigned validation_checks, validation_failed;
@@ -129,9 +132,19 @@ void supervisor_status_json(struct supervisor *s, struct buf *out);
 void supervisor_report_json(struct supervisor *s, struct buf *out);
 void supervisor_why_json(struct supervisor *s, struct buf *out);
 void supervisor_health_json(struct supervisor *s, struct buf *out);
+const char *supervisor_health(struct supervisor *s); /* healthy, degraded, unhealthy */
+
+/* supervisor_vitals.c */
+enum { VITALS_DATABASES = 8 };
+struct vitals_room { /* what struct vitals points to */
+  struct vitals_database databases[VITALS_DATABASES];
+  struct vitals_directory directories[DISKS_MAX];
+};
+void supervisor_watch_disks(struct supervisor *s, const struct validate_result *found);
+void supervisor_measure(struct supervisor *s); /* looks at the container's use, where the last look is old */
+void supervisor_vitals(struct supervisor *s, struct vitals *v, struct vitals_room *room);
 void supervisor_metrics_json(struct supervisor *s, struct buf *out);
 void supervisor_metrics_text(struct supervisor *s, struct buf *out); /* Prometheus */
-const char *supervisor_health(struct supervisor *s);                 /* healthy, degraded, unhealthy */
 
 /* supervisor_ops.c */
 extern const struct control_op supervisor_ops[];

@@ -76,6 +76,7 @@ void supervisor_validate(struct supervisor *s) {
   size_t errors = from_plan_validate(s->o.plan, s->o.settings, false, &all, &result);
   s->validation_checks = VALIDATE_FLOW_FILE; /* the specification's six; the flow file was read before */
   plan_journal(s, result.log_dir);
+  supervisor_watch_disks(s, &result);
   tell_validation(s, &result, &all, started);
   if (result.without.len) sink_say(s->o.sink, EVENT_NOTICE, LEVEL_INFO, "%s", buf_cstr(&result.without));
   supervisor_phase_end(s, PHASE_VALIDATION, errors ? "failed" : "ok");

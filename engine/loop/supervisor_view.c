@@ -256,65 +256,14 @@ void supervisor_why_json(struct supervisor *s, struct buf *out) {
   settings_redact(s->o.settings, out);
 }
 
-/* --- numbers ----------------------------------------------------------------------------------------------------- */
-
-static double response_seconds(const cJSON *data) {
-  const cJSON *ms = data ? cJSON_GetObjectItem(data, "response_ms") : NULL;
-  if (!ms || !cJSON_IsNumber(ms)) return NAN;
-  return ms->valuedouble / 1000.;
-}
-
-static void vitals_fill(struct supervisor *s, struct vitals *v, struct vitals_database *db) {
-  int64_t now = clock_mono_ns();
-  double running = s->running_since_ns ? (double)(now - s->running_since_ns) / (double)NS_PER_S : 0;
-  struct machine_view m;
-  machine_view(s->machine, &m);
-  *v = (struct vitals){
-      .health = supervisor_health(s),
-      .memory_used = NAN,
-      .memory_bytes = NAN,
-      .cpu_used = NAN,
-      .uptime_s = running,
-      .total_uptime_s = running + (double)s->running_total_ns / (double)NS_PER_S,
-      .state = machine_state_name(m.state),
-      .counts = s->counts,
-      .log_dropped = sink_dropped(s->o.sink),
-      .journal_dropped = s->journal ? journal_dropped(s->journal) : 0,
-  };
-  struct dependency_view d;
-  for (size_t i = 0; s->dependencies && dependencies_at(s->dependencies, i, &d); i++) {
-    if (!STR_EQ(d.kind, "postgres")) continue;
-    *db = (struct vitals_database){d.name, response_seconds(d.data), d.state == DEPENDENCY_READY};
-    v->databases = db;
-    v->n_databases = 1;
-    break;
-  }
-}
-
-void supervisor_metrics_json(struct supervisor *s, struct buf *out) {
-  struct vitals v;
-  struct vitals_database db;
-  vitals_fill(s, &v, &db);
-  struct json j = JSON_INIT(out);
-  vitals_json(&v, &j, NULL);
-}
-
-void supervisor_metrics_text(struct supervisor *s, struct buf *out) {
-  struct vitals v;
-  struct vitals_database db;
-  vitals_fill(s, &v, &db);
-  vitals_publish(&v, s->o.metrics);
-  const struct event_source *who = sink_who(s->o.sink);
-  const struct metrics_label labels[] = {{"flow", who->flow}, {"container_id", who->container_id}};
-  metrics_text(s->o.metrics, METRICS_PROMETHEUS, labels, ARRAY_LEN(labels), out);
-}
+/* --- the report -------------------------------------------------------------------------------------------------- */
 
 void supervisor_report_json(struct supervisor *s, struct buf *out) {
   struct views v;
   views_fill(s, &v);
   struct report_input in = {.status = v.v};
-  struct vitals_database db;
-  vitals_fill(s, &in.vitals, &db);
+  struct vitals_room room;
+  supervisor_vitals(s, &in.vitals, &room);
   const struct machine_process *p = &s->lifecycle->process[s->o.plan->main];
   static const char *const policies[] = {"no", "always", "on-failure", "unless-stopped"};
   in.restart = (struct restart_config_view){
