@@ -277,6 +277,10 @@ void report_build(const struct report_input *in, struct buf *out) {
   events_json(in, &j);
   checks_json(in->status.dependencies, in->status.n_dependencies, &j, "dependency_checks");
   startup_json(in, &j);
+  if (in->previous_run)
+    json_raw(&j, "previous_run", in->previous_run, strlen(in->previous_run));
+  else
+    json_null(&j, "previous_run");
   checks_json(in->status.checks, in->status.n_checks, &j, "checks");
   remedies_json(in, &j);
   processes_json(&in->status, &j, "processes");

@@ -12,7 +12,7 @@
  * "at", "since", "description"} why: {"state", "answer": one sentence, "chain": [{"what", "at"}], effect first, each
  * caused by the one after it} health: {"status": "healthy" | "degraded" | "unhealthy" | "unknown", "healthy": bool,
  * "state", "reasons": [text]} report: {"container_info", "metrics", "restart_config", "event_history",
- * "dependency_checks", "startup", "checks", "remedies", "processes", "exit"}
+ * "dependency_checks", "startup", "previous_run", "checks", "remedies", "processes", "exit"}
  */
 #ifndef TEND_CORE_REPORT_H
 #define TEND_CORE_REPORT_H
@@ -120,6 +120,7 @@ struct report_input {
   struct vitals vitals;
   struct restart_config_view restart;
   const struct event_ring *events;
+  const char *previous_run;   /* an object as text, where the run before had no end; NULL: it had one */
   const char *startup_result; /* "completed", "failed", "in progress" */
   int64_t startup_duration_ns;
   const struct report_phase *phases;

@@ -16,9 +16,9 @@ static void note_cpu(struct meter *m, int64_t now_ns) {
 }
 
 const struct usage *meter_look(struct meter *m, int64_t now_ns) {
-  bool first = !m->open;
+  bool first = !m->looked_ns;
   if (!first && now_ns - m->looked_ns < LOOK_EVERY_NS) return &m->usage;
-  if (first) m->open = usage_open(&m->source, "") == 0;
+  if (!m->open) m->open = usage_open(&m->source, "") == 0;
   usage_read(&m->source, &m->usage);
   m->looked_ns = now_ns;
   if (first) {

@@ -1,6 +1,6 @@
 /* The engine's folder in the state directory: <state>/<flow>, mode 0700, ours, no symbolic link. Holds the lock (one
- * engine a flow), the control socket, the mark of a stop that was asked for, and a word about the run that is under way,
- * which a run that is killed leaves behind. */
+ * engine a flow), the control socket, the mark of a stop that was asked for, and a word about the run that is under
+ * way, which a run that is killed leaves behind. */
 #ifndef TEND_LOOP_STATE_H
 #define TEND_LOOP_STATE_H
 

@@ -176,8 +176,8 @@ struct supervisor *supervisor_new(const struct supervisor_options *options, stru
   if (!s->lifecycle) goto memory;
   s->machine = machine_new(&s->lifecycle->config, (uint64_t)s->begun_real_ns ^ (uint64_t)getpid() << 32);
   s->due = timer_new(options->loop, on_due, s);
-  s->journal_timer = timer_new(options->loop, supervisor_open_journal, s);
-  if (!s->machine || !s->due || !s->journal_timer) goto memory;
+  s->settle_timer = timer_new(options->loop, supervisor_settle, s);
+  if (!s->machine || !s->due || !s->settle_timer) goto memory;
   s->n_slots = machine_slots(s->machine);
   s->slots = calloc(s->n_slots, sizeof *s->slots);
   s->told = calloc(options->plan->dependencies_n + 1, sizeof *s->told);
@@ -201,7 +201,8 @@ void supervisor_free(struct supervisor *s) {
   control_free(s->control);
   journal_free(s->journal);
   disks_free(s->disks);
-  timer_free(s->journal_timer);
+  buf_free(&s->previous_run);
+  timer_free(s->settle_timer);
   cleanup_free(s->cleanup);
   dependencies_free(s->dependencies);
   for (uint32_t i = 0; i < s->n_slots && s->slots; i++) {
@@ -229,6 +230,7 @@ static void tell_not_run(struct supervisor *s) {
 void supervisor_begin(struct supervisor *s) {
   children_on_signal(s->o.children, on_signal, s);
   open_state(s);
+  supervisor_find_previous(s);
   tell_not_run(s);
   bool mark = s->state.fd >= 0 && state_is_stopped(&s->state);
   supervisor_feed(s, &(struct machine_input){.kind = IN_BEGIN, .stopped_mark = mark});

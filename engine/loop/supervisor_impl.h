@@ -61,11 +61,12 @@ struct supervisor {
   bool unnamed; /* the flow's files are not ours: no fit name, or another engine has it; the validation fails */
   struct control *control;
   struct journal *journal; /* NULL until the first process has its moment */
-  struct timer *journal_timer;
+  struct timer *settle_timer;
   struct waiter *waiters;
   struct log_follows follows;
-  struct disks *disks;    /* NULL until the validation has found the directories */
-  char log_dir[PATH_MAX]; /* "" when there is none that can be written */
+  struct buf previous_run; /* details of the run before, when it had no end; else empty */
+  struct disks *disks;     /* NULL until the validation has found the directories */
+  char log_dir[PATH_MAX];  /* "" when there is none that can be written */
 
   unsigned validation_checks, validation_failed;
   struct dependencies *dependencies;
@@ -96,7 +97,8 @@ void supervisor_feed(struct supervisor *s, const struct machine_input *in);
 
 /* supervisor_start.c */
 void supervisor_validate(struct supervisor *s);
-void supervisor_open_journal(void *supervisor); /* at the latest before the report */
+void supervisor_open_journal(struct supervisor *s); /* at the latest before the report */
+void supervisor_settle(void *supervisor);
 void supervisor_check_dependencies(struct supervisor *s, bool only_bad);
 void supervisor_cancel_start(struct supervisor *s);
 void supervisor_watch_dependencies(struct supervisor *s);
@@ -133,6 +135,11 @@ void supervisor_report_json(struct supervisor *s, struct buf *out);
 void supervisor_why_json(struct supervisor *s, struct buf *out);
 void supervisor_health_json(struct supervisor *s, struct buf *out);
 const char *supervisor_health(struct supervisor *s); /* healthy, degraded, unhealthy */
+
+/* supervisor_previous.c */
+void supervisor_find_previous(struct supervisor *s);
+void supervisor_note_run(struct supervisor *s);
+void supervisor_forget_run(struct supervisor *s);
 
 /* supervisor_vitals.c */
 enum { VITALS_DATABASES = 8 };

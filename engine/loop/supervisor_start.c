@@ -23,23 +23,29 @@ void supervisor_phase_end(struct supervisor *s, int phase, const char *result) {
 
 /* --- validation -------------------------------------------------------------------------------------------------- */
 
-/* The helper that writes events.jsonl shall not compete with the first process: it comes a moment later, and writes
- * then what was told before it. */
-#define JOURNAL_DELAY_NS (200 * NS_PER_MS)
-
-void supervisor_open_journal(void *arg) {
-  struct supervisor *s = arg;
+void supervisor_open_journal(struct supervisor *s) {
   if (s->journal || !s->log_dir[0]) return;
-  timer_stop(s->journal_timer);
   struct err err = ERR_INIT;
   s->journal = journal_new(s->o.loop, s->o.children, s->o.sink, &(struct journal_options){.dir = s->log_dir}, &err);
   if (!s->journal) sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "no events.jsonl: %s", err.msg);
 }
 
-static void plan_journal(struct supervisor *s, bool usable) {
-  if (s->log_dir[0] || !usable || s->unnamed) return;
-  str_copy(s->log_dir, sizeof s->log_dir, settings_str(s->o.settings, SET_LOG_DIR));
-  timer_after(s->journal_timer, JOURNAL_DELAY_NS);
+/* What shall not compete with the first process comes a moment later: the helper that writes events.jsonl (it writes
+ * then what was told before it), and the first look at what the container uses. */
+#define SETTLE_DELAY_NS (200 * NS_PER_MS)
+
+void supervisor_settle(void *arg) {
+  struct supervisor *s = arg;
+  supervisor_open_journal(s);
+  supervisor_note_run(s);
+  supervisor_measure(s);
+}
+
+static void plan_settling(struct supervisor *s, const struct validate_result *found) {
+  if (s->disks || s->unnamed) return; /* not the first start */
+  if (found->log_dir) str_copy(s->log_dir, sizeof s->log_dir, settings_str(s->o.settings, SET_LOG_DIR));
+  supervisor_watch_disks(s, found);
+  timer_after(s->settle_timer, SETTLE_DELAY_NS);
 }
 
 static void tell_validation(struct supervisor *s, const struct validate_result *r, const struct problems *all,
@@ -75,8 +81,7 @@ void supervisor_validate(struct supervisor *s) {
   struct validate_result result = {0};
   size_t errors = from_plan_validate(s->o.plan, s->o.settings, false, &all, &result);
   s->validation_checks = VALIDATE_FLOW_FILE; /* the specification's six; the flow file was read before */
-  plan_journal(s, result.log_dir);
-  supervisor_watch_disks(s, &result);
+  plan_settling(s, &result);
   tell_validation(s, &result, &all, started);
   if (result.without.len) sink_say(s->o.sink, EVENT_NOTICE, LEVEL_INFO, "%s", buf_cstr(&result.without));
   supervisor_phase_end(s, PHASE_VALIDATION, errors ? "failed" : "ok");

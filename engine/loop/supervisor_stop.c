@@ -78,5 +78,7 @@ void supervisor_exit(struct supervisor *s, const struct machine_action *a) {
   s->from_workload = a->from_workload;
   s->exit_cause = a->cause;
   timer_stop(s->due);
+  timer_stop(s->settle_timer);
+  supervisor_forget_run(s);
   log_follow_finish(&s->follows, close_down, s);
 }

@@ -95,6 +95,21 @@ function probe.process(params) end
 ---@return tend.probe.result
 function probe.resource(params) end
 
+---@class tend.probe.usage
+---@field of "memory"|"cpu"|"tasks"|"cpu_pressure"|"memory_pressure"|"io_pressure"|"disk"|"inodes"|"descriptors"|"oom_kills"
+---@field warn? integer percent (of oom_kills: how many since tend's start) from which it is a warning
+---@field fail? integer percent from which it is a failure
+---@field path? string of disk and inodes: what lies on the file system; "/" when left out
+---@field timeout? number
+
+---Not more than so much is in use, of the container's limits, or of the machine where it has none; reason "usage" where
+---it is. CPU is measured between two attempts, pressure is the share of the last 10 s in which something waited, of
+---descriptors the process counts that is nearest to its own limit. What cannot be known here is `unknown`.
+---@async
+---@param params tend.probe.usage
+---@return tend.probe.result
+function probe.usage(params) end
+
 ---A PostgreSQL server lets us in and answers a query.
 ---@async
 ---@param params { conninfo?: string, setting?: string, query?: string, writable?: boolean, timeout?: number }
