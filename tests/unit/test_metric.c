@@ -185,12 +185,17 @@ static void test_zero_is_shown(void **state) {
 
 static struct vitals some_vitals(void) {
   static const struct vitals_database databases[] = {{"rpa_db", 0.0452, true}, {"other", NAN, false}};
-  static const struct vitals_directory directories[] = {{"data", 0.2}, {"output", 0.458}, {"logs", NAN}};
+  static const struct vitals_directory directories[] = {{"data", 0.2, 0.1}, {"output", 0.458, NAN}, {"logs", NAN, NAN}};
   static const char *const states[] = {"STARTING", "RUNNING"};
   return (struct vitals){.health = "healthy",
                          .memory_used = 0.673,
                          .memory_bytes = 1e8,
+                         .memory_max_bytes = 2e8,
                          .cpu_used = 0.231,
+                         .cpu_throttled_s = NAN,
+                         .tasks = 7,
+                         .oom_kills = 1,
+                         .pressure = {0.25, NAN, NAN},
                          .directories = directories,
                          .n_directories = 3,
                          .databases = databases,
@@ -249,6 +254,11 @@ static void test_vitals_publish(void **state) {
       "\ntend_uptime_seconds 3600\n",
       "\ntend_memory_usage_ratio 0.673\n",
       "\ntend_cpu_usage_ratio 0.231\n",
+      "\ntend_memory_limit_bytes 200000000\n",
+      "\ntend_disk_inodes_usage_ratio{directory=\"data\"} 0.1\n",
+      "\ntend_pressure_ratio{resource=\"cpu\"} 0.25\n",
+      "\ntend_oom_kills_total 1\n",
+      "\ntend_tasks 7\n",
   };
   for (size_t i = 0; i < ARRAY_LEN(lines); i++)
     if (!strstr(b.data, lines[i])) fail_msg("not there: %s", lines[i]);
