@@ -184,7 +184,8 @@ static void test_report(void **state) {
   report_build(&in, &b);
   auto_json cJSON *r = parsed(&b);
   assert_keys(r,
-              "container_info metrics restart_config event_history dependency_checks startup checks remedies processes "
+              "container_info metrics restart_config event_history dependency_checks startup previous_run checks "
+              "remedies processes "
               "exit");
   const cJSON *events = cJSON_GetObjectItem(r, "event_history");
   assert_int_equal(cJSON_GetArraySize(events), 10);
