@@ -1,4 +1,4 @@
--- What README and guide tell a newcomer to do works as it stands there.
+-- What the guide says in prose about its flow; its commands are typed by pages_spec.lua.
 local h = require "harness"
 
 local function block(text, pattern)
@@ -24,26 +24,6 @@ describe("the guide's flow", function()
     for k, v in pairs(more or {}) do e[k] = v end
     return e, dir
   end
-
-  it("runs, answers every command of the page, and stops", function()
-    local e, dir = env()
-    local p = h.spawn { args = { "run", "--flow-name", "inbox" }, env = e }
-    p:wait_line("^0 files$", 10, "out")
-    h.write(dir .. "/one", "")
-    p:wait_line("^1 files$", 10, "out")
-    local n = 0
-    for command in block(guide, "In another terminal.-```sh\n(.-)```"):gmatch("build/tend (%C+)") do
-      local words = {}
-      for word in command:gmatch("%S+") do words[#words + 1] = word end
-      local code, out, err = h.ask(p, table.unpack(words))
-      assert.equal(0, code, command .. ": " .. out .. err)
-      n = n + 1
-    end
-    assert.is_true(n >= 6)
-    assert.equal(0, (p:wait()))
-    assert.equal("inbox is left", p:wait_event("message").message)
-    assert.is_true(p:wait_event("shutdown_completed").details.graceful)
-  end)
 
   it("fails as the page says", function()
     local e, dir = env { CONTAINER_INBOX_LIMIT = "1", CONTAINER_MAX_RESTART_ATTEMPTS = "1" }
@@ -74,18 +54,5 @@ describe("the guide's flow", function()
     assert.truthy(err:find("inbox.lua:%d+"))
     assert.truthy(err:find("dependancies", 1, true))
     assert.truthy(err:find("dependencies", 1, true))
-  end)
-end)
-
-describe("the README's flow", function()
-  it("runs and stops", function()
-    local text = block(h.read("README.md"), "`flows/hello.lua`:\n\n(    return {.-\n    }\n)"):gsub("\n    ", "\n")
-    local p = h.spawn { args = { "run", "--flow-name", "hello" }, env = { CONTAINER_FLOWS_DIR = flow_dir("hello", text) } }
-    p:wait_event("startup_completed")
-    p:wait_line("%d%d:%d%d", 10, "out")
-    p:kill("TERM")
-    assert.equal(0, (p:wait()))
-    assert.equal("all done", p:wait_event("message").message)
-    assert.same({}, h.orphans())
   end)
 end)
