@@ -43,8 +43,8 @@ static bool anybody_left(struct init *in) {
 
 /* While the log can still be written to. */
 static void tell_losses(struct init *in) {
-  for (unsigned i = 0; i < SOURCES_MAX && in->sources[i]; i++)
-    if (in->sources[i]->used) source_tell_dropped(in, in->sources[i]);
+  for (unsigned i = 0; i < in->nsources; i++)
+    if (in->sources[i].used) source_tell_dropped(in, &in->sources[i]);
   uint64_t n = in->writers[0].discarded + in->writers[1].discarded;
   if (!n) return;
   char details[48];

@@ -55,7 +55,6 @@ static int prepare(struct init *in, const struct init_options *options) {
   in->channel = in->log_fd = -1;
   in->stop_due_ns = in->ack_due_ns = in->engine_due_ns = in->drain_due_ns = TIME_NEVER;
   in->now_ns = clock_mono_ns();
-  for (unsigned i = 0; i < LIMIT_CHILDREN; i++) in->children[i].status_fd = -1;
   signals_block(in);
   return open_standard(in);
 }
@@ -91,7 +90,7 @@ static void dispatch(struct init *in, const struct epoll_event *e) {
       spawn_status(in, &in->children[index]);
       break;
     case TAG_SOURCE:
-      if (in->sources[index]->armed) source_read(in, in->sources[index]);
+      if (in->sources[index].armed) source_read(in, &in->sources[index]);
       break;
     case TAG_WRITER:
       if (in->writers[index].waiting) output_writable(in, &in->writers[index]);

@@ -77,7 +77,7 @@ static void discard(struct init *in, struct source *s) {
   s->to->discarded += s->end - s->start;
   source_consume(in, s, s->end - s->start);
   s->mid = false;
-  source_release(s);
+  source_release(in, s);
 }
 
 /* The reader is gone: what waits for it is discarded, and what comes. */
@@ -128,13 +128,13 @@ static void flush_stage(struct init *in, struct writer *w) {
 static void settle(struct init *in, struct writer *w, struct source *s) {
   w->owner = s->mid ? s : NULL;
   if (!s->mid && ready(in, s)) queue(in, s, false);
-  source_release(s);
+  source_release(in, s);
 }
 
 static void emit(struct init *in, struct writer *w, struct source *s) {
   size_t n = ready(in, s);
   if (n == 0) {
-    source_release(s);
+    source_release(in, s);
     return;
   }
   if (w->open_line && !s->mid) {
@@ -172,7 +172,7 @@ void output_pump(struct init *in, struct writer *w) {
     bool stage = w->stage_end > 0;
     if (!stage && s && !ready(in, s)) {
       if (s->fd >= 0 || s->start != s->end) return; /* in the middle of a line: the others wait */
-      source_release(s);
+      source_release(in, s);
       continue;
     }
     if (!stage && !s && !w->first) return;
@@ -204,7 +204,7 @@ void output_kick(struct init *in, struct source *s) {
     if (ready(in, s))
       queue(in, s, false);
     else
-      source_release(s);
+      source_release(in, s);
   }
   output_pump(in, w);
 }
@@ -237,14 +237,14 @@ bool output_empty(struct init *in) {
   for (int i = 0; i < 2; i++)
     if (!in->writers[i].dead && (in->writers[i].stage_end || in->writers[i].first || in->writers[i].owner))
       return false;
-  for (unsigned i = 0; i < SOURCES_MAX && in->sources[i]; i++)
-    if (in->sources[i]->used) return false;
+  for (unsigned i = 0; i < in->nsources; i++)
+    if (in->sources[i].used) return false;
   return true;
 }
 
 void output_drain(struct init *in) {
-  for (unsigned i = 0; i < SOURCES_MAX && in->sources[i]; i++) {
-    struct source *s = in->sources[i];
+  for (unsigned i = 0; i < in->nsources; i++) {
+    struct source *s = &in->sources[i];
     if (!s->used || s->fd < 0) continue;
     for (int reads = 0; reads < DRAIN_READS && source_read(in, s); reads++) continue;
     if (s->fd >= 0 && s->end - s->start < SOURCE_BYTES) source_close(in, s);

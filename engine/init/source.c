@@ -10,21 +10,24 @@
 #include "init/line.h"
 #include "init/state.h"
 
-static struct source *make(struct init *in, unsigned slot) {
-  struct source *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (s == MAP_FAILED) return NULL;
-  madvise(s, sizeof *s, MADV_DONTFORK);
-  s->slot = slot;
-  s->fd = -1;
-  return in->sources[slot] = s;
+char *buffer_new(size_t n) {
+  char *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED) return NULL;
+  madvise(p, n, MADV_DONTFORK);
+  return p;
+}
+
+static struct source *first_free(struct init *in) {
+  if (in->free_sources || in->nsources == SOURCES_MAX) return in->free_sources;
+  struct source *s = &in->sources[in->nsources];
+  s->buf = buffer_new(SOURCE_BYTES);
+  if (!s->buf) return NULL;
+  in->nsources++;
+  return in->free_sources = s;
 }
 
 struct source *source_open(struct init *in, int fd, uint8_t stream, struct tail *tail) {
-  struct source *s = NULL;
-  for (unsigned i = 0; i < SOURCES_MAX && !s; i++) {
-    if (!in->sources[i] && !make(in, i)) return NULL;
-    if (!in->sources[i]->used) s = in->sources[i];
-  }
+  struct source *s = first_free(in);
   if (!s || fcntl(fd, F_SETFL, O_NONBLOCK) != 0) return NULL;
   s->fd = fd;
   s->stream = stream;
@@ -40,6 +43,8 @@ struct source *source_open(struct init *in, int fd, uint8_t stream, struct tail 
     s->fd = -1;
     return NULL;
   }
+  in->free_sources = s->next;
+  s->next = NULL;
   s->used = true;
   if (tail) tail->users++;
   return s;
@@ -52,7 +57,7 @@ void source_arm(struct init *in, struct source *s) {
   if (want == s->armed) return;
   if (!want)
     watch_remove(in, s->fd);
-  else if (watch_add(in, s->fd, EPOLLIN, TAG_SOURCE, s->slot) != 0)
+  else if (watch_add(in, s->fd, EPOLLIN, TAG_SOURCE, (unsigned)(s - in->sources)) != 0)
     return;
   s->armed = want;
 }
@@ -154,11 +159,13 @@ void source_close(struct init *in, struct source *s) {
   output_kick(in, s);
 }
 
-void source_release(struct source *s) {
+void source_release(struct init *in, struct source *s) {
   if (!s->used || s->fd >= 0 || s->start != s->end || s->queued) return;
   if (s->to && s->to->owner == s) s->to->owner = NULL;
   s->to = NULL;
   s->mid = false;
   s->used = false;
+  s->next = in->free_sources;
+  in->free_sources = s;
   if (s->tail) s->tail->users--;
 }

@@ -45,28 +45,27 @@ struct tail {
   uint32_t instance;
   unsigned users; /* sources that are open */
   uint64_t end;   /* bytes ever */
-  char data[LIMIT_TAIL];
+  char *data;     /* LIMIT_TAIL bytes, no page of it there before the first output */
 };
 
 /* One stream of output on its way: what was read and not yet written is in buf[start..end). */
 struct source {
-  int fd; /* -1 after the end of file */
-  unsigned slot;
+  int fd;         /* -1 after the end of file */
   uint8_t stream; /* 1, 2; 0: the engine's event lines */
   bool used;
-  bool armed;        /* epoll watches it */
-  bool queued;       /* in its writer's queue */
-  bool mid;          /* a part of a line was written */
-  bool skip;         /* the rest of the present line is dropped */
-  struct tail *tail; /* NULL for the engine's */
-  struct writer *to; /* the writer whose queue or stream it holds */
-  struct source *next;
-  int64_t last_ns;    /* when bytes came last */
-  int64_t dropped_ns; /* when that was told last */
-  uint64_t dropped;   /* lines */
-  uint32_t part;      /* JSON: parts of the present line so far */
+  bool armed;          /* epoll watches it */
+  bool queued;         /* in its writer's queue */
+  bool mid;            /* a part of a line was written */
+  bool skip;           /* the rest of the present line is dropped */
+  struct tail *tail;   /* NULL for the engine's */
+  struct writer *to;   /* the writer whose queue or stream it holds */
+  struct source *next; /* in that queue, or of the free ones */
+  int64_t last_ns;     /* when bytes came last */
+  int64_t dropped_ns;  /* when that was told last */
+  uint64_t dropped;    /* lines */
+  uint32_t part;       /* JSON: parts of the present line so far */
   size_t start, end;
-  char buf[SOURCE_BYTES];
+  char *buf; /* SOURCE_BYTES, no page of it there before the first output */
 };
 
 enum writer_kind { WRITER_PIPE, WRITER_SMALL, WRITER_SOCKET, WRITER_TTY, WRITER_FILE };
@@ -131,8 +130,11 @@ struct init {
 
   struct child children[LIMIT_CHILDREN];
   unsigned top; /* slots in use are below it */
-  struct tail *tails[LIMIT_INSTANCES];
-  struct source *sources[SOURCES_MAX];
+  struct tail tails[LIMIT_INSTANCES];
+  unsigned ntails; /* slots ever used */
+  struct source sources[SOURCES_MAX];
+  unsigned nsources;
+  struct source *free_sources;
   struct source *log;
   int log_fd; /* the pipe's other end, also for init's own events */
   uint64_t notices_lost;
@@ -233,13 +235,15 @@ void tail_add(struct tail *t, const char *p, size_t n);
 int tail_memfd(struct init *in, const char *name, int instance, uint64_t since, uint64_t *end);
 
 /* source.c */
+char *buffer_new(size_t n); /* untouched memory that a forked process does not have; NULL: none */
 struct source *source_open(struct init *in, int fd, uint8_t stream, struct tail *tail); /* takes fd on success */
 bool source_read(struct init *in, struct source *s); /* true: bytes came, there may be more */
 void source_arm(struct init *in, struct source *s);
 void source_close(struct init *in, struct source *s); /* end of file: what is left is written */
 void source_consume(struct init *in, struct source *s, size_t n);
 void source_tell_dropped(struct init *in, struct source *s);
-void source_release(struct source *s); /* gives it back when it has ended and is empty; its memory is kept */
+void source_release(struct init *in,
+                    struct source *s); /* gives it back when it has ended and is empty; its memory is kept */
 
 /* writer.c */
 void writer_open(struct writer *w, int fd);

@@ -11,24 +11,22 @@ static bool is(const struct tail *t, const char *name, uint32_t instance) {
 }
 
 struct tail *tail_get(struct init *in, const char *name, uint32_t instance) {
-  struct tail **place = NULL;
-  unsigned i = 0;
-  for (; i < LIMIT_INSTANCES && in->tails[i]; i++) { /* slots are taken in order and never given back */
-    if (is(in->tails[i], name, instance)) return in->tails[i];
-    if (!place && in->tails[i]->users == 0) place = &in->tails[i];
+  struct tail *t = NULL;
+  for (unsigned i = 0; i < in->ntails; i++) { /* slots are taken in order and never given back */
+    if (is(&in->tails[i], name, instance)) return &in->tails[i];
+    if (!t && in->tails[i].users == 0) t = &in->tails[i];
   }
-  if (i < LIMIT_INSTANCES) place = &in->tails[i];
-  if (!place) return NULL;
-  if (!*place) {
-    struct tail *t = mmap(NULL, sizeof *t, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (t == MAP_FAILED) return NULL;
-    madvise(t, sizeof *t, MADV_DONTFORK);
-    *place = t;
+  if (in->ntails < LIMIT_INSTANCES) {
+    t = &in->tails[in->ntails];
+    t->data = buffer_new(LIMIT_TAIL);
+    if (!t->data) return NULL;
+    in->ntails++;
   }
-  (*place)->end = 0;
-  (*place)->instance = instance;
-  str_copy((*place)->name, sizeof(*place)->name, name);
-  return *place;
+  if (!t) return NULL;
+  t->end = 0;
+  t->instance = instance;
+  str_copy(t->name, sizeof t->name, name);
+  return t;
 }
 
 void tail_add(struct tail *t, const char *p, size_t n) {
@@ -75,8 +73,8 @@ static int write_tail(int fd, const struct tail *t, uint64_t since) {
 int tail_memfd(struct init *in, const char *name, int instance, uint64_t since, uint64_t *end) {
   int fd = memfd_create("tail", MFD_CLOEXEC);
   if (fd < 0) return -errno;
-  for (unsigned i = 0; i < LIMIT_INSTANCES && in->tails[i]; i++) {
-    const struct tail *t = in->tails[i];
+  for (unsigned i = 0; i < in->ntails; i++) {
+    const struct tail *t = &in->tails[i];
     if (!STR_EQ(t->name, name) || (instance >= 0 && t->instance != (uint32_t)instance)) continue;
     /* where the count of the one that asks is from before a process of that name was new, it gets all */
     int r = write_tail(fd, t, instance >= 0 && since <= t->end ? since : 0);

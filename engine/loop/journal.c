@@ -36,6 +36,7 @@ struct journal {
   loop_fn *done;
   void *done_arg;
   bool finishing;
+  bool due; /* written at the end of this turn */
 };
 
 static void start_helper(struct journal *j);
@@ -101,10 +102,17 @@ static void add_line(struct journal *j, const struct event *e) {
   }
 }
 
+static void on_turn_end(void *arg) {
+  struct journal *j = arg;
+  j->due = false;
+  flush(j);
+}
+
 static void on_event(void *arg, const struct event *e) {
   struct journal *j = arg;
   add_line(j, e);
-  flush(j);
+  if (!j->due) j->due = loop_defer(j->loop, on_turn_end, j) == 0;
+  if (!j->due) flush(j);
 }
 
 /* --- the helper ------------------------------------------------------------------------------------------------- */
@@ -242,6 +250,7 @@ void journal_finish(struct journal *j, int64_t due_ns, loop_fn *done, void *arg)
 void journal_free(struct journal *j) {
   if (!j) return;
   sink_unsubscribe(j->sink, on_event, j);
+  loop_cancel(j->loop, on_turn_end, j);
   close_pipe(j);
   if (j->child) children_forget(j->children, j->child);
   timer_free(j->timer);

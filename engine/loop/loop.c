@@ -17,6 +17,8 @@ struct loop {
   ev_idle idle; /* active while deferred work waits, so that the loop does not sleep */
   struct deferred *queue;
   size_t n, cap;
+  struct deferred *running; /* those of this turn */
+  size_t running_n;
   loop_fn *turn;
   void *turn_arg;
   int64_t now_ns;
@@ -38,11 +40,14 @@ struct watch {
 
 static void run_deferred(struct loop *loop) {
   /* what is deferred by these waits for the next round of this function */
-  struct deferred *queue = loop->queue;
-  size_t n = loop->n;
+  struct deferred *queue = loop->running = loop->queue;
+  loop->running_n = loop->n;
   loop->queue = NULL;
   loop->n = loop->cap = 0;
-  for (size_t i = 0; i < n; i++) queue[i].fn(queue[i].arg);
+  for (size_t i = 0; i < loop->running_n; i++)
+    if (queue[i].fn) queue[i].fn(queue[i].arg);
+  loop->running_n = 0;
+  loop->running = NULL;
   free(queue);
 }
 
@@ -192,6 +197,16 @@ int loop_defer(struct loop *loop, loop_fn *fn, void *arg) {
   loop->queue[loop->n++] = (struct deferred){fn, arg};
   if (!ev_is_active(&loop->idle)) ev_idle_start(loop->ev, &loop->idle);
   return 0;
+}
+
+static void cancel(struct deferred *list, size_t n, loop_fn *fn, const void *arg) {
+  for (size_t i = 0; i < n; i++)
+    if (list[i].fn == fn && list[i].arg == arg) list[i].fn = NULL;
+}
+
+void loop_cancel(struct loop *loop, loop_fn *fn, const void *arg) {
+  cancel(loop->queue, loop->n, fn, arg);
+  cancel(loop->running, loop->running_n, fn, arg);
 }
 
 void loop_on_turn(struct loop *loop, loop_fn *fn, void *arg) {

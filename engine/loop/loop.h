@@ -41,6 +41,7 @@ void watch_free(struct watch *w);                    /* NULL is allowed */
 
 /* Runs fn(arg) once, before the loop sleeps again, never from inside this call. -ENOMEM. */
 int loop_defer(struct loop *loop, loop_fn *fn, void *arg);
+void loop_cancel(struct loop *loop, loop_fn *fn, const void *arg); /* what is deferred with these and has not run */
 /* Called at each turn after all events, before sleeping: Lua resumes its ready tasks here. One hook. */
 void loop_on_turn(struct loop *loop, loop_fn *fn, void *arg);
 

@@ -23,6 +23,7 @@ struct sink {
   struct event_ring *ring;
   struct watch *watch;
   struct buf waiting; /* bytes that the pipe has not taken; begins in the middle of a line at most once */
+  bool due;           /* written at the end of this turn */
   uint64_t dropped, dropped_told;
   struct subscriber *subscribers;
   size_t n, cap;
@@ -30,6 +31,7 @@ struct sink {
 };
 
 static void on_writable(void *arg, int fd, int events);
+static void on_turn_end(void *arg);
 
 struct sink *sink_new(struct loop *loop, const struct sink_options *options) {
   struct sink *s = calloc(1, sizeof *s);
@@ -46,6 +48,7 @@ struct sink *sink_new(struct loop *loop, const struct sink_options *options) {
 
 void sink_free(struct sink *s) {
   if (!s) return;
+  loop_cancel(s->loop, on_turn_end, s);
   watch_free(s->watch);
   if (s->options.fd >= 0) close(s->options.fd);
   event_ring_free(s->ring);
@@ -86,12 +89,13 @@ static size_t write_some(struct sink *s, const char *p, size_t n) {
 }
 
 static void write_waiting(struct sink *s) {
-  if (s->options.fd < 0)
-    buf_clear(&s->waiting);
+  size_t done = s->options.fd < 0 ? s->waiting.len : write_some(s, s->waiting.data, s->waiting.len);
+  if (done == s->waiting.len)
+    buf_free(&s->waiting); /* a burst's memory is given back */
   else
-    buf_drop(&s->waiting, write_some(s, s->waiting.data, s->waiting.len));
+    buf_drop(&s->waiting, done);
   s->waiting.failed = false;
-  if (!s->waiting.len) watch_events(s->watch, 0);
+  watch_events(s->watch, s->waiting.len ? WATCH_WRITE : 0);
 }
 
 static void tell_dropped(struct sink *s) {
@@ -110,25 +114,28 @@ static void on_writable(void *arg, int fd, int events) {
   tell_dropped(s);
 }
 
-static void write_line(struct sink *s, const struct buf *line) {
+static void on_turn_end(void *arg) {
+  struct sink *s = arg;
+  s->due = false;
+  on_writable(s, s->options.fd, WATCH_WRITE);
+}
+
+/* All lines of a turn go out in one write at its end, so that init is woken once, and after what the engine asked it
+ * to do. What may be a last word goes at once. */
+static void write_line(struct sink *s, const struct buf *line, bool now) {
   if (s->options.fd < 0) return;
-  if (line->failed) {
+  if (!line->failed && s->waiting.len + line->len > LIMIT_LOG_PIPE) write_waiting(s);
+  if (line->failed || s->waiting.len + line->len > LIMIT_LOG_PIPE) {
     s->dropped++;
     return;
   }
-  size_t done = 0;
-  if (!s->waiting.len) done = write_some(s, line->data, line->len);
-  size_t rest = line->len - done;
-  if (!rest) return;
-  bool fits = s->waiting.len + rest <= LIMIT_LOG_PIPE;
-  /* a line that has begun to go out must go on */
-  if (fits || done) buf_add(&s->waiting, line->data + done, rest);
-  if (!fits && !done) s->dropped++;
+  buf_add(&s->waiting, line->data, line->len);
   if (s->waiting.failed) {
     s->waiting.failed = false;
     s->dropped++;
   }
-  if (s->waiting.len) watch_events(s->watch, WATCH_WRITE);
+  if (!s->due) s->due = loop_defer(s->loop, on_turn_end, s) == 0;
+  if (now || !s->due) write_waiting(s);
 }
 
 void sink_flush(struct sink *s, int64_t timeout_ns) {
@@ -200,7 +207,7 @@ void sink_emit(struct sink *s, enum event_kind kind, const struct sink_event *in
     else
       event_json(&e, &s->options.who, &line);
     buf_char(&line, '\n');
-    write_line(s, &line);
+    write_line(s, &line, e.level >= LEVEL_CRITICAL);
   }
   if (e.level >= LEVEL_INFO) tell(s, &e);
 }

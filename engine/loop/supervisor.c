@@ -85,6 +85,13 @@ static void carry_out(struct supervisor *s, const struct machine_action *a) {
   }
 }
 
+/* Once a turn: of a thousand processes that start at once each would change it. */
+static void tell_init(void *arg) {
+  struct supervisor *s = arg;
+  s->plan_due = false;
+  if (!s->ended) supervisor_tell_init(s);
+}
+
 /* Inputs that arise while one is carried out wait for their own step. */
 void supervisor_feed(struct supervisor *s, const struct machine_input *in) {
   if (s->queue_n == s->queue_cap) {
@@ -109,7 +116,7 @@ void supervisor_feed(struct supervisor *s, const struct machine_input *in) {
   s->queue_n = 0;
   s->busy = false;
   if (s->ended) return;
-  if (s->plan_stale) supervisor_tell_init(s);
+  if (s->plan_stale && !s->plan_due) s->plan_due = loop_defer(s->o.loop, tell_init, s) == 0;
   timer_at(s->due, machine_due_ns(s->machine));
   supervisor_answer_waiters(s);
 }
@@ -198,6 +205,7 @@ memory:
 void supervisor_free(struct supervisor *s) {
   if (!s) return;
   supervisor_answer_all(s);
+  loop_cancel(s->o.loop, tell_init, s);
   control_free(s->control);
   journal_free(s->journal);
   disks_free(s->disks);

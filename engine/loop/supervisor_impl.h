@@ -54,6 +54,7 @@ struct supervisor {
   size_t queue_n, queue_cap;
   bool busy;       /* inside the machine or carrying out */
   bool plan_stale; /* init must be told anew */
+  bool plan_due;   /* and will be at the end of this turn */
   struct slot *slots;
   unsigned n_slots;
 

@@ -220,9 +220,10 @@ void supervisor_tell_init(struct supervisor *s) {
   plan.stopped_is_0 = c->process[s->o.plan->main].mode != MODE_SINGLE;
   plan.grace_ns = machine_grace_ns(s->machine);
   plan.n = 0;
+  int64_t now = clock_mono_ns();
   for (uint32_t i = 0; i < s->n_slots; i++) {
     struct instance_view v;
-    machine_instance(s->machine, i, clock_mono_ns(), &v);
+    machine_instance(s->machine, i, now, &v);
     bool live = v.state == INSTANCE_SPAWNING || v.state == INSTANCE_STARTING || v.state == INSTANCE_UP ||
                 v.state == INSTANCE_STOPPING;
     if (!live || !s->slots[i].child) continue;

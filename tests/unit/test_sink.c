@@ -47,6 +47,7 @@ static void world_close(struct world *w) {
 
 /* Everything that is in the pipe now, appended. */
 static void drain(struct world *w, struct buf *b) {
+  sink_flush(w->sink, 0); /* what a turn of the loop does */
   for (;;) {
     char *to = buf_room(b, 65536);
     ssize_t n = read(w->in, to, 65536);
