@@ -25,7 +25,8 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c
 # Parts are shared objects that see include/tend/ and their one library; a part whose library is not there is left out.
 PART_postgres := libpq
 PART_http := libcurl
-ALL_PARTS := postgres http
+PART_server := libmicrohttpd
+ALL_PARTS := postgres http server
 PARTS := $(foreach p,$(ALL_PARTS),$(if $(wildcard engine/parts/$(p)*.c),$(if $(shell pkg-config --exists $(PART_$(p)) 2>/dev/null && echo y),$(p))))
 PART_OBJ := $(patsubst engine/%.c,$(BUILD)/obj/%.o,$(foreach p,$(PARTS),$(wildcard engine/parts/$(p)*.c)))
 
@@ -40,6 +41,15 @@ $(BUILD)/obj/parts/%.o: engine/parts/%.c
 $(BUILD)/obj/%.o: engine/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"; $(CC) $(ENGINE) -c -o $@ $<
+
+# the live page is one text
+PAGE := $(addprefix engine/parts/page/,index.html page.css plot.js page.js)
+$(BUILD)/page.html: $(PAGE)
+	@mkdir -p $(@D)
+	@awk 'function put(f,  l) { while ((getline l < (dir f)) > 0) print l } \
+	  /^<!-- put / { put($$3); next } { print }' dir=engine/parts/page/ $< >$@
+$(BUILD)/obj/parts/server_page.o: $(BUILD)/page.html
+$(BUILD)/obj/parts/server_page.o: COMMON += -DSERVER_PAGE='"$(BUILD)/page.html"'
 
 # holds the Lua halves as text
 $(BUILD)/obj/lua/embed.o: $(wildcard scripts/tend/*.lua)

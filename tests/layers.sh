@@ -18,7 +18,7 @@ check() { # DIR: prints each wrong #include, ends with 1 if there was one
       may["parts"] = may["include"] = ""
       only["ev.h"] = "loop"
       only["lua.h"] = only["lauxlib.h"] = only["lualib.h"] = "lua"
-      only["libpq-fe.h"] = only["curl/curl.h"] = "parts"
+      only["microhttpd.h"] = only["libpq-fe.h"] = only["curl/curl.h"] = "parts"
       split("unistd.h time.h sys/time.h sys/stat.h fcntl.h signal.h pthread.h", pure)
       for (i in pure) impure[pure[i]] = 1
     }

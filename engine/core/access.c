@@ -10,8 +10,9 @@
 static bool is(const char *a, const char *b) { return strcasecmp(a, b) == 0; }
 
 static bool forwarding(const char *name) {
-  static const char *const names[] = {"Forwarded",   "Via",          "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP",
-                                      "X-Forwarded", "X-ProxyUser-Ip", "CF-Connecting-IP", "True-Client-IP"};
+  static const char *const names[] = {"Forwarded",           "Via",         "X-Real-IP",      "X-Client-IP",
+                                      "X-Cluster-Client-IP", "X-Forwarded", "X-ProxyUser-Ip", "CF-Connecting-IP",
+                                      "True-Client-IP"};
   for (size_t i = 0; i < ARRAY_LEN(names); i++)
     if (is(name, names[i])) return true;
   return strncasecmp(name, "X-Forwarded-", 12) == 0 || strncasecmp(name, "X-Original-", 11) == 0;
@@ -65,7 +66,7 @@ static bool same_token(const char *a, const char *b) {
 }
 
 static bool has_token(const struct access_request *r, const char *token) {
-  if (!token || !*token || r->authorizations != 1 || strncasecmp(r->authorization, "Bearer ", 7) != 0) return false;
+  if (!token || r->authorizations != 1 || strncasecmp(r->authorization, "Bearer ", 7) != 0) return false;
   const char *given = r->authorization + 7;
   given += strspn(given, " ");
   return *given && same_token(token, given);
@@ -74,6 +75,7 @@ static bool has_token(const struct access_request *r, const char *token) {
 enum access_verdict access_check(enum access_detail detail, const char *token, const struct access_request *r,
                                  const char **why) {
   *why = "";
+  if (token && !*token) token = NULL;
   if (r->foreign)
     *why = "a page of another site asks for it";
   else if (has_token(r, token) || detail == ACCESS_ALL)

@@ -97,9 +97,6 @@ static void lint_times(const struct settings *s, struct problems *problems) {
 
 /* What is a setting by contract, and moves nothing in this version. */
 static void lint_idle(const struct settings *s, struct problems *problems) {
-  const char *address = settings_str(s, SET_HTTP_ADDRESS);
-  if (settings_given(s, SET_HTTP_ADDRESS) && address && !STR_EQ(address, "off"))
-    warn(s, problems, SET_HTTP_ADDRESS, "off", "this version serves nothing over HTTP");
   if (settings_given(s, SET_RELOAD) && settings_choice(s, SET_RELOAD) == 0)
     warn(s, problems, SET_RELOAD, "manual", "this version reads flow files and scripts at its start only");
 }

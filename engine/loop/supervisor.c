@@ -206,6 +206,8 @@ void supervisor_free(struct supervisor *s) {
   if (!s) return;
   supervisor_answer_all(s);
   loop_cancel(s->o.loop, tell_init, s);
+  web_free(s->web);
+  trend_free(&s->trend);
   control_free(s->control);
   journal_free(s->journal);
   disks_free(s->disks);
@@ -239,6 +241,7 @@ void supervisor_begin(struct supervisor *s) {
   children_on_signal(s->o.children, on_signal, s);
   open_state(s);
   supervisor_find_previous(s);
+  supervisor_open_web(s);
   tell_not_run(s);
   bool mark = s->state.fd >= 0 && state_is_stopped(&s->state);
   supervisor_feed(s, &(struct machine_input){.kind = IN_BEGIN, .stopped_mark = mark});

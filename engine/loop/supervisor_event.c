@@ -140,6 +140,7 @@ void supervisor_tell(struct supervisor *s, const struct machine_action *a) {
       break;
     case EVENT_PROCESS_STARTED:
       json_int(&j, "pid", s->slots[a->slot].pid);
+      web_workload_started(s->web);
       break;
     case EVENT_PROCESS_EXITED:
       exited(s, a, &j);

@@ -6,6 +6,7 @@
 
 #include "core/configure.h"
 #include "core/report.h"
+#include "core/trend.h"
 #include "loop/cleanup.h"
 #include "loop/control.h"
 #include "loop/dependency.h"
@@ -14,6 +15,7 @@
 #include "loop/log_follow.h"
 #include "loop/supervisor.h"
 #include "loop/validate.h"
+#include "loop/web.h"
 
 /* One instance of a process, beside what the machine keeps of it. */
 struct slot {
@@ -63,6 +65,8 @@ struct supervisor {
   struct control *control;
   struct journal *journal; /* NULL until the first process has its moment */
   struct timer *settle_timer;
+  struct web *web; /* NULL: nothing is served over HTTP */
+  struct trend trend;
   struct waiter *waiters;
   struct log_follows follows;
   struct buf previous_run; /* details of the run before, when it had no end; else empty */
@@ -135,7 +139,10 @@ void supervisor_status_json(struct supervisor *s, struct buf *out);
 void supervisor_report_json(struct supervisor *s, struct buf *out);
 void supervisor_why_json(struct supervisor *s, struct buf *out);
 void supervisor_health_json(struct supervisor *s, struct buf *out);
-const char *supervisor_health(struct supervisor *s); /* healthy, degraded, unhealthy */
+void supervisor_reason(struct supervisor *s, const struct machine_view *m, char *to, size_t size); /* of the state */
+bool supervisor_ready(struct supervisor *s, const struct machine_view *m);
+const char *supervisor_verdict(struct supervisor *s, const struct machine_view *m); /* also unknown */
+const char *supervisor_health(struct supervisor *s);                                /* healthy, degraded, unhealthy */
 
 /* supervisor_previous.c */
 void supervisor_find_previous(struct supervisor *s);
@@ -152,7 +159,11 @@ void supervisor_watch_disks(struct supervisor *s, const struct validate_result *
 void supervisor_measure(struct supervisor *s); /* looks at the container's use, where the last look is old */
 void supervisor_vitals(struct supervisor *s, struct vitals *v, struct vitals_room *room);
 void supervisor_metrics_json(struct supervisor *s, struct buf *out);
-void supervisor_metrics_text(struct supervisor *s, struct buf *out); /* Prometheus */
+void supervisor_metrics_text(struct supervisor *s, enum metrics_format format, struct buf *out);
+
+/* supervisor_web.c */
+void supervisor_open_web(struct supervisor *s);
+void supervisor_sample(void *supervisor); /* keeps the present numbers for plots */
 
 /* supervisor_ops.c */
 extern const struct control_op supervisor_ops[];

@@ -31,7 +31,7 @@ static void op_why(void *arg, const struct control_request *q, struct control_re
 static void op_metrics(void *arg, const struct control_request *q, struct control_reply *r) {
   auto_buf struct buf b = {0};
   if (STR_EQ(control_arg_str(q, "format", "json"), "prometheus")) {
-    supervisor_metrics_text(arg, &b);
+    supervisor_metrics_text(arg, METRICS_PROMETHEUS, &b);
     auto_buf struct buf answer = {0};
     struct json j = JSON_INIT(&answer);
     json_object(&j, NULL);

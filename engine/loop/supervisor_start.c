@@ -141,6 +141,7 @@ static void first_round(struct supervisor *s) {
   json_object_end(&j);
   for (size_t i = 0; dependencies_at(s->dependencies, i, &d); i++) tell_health(s, i, &d);
   supervisor_phase_end(s, PHASE_HEALTH, bad ? "failed" : "ok");
+  supervisor_sample(s);
   sink_emit(s->o.sink, EVENT_HEALTH_CHECK,
             &(struct sink_event){.level = bad ? LEVEL_WARNING : LEVEL_INFO,
                                  .details = buf_cstr(&b),

@@ -64,6 +64,8 @@ static void leave(void *arg) {
 static void close_down(void *arg) {
   struct supervisor *s = arg;
   supervisor_answer_all(s);
+  web_free(s->web);
+  s->web = NULL;
   control_free(s->control);
   s->control = NULL;
   if (s->journal)

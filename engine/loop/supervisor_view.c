@@ -43,7 +43,7 @@ const char *supervisor_health(struct supervisor *s) {
   return "healthy";
 }
 
-static bool ready(struct supervisor *s, const struct machine_view *m) {
+bool supervisor_ready(struct supervisor *s, const struct machine_view *m) {
   return m->accepting && !(s->dependencies && dependencies_bad(s->dependencies));
 }
 
@@ -53,7 +53,7 @@ static struct report_next next_of(enum instance_state state, int64_t due_ns) {
 }
 
 /* One sentence without a full stop: why the container is in its state. */
-static void reason(struct supervisor *s, const struct machine_view *m, char *to, size_t size) {
+void supervisor_reason(struct supervisor *s, const struct machine_view *m, char *to, size_t size) {
   const struct slot *main = &s->slots[machine_slot(s->machine, (unsigned)s->o.plan->main, 0)];
   struct dependency_view d;
   const char *bad = NULL;
@@ -94,7 +94,7 @@ static void reason(struct supervisor *s, const struct machine_view *m, char *to,
 }
 
 /* Where nothing runs there is nothing to call healthy. */
-static const char *verdict(struct supervisor *s, const struct machine_view *m) {
+const char *supervisor_verdict(struct supervisor *s, const struct machine_view *m) {
   bool known = m->state == STATE_RUNNING || m->state == STATE_RESTARTING || m->state == STATE_FAILED;
   return known ? supervisor_health(s) : "unknown";
 }
@@ -164,14 +164,14 @@ static void views_fill(struct supervisor *s, struct views *out) {
       .mode = settings_str(s->o.settings, SET_EXECUTION_MODE),
       .environment = settings_str(s->o.settings, SET_ENVIRONMENT),
       .run_mode = s->o.simple ? "simple" : "managed",
-      .ready = ready(s, &m),
-      .health = verdict(s, &m),
+      .ready = supervisor_ready(s, &m),
+      .health = supervisor_verdict(s, &m),
       .pid = s->o.pid,
       .started_real_ns = s->begun_real_ns,
       .uptime_s = (double)(now - s->begun_ns) / (double)NS_PER_S,
       .restarts = (unsigned)m.restarts,
   };
-  reason(s, &m, out->reason, sizeof out->reason);
+  supervisor_reason(s, &m, out->reason, sizeof out->reason);
   out->v.reason = out->reason;
   if (m.due_ns != TIME_NEVER && m.due_ns)
     out->v.next = (struct report_next){.what = "restart", .due_real_ns = wall(m.due_ns)};
@@ -199,7 +199,7 @@ enum { HEALTH_REASONS = 8 };
 /* What keeps it from being healthy: the state where that says it, and each dependency that has failed. */
 static size_t health_reasons(struct supervisor *s, const struct machine_view *m, char texts[HEALTH_REASONS][256]) {
   size_t n = 0;
-  if (m->state != STATE_RUNNING || m->degraded) reason(s, m, texts[n++], sizeof texts[0]);
+  if (m->state != STATE_RUNNING || m->degraded) supervisor_reason(s, m, texts[n++], sizeof texts[0]);
   struct dependency_view d;
   for (size_t i = 0; s->dependencies && dependencies_at(s->dependencies, i, &d) && n < HEALTH_REASONS; i++)
     if (d.state == DEPENDENCY_FAILED)
@@ -211,7 +211,7 @@ static size_t health_reasons(struct supervisor *s, const struct machine_view *m,
 void supervisor_health_json(struct supervisor *s, struct buf *out) {
   struct machine_view m;
   machine_view(s->machine, &m);
-  const char *status = verdict(s, &m);
+  const char *status = supervisor_verdict(s, &m);
   char texts[HEALTH_REASONS][256];
   const char *reasons[HEALTH_REASONS];
   size_t n = STR_EQ(status, "healthy") ? 0 : health_reasons(s, &m, texts);

@@ -93,12 +93,12 @@ void supervisor_metrics_json(struct supervisor *s, struct buf *out) {
   vitals_json(&v, &j, NULL);
 }
 
-void supervisor_metrics_text(struct supervisor *s, struct buf *out) {
+void supervisor_metrics_text(struct supervisor *s, enum metrics_format format, struct buf *out) {
   struct vitals v;
   struct vitals_room room;
   supervisor_vitals(s, &v, &room);
   vitals_publish(&v, s->o.metrics);
   const struct event_source *who = sink_who(s->o.sink);
   const struct metrics_label labels[] = {{"flow", who->flow}, {"container_id", who->container_id}};
-  metrics_text(s->o.metrics, METRICS_PROMETHEUS, labels, ARRAY_LEN(labels), out);
+  metrics_text(s->o.metrics, format, labels, ARRAY_LEN(labels), out);
 }

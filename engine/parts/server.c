@@ -81,18 +81,17 @@ static struct tend_server *start(const struct tend_host *host, int fd, const str
                                  tend_request_fn *fn, void *arg, char *msg, size_t size) {
   struct tend_server *s = calloc(1, sizeof *s);
   if (!s) goto memory;
-  *s = (struct tend_server){
-      .host = host, .limits = *limits, .fn = fn, .arg = arg, .fd = fd, .timer_due_ns = INT64_MAX};
+  *s = (struct tend_server){.host = host, .limits = *limits, .fn = fn, .arg = arg, .fd = fd, .timer_due_ns = INT64_MAX};
   s->timer = host->timer_new(host->self, server_on_deadline, s);
   s->again = host->timer_new(host->self, on_again, s);
   if (!s->timer || !s->again) goto memory;
   /* those that were shut down are the library's until its next run */
   unsigned most = 2 * limits->connections + 64;
-  s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-                               server_on_request, s, MHD_OPTION_CONNECTION_LIMIT, most,
-                               MHD_OPTION_CONNECTION_MEMORY_LIMIT, limits->head + 2048, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-                               MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED,
-                               on_completed, s, MHD_OPTION_END);
+  s->daemon =
+      MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+                       server_on_request, s, MHD_OPTION_CONNECTION_LIMIT, most, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                       limits->head + 2048, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
+                       on_connection, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_END);
   const union MHD_DaemonInfo *info = s->daemon ? MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
   if (!info) {
     snprintf(msg, size, "libmicrohttpd does not start (epoll, descriptors or memory)");
@@ -119,7 +118,6 @@ static const char *path(const struct tend_request *q) { return q->path; }
 
 const struct tend_part *tend_part(void) {
   static struct tend_server_ops ops = {
-      .page = server_page,
       .start = start,
       .stop = stop,
       .counts = counts,
@@ -133,6 +131,6 @@ const struct tend_part *tend_part(void) {
       .stream_wake = server_stream_wake,
   };
   static const struct tend_part part = {.abi = TEND_ABI, .name = "server", .ops = &ops};
-  ops.page_len = server_page_len();
+  ops.page = server_page(&ops.page_len);
   return &part;
 }

@@ -40,8 +40,8 @@ struct tend_server {
   void *arg;
   int fd;
   struct tend_watch *accept_watch, *watch;
-  struct tend_timer *timer;  /* the earliest deadline */
-  struct tend_timer *again;  /* when the library wants to run, or accepting goes on */
+  struct tend_timer *timer; /* the earliest deadline */
+  struct tend_timer *again; /* when the library wants to run, or accepting goes on */
   int64_t timer_due_ns;
   struct server_conn *first, *last;
   struct tend_server_counts counts;
@@ -93,7 +93,6 @@ void server_stream_end(struct tend_stream *t, bool now);
 void server_stream_leave(struct tend_stream *t); /* its connection is freed */
 
 /* server_page.c */
-extern const char server_page[];
-size_t server_page_len(void);
+const char *server_page(size_t *n);
 
 #endif

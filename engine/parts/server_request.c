@@ -99,7 +99,8 @@ enum MHD_Result server_on_request(void *arg, struct MHD_Connection *mhd, const c
   if (!c->begun) {
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
       return refuse(&q, MHD_HTTP_METHOD_NOT_ALLOWED,
-                    "{\"error\": \"only GET and HEAD\", \"help\": \"nothing is changed over HTTP; use tend's commands\"}\n")
+                    "{\"error\": \"only GET and HEAD\", \"help\": \"nothing is changed over HTTP; use tend's "
+                    "commands\"}\n")
                  ? MHD_NO
                  : MHD_YES;
     if (has_body(mhd))
