@@ -16,7 +16,7 @@ static bool stage_add(struct writer *w, const char *p, size_t n) {
 
 size_t format_label(struct writer *w, struct source *s, size_t n) {
   char label[LIMIT_NAME + 16];
-  int k = s->tail->instance ? snprintf(label, sizeof label, "%s[%u]: ", s->tail->name, s->tail->instance)
+  int k = s->tail->instance ? snprintf(label, sizeof label, "%s/%u: ", s->tail->name, s->tail->instance)
                             : snprintf(label, sizeof label, "%s: ", s->tail->name);
   const char *p = s->buf + s->start;
   size_t used = 0;

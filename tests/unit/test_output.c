@@ -63,7 +63,7 @@ static void labels(void **state) {
   scene_start(
       &s, &(struct scene){.shell = "echo one", .output.format = OUTPUT_LABEL, .spec = {.name = "web", .instance = 2}});
   assert_int_equal(scene_end(&s), 0);
-  assert_string_equal(buf_cstr(&s.out), "web[2]: one\n");
+  assert_string_equal(buf_cstr(&s.out), "web/2: one\n");
   scene_free(&s);
 }
 
