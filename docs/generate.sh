@@ -39,7 +39,7 @@ awk -v tables="$new/tables/" '
     env -i "$tend" config --docs --flows flows --flow-name "$flow" || true # what it would need to start is not there
   done
 } >"$new/configuration.md"
-"$tend" script docs/lua_api.lua "$new/lua-api.md"
+"$tend" script docs/lua_api.lua "$new"
 
 status=0
 for f in "$new"/*.md; do

@@ -1,7 +1,8 @@
--- Writes docs/lua-api.md from the stubs in scripts/tend/_meta: tend script docs/lua_api.lua [OUT | --check]. Also compares the stubs
--- with what scripts really find: a function without a stub, or a stub without its function, is an error.
-local check = ... == "--check"
-local meta, page = "scripts/tend/_meta", not check and ... or "docs/lua-api.md"
+-- Writes docs/lua-api.md from the stubs in scripts/tend/_meta, and docs/policies.md from the comments in scripts/policies:
+-- tend script docs/lua_api.lua DIRECTORY. Also compares the stubs with what scripts really find: a function or a handle's method
+-- without a stub, a stub without its function or without a word about what it does, is an error.
+local to = ... or "docs"
+local meta = "scripts/tend/_meta"
 local modules = {
   "settings", "lifecycle", "process", "probe", "postgres", "http", "net", "dns", "fs", "timer", "retry", "signal", "metrics", "log", "json", "clock",
 }
@@ -11,9 +12,9 @@ local function problem(text, ...)
   problems[#problems + 1] = text:format(...)
 end
 
--- A stub as a list of entries { kind = "class" | "function" | "alias", doc = lines, … }.
+-- A stub as a list of entries { kind = "class" | "function" | "alias", doc = lines, … }; `handle` is the class of a method.
 local function parse(path)
-  local entries, doc, annotations = {}, {}, {}
+  local entries, doc, annotations, classes = {}, {}, {}, {}
   local function add(entry)
     entry.doc, entry.annotations = doc, annotations
     entries[#entries + 1] = entry
@@ -23,13 +24,22 @@ local function parse(path)
   end
   for line in fs.lines(path) do
     local annotation, text = line:match("^%-%-%-@(%S+)%s*(.*)$")
-    local signature = line:match("^function (.+) end$")
+    local signature = line:match("^function (.+) end$") or line:match("^function ([%w_.]+%b())$")
+    local variable = line:match("^local ([%w_]+) = {}$")
+    for _, a in ipairs(variable and annotations or {}) do
+      if a[1] == "class" then
+        classes[variable] = a[2]
+      end
+    end
     if annotation and annotation ~= "meta" then
       annotations[#annotations + 1] = { annotation, text }
+    elseif line:match("^%-%-%-    +%S") and #annotations > 0 then -- the rest of a long one
+      annotations[#annotations][2] = annotations[#annotations][2] .. " " .. line:match("^%-%-%- +(.*)$")
     elseif line:match("^%-%-%-") then
-      doc[#doc + 1] = line:sub(4)
+      doc[#doc + 1] = line:sub(4):gsub("^ ", "")
     elseif signature then
-      add { kind = "function", signature = signature }
+      local object, method = signature:match("^([%w_]+):([%w_]+)")
+      add { kind = "function", signature = signature, handle = object and classes[object], method = method }
       reset()
     elseif line == "" or line:match("= {}$") then
       if #annotations > 0 then
@@ -52,7 +62,7 @@ local function find(entry, name)
   end
 end
 
-local out = {}
+local out -- lines of the page
 
 local function emit(text, ...)
   out[#out + 1] = select("#", ...) > 0 and text:format(...) or text
@@ -76,7 +86,7 @@ local function split(text)
     end
     i = i + 1
   end
-  return name, rest:sub(1, i - 1), rest:sub(i + 1)
+  return name, rest:sub(1, i - 1), (rest:sub(i + 1):gsub("^ +", ""))
 end
 
 local function emit_fields(entry, kind, head)
@@ -143,6 +153,7 @@ local function emit_class(entry)
   emit_fields(entry, "field")
 end
 
+out = {}
 emit "# The Lua API"
 emit ""
 emit "Generated from scripts/tend/_meta (`make docs`); an editor with the Lua language server reads the same stubs."
@@ -161,6 +172,9 @@ emit ""
 emit "Times are seconds. A failure of the world gives `nil, err`; a mistake of the caller raises and names the key."
 emit ""
 
+-- What stubs say of handles: class → method → true.
+local methods = {}
+
 local function emit_file(name)
   local entries = parse(meta .. "/" .. name .. ".lua")
   emit("## %s", name)
@@ -172,6 +186,14 @@ local function emit_file(name)
       local fn = entry.signature:match("^" .. name .. "%.([%w_]+)%(")
       if fn then
         documented[fn] = true
+      elseif entry.handle then
+        methods[entry.handle] = methods[entry.handle] or {}
+        methods[entry.handle][entry.method] = true
+      else
+        problem("%s/%s.lua: %s belongs to nothing", meta, name, entry.signature)
+      end
+      if #entry.doc == 0 then
+        problem("%s/%s.lua: not a word about %s", meta, name, entry.signature)
       end
     elseif find(entry, "class") == name then
       entry.annotations[1][1] = "module"
@@ -198,14 +220,92 @@ for _, name in ipairs(modules) do
 end
 emit_file("error")
 
-local text = table.concat(out, "\n"):gsub("\n+$", "") .. "\n"
-if check then
-  if fs.read(page) ~= text then
-    problem("%s is not what the stubs say: make docs", page)
-  end
-else
-  assert(fs.write_atomic(page, text))
+-- A handle of each class, and where its metatable is made. Modules that speak to somebody are loaded anew with a C half that answers.
+local function half(name, core)
+  return assert(load(fs.read("scripts/tend/" .. name .. ".lua"), name, "t"))(core)
 end
+local handles = {
+  { "tend.timer", "engine/lua/l_timer.c", function() return timer.after(3600, function() end) end },
+  { "tend.metric", "scripts/tend/metrics.lua", function()
+    return half("metrics", { declare = function() end }).counter("handle_total", "a handle")
+  end },
+  { "tend.socket", "scripts/tend/net.lua", function() return assert(net.udp { host = "127.0.0.1", port = 9 }) end },
+  { "tend.http.response", "scripts/tend/http.lua", function()
+    return half("http", { request = function() return 200, "", "" end }).get "http://a/"
+  end },
+  { "tend.postgres.session", "scripts/tend/postgres.lua", function()
+    return half("postgres", { connection = function() return "postgresql://a/" end, connect = function() return {} end }).connect "a"
+  end },
+}
+local inner = { ["engine/lua/l_net.c"] = true, ["engine/lua/l_postgres.c"] = true } -- what tend.socket and tend.postgres.session hold
+
+local made = {}
+for _, handle in ipairs(handles) do
+  local class, source, make = table.unpack(handle)
+  made[source] = (made[source] or 0) + 1
+  local stubs = methods[class] or {}
+  methods[class] = nil
+  for key, value in pairs(getmetatable(make()).__index) do
+    if type(value) == "function" and key:sub(1, 2) ~= "__" and not stubs[key] then
+      problem("%s:%s has no stub in %s", class, key, meta)
+    end
+    stubs[key] = nil
+  end
+  for key in pairs(stubs) do
+    problem("%s: there is no method %s:%s", meta, class, key)
+  end
+end
+for class in pairs(methods) do
+  problem("%s: nothing is known to give a %s", meta, class)
+end
+for _, place in ipairs { { "engine/lua", "luaL_newmetatable%(L, META%)" }, { "scripts/tend", "\n([%w_]+)%.__index = %1\n" } } do
+  for _, entry in ipairs(fs.list(place[1])) do
+    local path = place[1] .. "/" .. entry.name
+    local n = entry.type == "file" and select(2, fs.read(path):gsub(place[2], "")) or 0
+    if not inner[path] and n ~= (made[path] or 0) then
+      problem("%s makes %d kinds of handles, %d are compared with their stubs in docs/lua_api.lua", path, n, made[path] or 0)
+    end
+  end
+end
+
+local function write(name)
+  assert(fs.write_atomic(to .. "/" .. name, (table.concat(out, "\n"):gsub("\n+$", "")) .. "\n"))
+end
+write "lua-api.md"
+
+-- The policies.
+out = {}
+emit "# Policies"
+emit ""
+emit "Ready pieces of flows: dependencies, checks and cleanup handlers, in scripts/policies. A flow takes one with"
+emit "`local database = require \"policies.database\"` and puts what a function gives into its lists: `dependencies = { database.rpa() }`."
+emit "Generated from their comments (`make docs`). What an option means is in [flow-file.md](flow-file.md) and, of probes, in"
+emit "[lua-api.md](lua-api.md); a wrong one is an error that names the flow's line."
+emit ""
+for _, entry in ipairs(fs.list "scripts/policies") do
+  local name = entry.name:match "^(.*)%.lua$"
+  if name and name ~= "check" then
+    emit("## policies.%s", name)
+    emit("")
+    local documented = {}
+    for _, item in ipairs(parse("scripts/policies/" .. entry.name)) do
+      if item.kind == "function" then
+        documented[item.signature:match "%.([%w_]+)%(" or ""] = true
+        emit_function(item)
+        if #item.doc == 0 then
+          problem("scripts/policies/%s: not a word about %s", entry.name, item.signature)
+        end
+      end
+    end
+    for key, value in pairs(require("policies." .. name)) do
+      if type(value) == "function" and not documented[key] then
+        problem("scripts/policies/%s: not a word about %s.%s", entry.name, name, key)
+      end
+    end
+  end
+end
+write "policies.md"
+
 for _, line in ipairs(problems) do
   log.error(line)
 end

@@ -36,7 +36,7 @@ function database.rpa(o)
   })
 end
 
---- A further database: CONTAINER_DATABASE_<NAME>_CONNECTION_STRING, _TIMEOUT and _HEALTH_QUERY.
+--- A further database: `CONTAINER_DATABASE_<NAME>_CONNECTION_STRING`, `_TIMEOUT` and `_HEALTH_QUERY`.
 ---@param name string
 ---@param o? table  as for database.rpa
 function database.named(name, o)

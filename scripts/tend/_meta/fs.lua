@@ -13,12 +13,14 @@ fs = {}
 ---@field uid integer
 ---@field gid integer
 
+---What a path names; links are followed.
 ---@async
 ---@param path string
 ---@return tend.fs.stat?
 ---@return tend.error? err
 function fs.stat(path) end
 
+---Whether there is something of that name.
 ---@async
 ---@param path string
 ---@return boolean? there

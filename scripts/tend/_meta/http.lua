@@ -32,17 +32,19 @@ http = {}
 ---@field body string
 local response = {}
 
----The body as a value.
+---The body as a value, within the bounds of `json.decode`.
 ---@return any?
----@return tend.error? err
+---@return tend.error? err code "json", with line and column
 function response:json() end
 
+---One request; `url` is among the options.
 ---@async
 ---@param options tend.http.options
 ---@return tend.http.response?
 ---@return tend.error? err
 function http.request(options) end
 
+---`http.request` with method GET.
 ---@async
 ---@param url string
 ---@param options? tend.http.options
@@ -50,7 +52,7 @@ function http.request(options) end
 ---@return tend.error? err
 function http.get(url, options) end
 
----A table is sent as JSON, a text as it is.
+---`http.request` with method POST. A table is sent as JSON, a text as it is.
 ---@async
 ---@param url string
 ---@param body string|table

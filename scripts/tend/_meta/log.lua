@@ -4,18 +4,22 @@
 ---@class log
 log = {}
 
+---A line that is seen only with CONTAINER_LOG_LEVEL=DEBUG.
 ---@param message string
 ---@param fields? table<string, any> the line's details
 function log.debug(message, fields) end
 
+---What somebody who looks wants to know.
 ---@param message string
 ---@param fields? table<string, any>
 function log.info(message, fields) end
 
+---Something odd, with which it goes on.
 ---@param message string
 ---@param fields? table<string, any>
 function log.warning(message, fields) end
 
+---Something that failed.
 ---@param message string
 ---@param fields? table<string, any>
 function log.error(message, fields) end

@@ -5,6 +5,8 @@
 ---@class metrics
 metrics = {}
 
+---A metric, declared. Each method checks the labels: every declared one, no other; values are texts or numbers, over 256 bytes they
+---are cut. Of the combinations of labels of one metric the first 1,000 are kept, others refused and counted.
 ---@class tend.metric
 local metric = {}
 
@@ -33,18 +35,21 @@ function metric:observe(value, labels) end
 ---@return number?
 function metric:value(labels) end
 
+---A number that only grows. Raises where the name, or a label's, is not allowed, or where it is declared as another kind.
 ---@param name string
 ---@param help string one line
 ---@param labels? string[] names of its labels
 ---@return tend.metric
 function metrics.counter(name, help, labels) end
 
----@param name string
+---A number that goes up and down.
+---@param name string its unit as the last word, in base units: queue_age_seconds, cache_bytes
 ---@param help string
 ---@param labels? string[]
 ---@return tend.metric
 function metrics.gauge(name, help, labels) end
 
+---How often values fall below bounds: what durations and sizes are told in.
 ---@param name string
 ---@param help string
 ---@param labels? string[]

@@ -12,12 +12,12 @@ net = {}
 ---@class tend.socket
 local socket = {}
 
----Sends all of it.
+---Sends all of it; to UDP as one datagram.
 ---@async
 ---@param data string
----@param timeout? number
+---@param timeout? number seconds; the socket's when left out
 ---@return true?
----@return tend.error? err
+---@return tend.error? err any; the socket is closed then, for nobody knows how much was sent
 function socket:send(data, timeout) end
 
 ---Gives what there is, at least one byte; with a number so many bytes; with "line" a line without its end (\n or \r\n); with
@@ -25,11 +25,12 @@ function socket:send(data, timeout) end
 ---until then is given by a call without `what`. At most 16 MiB wait to be taken.
 ---@async
 ---@param what? integer|"line"|"all"
----@param timeout? number
+---@param timeout? number seconds; the socket's when left out
 ---@return string?
----@return tend.error? err
+---@return tend.error? err "timeout": what has come so far stays for the next call
 function socket:receive(what, timeout) end
 
+---Ends the connection at once. More than once does nothing; what is let go of is closed by the collector at some time.
 function socket:close() end
 
 ---Tries the addresses of the name one after the other.
@@ -46,6 +47,7 @@ function net.tcp(options) end
 ---@return tend.error? err
 function net.udp(options) end
 
+---Connects to a Unix socket (a stream).
 ---@async
 ---@param options { path: string, timeout?: number }
 ---@return tend.socket?

@@ -18,16 +18,19 @@ postgres = {}
 ---@class tend.postgres.session
 local session = {}
 
+---One statement and its rows, each a table by column names. Its time limit is the database's `query_timeout` (30 s); after a
+---timeout, a cancelled task, or an answer over 64 MB the connection is gone ("closed"). Raises while another task uses the session.
 ---@async
 ---@param sql string
----@param ... string|number|boolean|nil
----@return table<string, any>[]? rows by column name
+---@param ... string|number|boolean|nil $1, $2 …
+---@return table<string, any>[]? rows an empty list where there are none
 ---@return tend.error? err
 function session:query(sql, ...) end
 
+---The same for a statement of which only the number of rows matters: 0 for those that count none.
 ---@async
 ---@param sql string
----@param ... string|number|boolean|nil
+---@param ... string|number|boolean|nil $1, $2 …
 ---@return integer? affected rows
 ---@return tend.error? err
 function session:execute(sql, ...) end
@@ -37,15 +40,18 @@ function session:execute(sql, ...) end
 ---@async
 ---@param fn fun(session: tend.postgres.session): any, tend.error?
 ---@return any
----@return tend.error? err
+---@return tend.error? err what fn returned; of BEGIN or COMMIT; "query" when a statement had failed and fn went on all the same
 function session:transaction(fn) end
 
+---Ends the connection; an open transaction is rolled back by the server. More than once does nothing. A session that is let go of
+---is closed by the collector at some time.
 function session:close() end
 
+---Connects and logs in, on a connection that is the caller's to close.
 ---@async
 ---@param database tend.database
 ---@return tend.postgres.session?
----@return tend.error? err
+---@return tend.error? err any of the codes above but "query"
 function postgres.connect(database) end
 
 ---One query on a connection of its own.

@@ -4,10 +4,12 @@
 ---@class signal
 signal = {}
 
+---The number of a signal. Raises for what is none.
 ---@param name string|integer "TERM", "SIGTERM", "RTMIN+3", 15
 ---@return integer
 function signal.number(name) end
 
+---The name of a signal. Raises for what is none.
 ---@param number integer|string
 ---@return string name without SIG
 function signal.name(number) end

@@ -4,6 +4,7 @@
 ---@class timer
 timer = {}
 
+---A function that waits for its time. It needs no variable that holds it; at the end of its generation of scripts it is gone.
 ---@class tend.timer
 local handle = {}
 
