@@ -37,7 +37,8 @@ static void process_of(const struct plan *plan, size_t i, const struct settings 
   m->name = p->name;
   m->main = i == plan->main;
   m->essential = p->essential;
-  m->instances = p->instances;
+  m->instances = plan_slots(p);
+  m->running = p->instances;
   m->after = p->after;
   m->n_after = (unsigned)p->after_n;
   m->mode = mode_of(plan, i, s);

@@ -37,6 +37,7 @@ struct machine_process {
   bool main;        /* exactly one process is */
   bool essential;   /* its final failure ends the container (main always does) */
   unsigned instances;
+  unsigned running;      /* of them at the start, the others wait for IN_SCALE; 0: all */
   const uint16_t *after; /* indices into processes; no cycle */
   unsigned n_after;
   enum execution_mode mode;

@@ -37,21 +37,6 @@ static void read_name(struct plan_reader *r, const cJSON *flow) {
                  "it is %s: correct the name in the file, or the file's name", asked);
 }
 
-/* Remedies are rules for the time after the start; here only their shape is checked. */
-static void read_remedies(struct plan_reader *r, const cJSON *flow) {
-  const cJSON *list = read_list(r, NULL, flow, "remedies", LIMIT_DEPENDENCIES);
-  if (!cJSON_IsArray(list)) return;
-  const struct at here = {.key = "remedies"};
-  size_t i = 0;
-  const cJSON *v;
-  cJSON_ArrayForEach(v, list) {
-    if (!cJSON_IsObject(v) && !cJSON_IsFalse(v))
-      plan_problem(r, AT_INDEX(&here, i), v, "a table or a function", "%s", "");
-    i++;
-  }
-  r->plan->remedies = list;
-}
-
 static void read_flow(struct plan_reader *r, const cJSON *flow) {
   const char *description;
   if (!cJSON_IsObject(flow) || json_fn(flow)) {
@@ -69,7 +54,7 @@ static void read_flow(struct plan_reader *r, const cJSON *flow) {
   plan_read_dependencies(r, NULL, flow);
   plan_read_cleanup(r, NULL, flow);
   plan_read_hooks(r, NULL, flow);
-  read_remedies(r, flow);
+  plan_read_remedies(r, NULL, flow);
 }
 
 int plan_from_json(const cJSON *flow, const struct plan_options *options, struct plan **out,

@@ -63,6 +63,13 @@ struct plan_check {
   const char *skip;                     /* not NULL: left out, and why (a setting that is not given) */
 };
 
+/* The number of instances follows what a function measures. */
+struct plan_scale {
+  unsigned min, max, step; /* step: most that one change adds or takes away */
+  int fn;                  /* gives the number that is wanted, nil: as it is */
+  int64_t interval_ns, timeout_ns, cooldown_ns, down_cooldown_ns;
+};
+
 struct plan_process {
   const char *name;
   const char *description;
@@ -71,8 +78,9 @@ struct plan_process {
   const char *cwd;
   const char *user; /* name or uid, optionally ":group" */
   bool no_new_privs;
-  unsigned instances;
-  uint16_t *after; /* indices of processes */
+  unsigned instances;       /* at the start */
+  struct plan_scale *scale; /* NULL: it stays so */
+  uint16_t *after;          /* indices of processes */
   size_t after_n;
   unsigned level; /* 0: nothing comes before it; otherwise 1 + the highest of `after` */
   bool essential; /* its final failure ends the container; main always is */
@@ -94,6 +102,53 @@ struct plan_cleanup {
   int fn;
   int64_t timeout_ns;
   bool critical; /* run before the others */
+};
+
+/* P(id, name, timeout_s, doc): what a step of a remedy can be, beside a function and the kinds of cleanup */
+#define PLAN_STEPS(P) \
+  P(FUNCTION, "function", 30, "A function of the flow.") \
+  P(CLEANUP, "cleanup", 60, "A kind of cleanup: remove_temporary, rotate_logs, sync, close_files.") \
+  P(COLLECT, "collect", 5, "Garbage collection of the scripts.") \
+  P(SIGNAL, "signal", 5, "A signal to a process.") \
+  P(COMMAND, "command", 30, "A command; exit 0 is good.") \
+  P(RESET_DATABASE, "reset_database", 30, "The connections of a database's pool are made anew.") \
+  P(SLOW_CHECKS, "slow_checks", 5, "The checks run at longer intervals for a while.") \
+  P(RESTART, "restart", 600, "A process is restarted by its policy.") \
+  P(FAIL, "fail", 5, "The container fails for good.")
+
+enum plan_step_kind {
+#define P(id, name, timeout_s, doc) PLAN_STEP_##id,
+  PLAN_STEPS(P)
+#undef P
+      PLAN_STEPS_N
+};
+const char *plan_step_kind_name(enum plan_step_kind kind);
+
+struct plan_step {
+  const char *name, *description; /* description "" when there is none */
+  enum plan_step_kind kind;
+  int fn;
+  struct plan_cleanup cleanup; /* kind, helper, params */
+  unsigned process;            /* SIGNAL, RESTART: index */
+  int signal;
+  bool group;           /* SIGNAL: to the process group */
+  char **argv;          /* COMMAND */
+  const char *database; /* RESET_DATABASE */
+  double factor;        /* SLOW_CHECKS */
+  int64_t for_ns;
+  int64_t timeout_ns, settle_ns;
+};
+
+struct plan_remedy {
+  const char *name, *description;
+  uint16_t *checks; /* indices; none: by an operator alone */
+  size_t checks_n;
+  int failures;            /* in a row; PLAN_UNSET: as many as make the check bad */
+  struct plan_step *steps; /* the ladder, then the escalation */
+  size_t steps_n, escalations_n;
+  int64_t cooldown_ns, window_ns;
+  int max;
+  bool dry_run;
 };
 
 struct plan_directory {
@@ -144,7 +199,8 @@ struct plan {
   size_t dependencies_n, checks_n;
   struct plan_check *skipped; /* dependencies and checks that were left out, for print only */
   size_t skipped_n;
-  const cJSON *remedies;        /* an array or NULL */
+  struct plan_remedy *remedies;
+  size_t remedies_n;
   struct plan_cleanup *cleanup; /* in the order of registration */
   size_t cleanup_n;
   struct plan_hook hooks[PLAN_HOOKS_N];
@@ -180,6 +236,8 @@ int plan_set_command(struct plan *plan, char *const *argv);
 
 /* Index of a process by name, -1 when there is none. */
 int plan_find_process(const struct plan *plan, const char *name);
+/* How many instances there can be of it. */
+static inline unsigned plan_slots(const struct plan_process *p) { return p->scale ? p->scale->max : p->instances; }
 
 /* Gives the flow's values to LAYER_FLOW and requires what it needs (settings_resolve then misses it). A need that is
  * no setting is a problem. */

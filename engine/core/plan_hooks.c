@@ -42,7 +42,13 @@ static void check_pattern(struct plan_reader *r, const struct at *at, const cJSO
   if (i < 1 || i > LIMIT_PATTERNS) plan_problem(r, at, v, allowed, "1 to 32 are possible");
 }
 
-static void check_cleanup_params(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_cleanup *out) {
+bool plan_is_cleanup_kind(const char *kind) {
+  for (size_t i = 0; i < ARRAY_LEN(cleanup_kinds); i++)
+    if (STR_EQ(kind, cleanup_kinds[i].name)) return true;
+  return false;
+}
+
+void plan_read_cleanup_kind(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_cleanup *out) {
   static const char *const numbers[] = {"older_than_s", "max_files", "max_mb", "keep", "max_age_s", "wait_s"};
   const char *names[ARRAY_LEN(cleanup_kinds)];
   for (size_t i = 0; i < ARRAY_LEN(cleanup_kinds); i++) names[i] = cleanup_kinds[i].name;
@@ -97,7 +103,7 @@ static bool read_handler(struct plan_reader *r, const struct at *at, const cJSON
     plan_problem(r, at, NULL, "either kind = \"...\" with params, or run = function", "%s",
                  has_fn ? "it has both: remove one" : "it has neither");
   else if (has_kind)
-    check_cleanup_params(r, at, v, out);
+    plan_read_cleanup_kind(r, at, v, out);
   return true;
 }
 

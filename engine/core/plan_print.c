@@ -67,7 +67,10 @@ static void print_process(const struct plan *plan, const struct plan_process *p,
   print_argv(out, p->argv);
   buf_char(out, '\n');
   if (p->description[0]) buf_fmt(out, "    %s\n", p->description);
-  if (p->instances > 1) buf_fmt(out, "    instances: %u\n", p->instances);
+  if (p->scale)
+    buf_fmt(out, "    instances: %u, from %u to %u by what is measured\n", p->instances, p->scale->min, p->scale->max);
+  else if (p->instances > 1)
+    buf_fmt(out, "    instances: %u\n", p->instances);
   if (p->after_n) buf_str(out, "    after:");
   for (size_t i = 0; i < p->after_n; i++) buf_fmt(out, " %s", plan->processes[p->after[i]].name);
   if (p->after_n) buf_char(out, '\n');
@@ -152,8 +155,7 @@ void plan_print(const struct plan *plan, struct buf *out) {
   for (size_t i = 0; i < plan->processes_n; i++) print_process(plan, &plan->processes[i], out);
   print_checks(out, "dependencies", plan->dependencies, plan->dependencies_n, true);
   print_checks(out, "checks (read, not run)", plan->checks, plan->checks_n, false);
-  int remedies = cJSON_GetArraySize(plan->remedies);
-  if (remedies) buf_fmt(out, "remedies: %d (read, not run)\n", remedies);
+  plan_print_remedies(plan, out);
   print_checks(out, "left out", plan->skipped, plan->skipped_n, false);
   if (plan->cleanup_n) buf_str(out, "cleanup, in this order:\n");
   for (int critical = 1; critical >= 0; critical--)
@@ -202,6 +204,12 @@ static void process_json(const struct plan *plan, struct json *j, const struct p
   if (p->cwd) json_str(j, "cwd", p->cwd);
   if (p->user) json_str(j, "user", p->user);
   json_int(j, "instances", p->instances);
+  if (p->scale) {
+    json_object(j, "scale");
+    json_int(j, "min", p->scale->min);
+    json_int(j, "max", p->scale->max);
+    json_object_end(j);
+  }
   json_array(j, "after");
   for (size_t i = 0; i < p->after_n; i++) json_str(j, NULL, plan->processes[p->after[i]].name);
   json_array_end(j);
@@ -258,6 +266,7 @@ void plan_json(const struct plan *plan, struct json *j, const char *key) {
   json_array(j, "checks");
   for (size_t i = 0; i < plan->checks_n; i++) check_json(j, NULL, &plan->checks[i], false);
   json_array_end(j);
+  plan_remedies_json(plan, j);
   json_array(j, "left_out");
   for (size_t i = 0; i < plan->skipped_n; i++) check_json(j, NULL, &plan->skipped[i], false);
   json_array_end(j);

@@ -8,12 +8,11 @@
 #include "core/plan_read.h"
 
 static const char *const process_keys[] = {
-    "command",   "description", "env",      "cwd",     "user",          "no_new_privs", "instances",     "after",
-    "essential", "mode",        "interval", "restart", "success_codes", "stop",         "start_timeout", "startup",
+    "command", "description", "env",     "cwd",           "user", "no_new_privs",  "instances", "after", "essential",
+    "mode",    "interval",    "restart", "success_codes", "stop", "start_timeout", "startup",   "scale",
 };
 
-/* A list of texts as argv; numbers are written as Lua would. */
-static char **read_argv(struct plan_reader *r, const struct at *at, const cJSON *v) {
+char **plan_read_argv(struct plan_reader *r, const struct at *at, const cJSON *v) {
   static const char fix[] = "write { \"program\", \"argument\", ... }";
   if (cJSON_IsString(v) && v->valuestring[0]) {
     if (strpbrk(v->valuestring, " \t\n")) {
@@ -118,7 +117,7 @@ static void read_process(struct plan_reader *r, const struct at *at, const cJSON
   plan_read_restart(r, at, NULL, &p->restart);
   plan_read_stop(r, at, NULL, &p->stop);
   if (cJSON_IsString(v) || cJSON_IsArray(v)) {
-    p->argv = read_argv(r, at, v);
+    p->argv = plan_read_argv(r, at, v);
     p->env = plan_alloc(r, 1, sizeof(char *));
     return;
   }
@@ -129,7 +128,7 @@ static void read_process(struct plan_reader *r, const struct at *at, const cJSON
   read_keys(r, at, v, process_keys, ARRAY_LEN(process_keys));
   const cJSON *command = read_get(v, "command");
   if (command)
-    p->argv = read_argv(r, AT_KEY(at, "command"), command);
+    p->argv = plan_read_argv(r, AT_KEY(at, "command"), command);
   else
     plan_problem(r, AT_KEY(at, "command"), NULL, "a list of the program and its arguments",
                  "it is missing: write command = { \"program\", ... }");
@@ -141,6 +140,7 @@ static void read_process(struct plan_reader *r, const struct at *at, const cJSON
   int instances = 1;
   read_int(r, at, v, "instances", 1, LIMIT_INSTANCES, &instances);
   p->instances = (unsigned)instances;
+  plan_read_scale(r, at, v, p);
   read_bool(r, at, v, "essential", &p->essential);
   read_choice(r, at, v, "mode", plan_modes, PLAN_MODES_N, &p->mode);
   read_duration(r, at, v, "interval", 0, year, &p->interval_ns);
@@ -199,7 +199,7 @@ static void find_main(struct plan_reader *r, const struct at *at) {
   }
   plan->main = (size_t)main;
   plan->processes[main].essential = true;
-  if (plan->processes[main].instances != 1)
+  if (plan_slots(&plan->processes[main]) != 1)
     plan_problem(r, AT_KEY(AT_KEY(at, plan->processes[main].name), "instances"), NULL,
                  "one instance of the main process", "put what runs several times into a process of its own");
 }
@@ -232,7 +232,7 @@ void plan_read_processes(struct plan_reader *r, const struct at *at, const cJSON
     struct plan_process *p = &plan->processes[plan->processes_n];
     read_process(r, &place, v, p);
     plan->processes_n++;
-    instances += p->instances;
+    instances += plan_slots(p);
   }
   if (instances > LIMIT_INSTANCES)
     plan_problem(r, &here, NULL, "at most 1024 instances of all processes together", "there are %u", instances);

@@ -56,6 +56,9 @@ const cJSON *read_list(struct plan_reader *r, const struct at *at, const cJSON *
 /* A table with string keys, or an empty one. */
 const cJSON *read_object(struct plan_reader *r, const struct at *at, const cJSON *object, const char *key);
 
+/* A list of texts as argv; numbers are written as Lua would. NULL after a problem. */
+char **plan_read_argv(struct plan_reader *r, const struct at *at, const cJSON *v); /* plan_process.c */
+
 bool read_text(struct plan_reader *r, const struct at *at, const cJSON *object, const char *key, const char **out);
 bool read_path(struct plan_reader *r, const struct at *at, const cJSON *object, const char *key, const char **out);
 bool read_bool(struct plan_reader *r, const struct at *at, const cJSON *object, const char *key, bool *out);
@@ -100,7 +103,15 @@ void plan_read_dependencies(struct plan_reader *r, const struct at *at, const cJ
 bool plan_read_check(struct plan_reader *r, const struct at *at, const cJSON *v, bool dependency,
                      struct plan_check *out);
 void plan_read_cleanup(struct plan_reader *r, const struct at *at, const cJSON *flow); /* plan_hooks.c */
+bool plan_is_cleanup_kind(const char *kind);
+/* kind and params of a handler whose kind is one of them. */
+void plan_read_cleanup_kind(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_cleanup *out);
+void plan_read_remedies(struct plan_reader *r, const struct at *at,
+                        const cJSON *flow); /* plan_remedy.c; after checks */
+void plan_read_scale(struct plan_reader *r, const struct at *at, const cJSON *process, struct plan_process *out);
 void plan_read_hooks(struct plan_reader *r, const struct at *at, const cJSON *flow);
+void plan_print_remedies(const struct plan *plan, struct buf *out); /* plan_print_remedy.c */
+void plan_remedies_json(const struct plan *plan, struct json *j);
 void plan_read_directories(struct plan_reader *r, const struct at *at, const cJSON *flow); /* plan_settings.c */
 void plan_read_settings(struct plan_reader *r, const struct at *at, const cJSON *flow);
 void plan_add_need(struct plan_reader *r, const struct at *at, const cJSON *owner); /* `requires` of owner */

@@ -231,7 +231,7 @@ void supervisor_free(struct supervisor *s) {
 
 /* Health rounds after the first are no part of this version: who declares checks for them must know. */
 static void tell_not_run(struct supervisor *s) {
-  if (s->o.plan->checks_n || cJSON_GetArraySize(s->o.plan->remedies))
+  if (s->o.plan->checks_n || s->o.plan->remedies_n)
     sink_say(
         s->o.sink, EVENT_NOTICE, LEVEL_INFO,
         "checks and remedies of the flow are read, not run: this version looks at the dependencies before each start");

@@ -20,7 +20,7 @@ const struct plan_process *supervisor_process(const struct supervisor *s, uint32
 static char **environment(const struct plan_process *p, char *instance, bool *failed) {
   size_t own = 0;
   while (p->env && p->env[own]) own++;
-  if (!own && p->instances == 1) return NULL;
+  if (!own && plan_slots(p) == 1) return NULL;
   size_t n = 0;
   while (environ[n]) n++;
   char **env = calloc(n + own + 2, sizeof *env);
@@ -36,7 +36,7 @@ static char **environment(const struct plan_process *p, char *instance, bool *fa
     if (!replaced) env[k++] = environ[i];
   }
   for (size_t j = 0; j < own; j++) env[k++] = p->env[j];
-  if (p->instances > 1) env[k++] = instance;
+  if (plan_slots(p) > 1) env[k++] = instance;
   return env;
 }
 

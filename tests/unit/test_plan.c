@@ -118,7 +118,9 @@ static void test_everything(void **state) {
       "['RPA_DB_CONNECTION_STRING'],"
       "'directories': ['/a', {'path': '/b', 'make': false}, false],"
       "'processes': {'web': {'command': ['w', 1, 2.5], 'env': {'A': 'b', 'N': 3, 'B': true}, 'cwd': '/tmp', "
-      "'user': 'nobody:nogroup', 'no_new_privs': true, 'instances': 3, 'after': ['main'], 'mode': 'daemon', "
+      "'user': 'nobody:nogroup', 'no_new_privs': true, 'instances': 3, 'scale': {'min': 2, 'max': 5, 'measure': "
+      "{'$fn': 2}, 'interval': 1, 'step': 1, "
+      "'cooldown': 2, 'down_cooldown': 3, 'timeout': 4}, 'after': ['main'], 'mode': 'daemon', "
       "'interval': '5m', 'success_codes': [3, '64-66'], 'description': 'd',"
       "'restart': {'policy': 'always', 'max_attempts': 0, 'delay': 1, 'max_delay': 2, 'window': '1h', 'reset': 9, "
       "'exponential_backoff': false, 'jitter_percent': 10, 'rules': [{'exit': [1, '64-78'], 'action': 'fail'}, "
@@ -132,7 +134,13 @@ static void test_everything(void **state) {
       "'interval': 10}], 'cleanup': [{'$fn': 4}, {'name': 'sync', 'kind': 'sync', 'params': {'path': '/a'}, 'timeout': "
       "3, "
       "'critical': true}], 'hooks': {'on_drain': {'$fn': 5}, 'on_stop': {'run': {'$fn': 6}, 'timeout': 2}}, "
-      "'remedies': [{'when': 'c'}]}");
+      "'remedies': [false, {'name': 'r', 'check': ['c', 's'], 'failures': 4, 'cooldown': 5, 'window': '10m', 'max': 2, "
+      "'dry_run': true, 'description': 'd', 'steps': [{'$fn': 8}, false, {'kind': 'collect'}, {'name': 'hup', 'kind': "
+      "'signal', 'params': {'process': 'web', 'signal': 'HUP', 'signal_to': 'group'}}, {'kind': 'command', 'params': "
+      "{'command': ['x', 1]}, 'timeout': 3, 'settle': 2}, {'kind': 'remove_temporary', 'params': {'path': '/a', "
+      "'older_than_s': 60}}, {'kind': 'reset_database'}, {'kind': 'slow_checks', 'params': {'factor': 2, 'for_s': 9}}],"
+      "'escalate': [{'kind': 'restart', 'params': {'process': 'web'}}, {'kind': 'fail'}]}, {'steps': [{'name': 'f', "
+      "'run': {'$fn': 9}}]}]}");
   assert_int_equal(plan->mode, MODE_SERVER);
   assert_int_equal(plan->directories_n, 2);
   assert_false(plan->directories[1].make);
@@ -182,7 +190,31 @@ static void test_everything(void **state) {
   assert_true(plan->cleanup[1].critical);
   assert_int_equal(plan->hooks[PLAN_HOOK_DRAIN].fn, 5);
   assert_int_equal(plan->hooks[PLAN_HOOK_STOP].timeout_ns, 2 * NS_PER_S);
-  assert_int_equal(cJSON_GetArraySize(plan->remedies), 1);
+  assert_int_equal(p->scale->min, 2);
+  assert_int_equal(p->scale->max, 5);
+  assert_int_equal(p->scale->step, 1);
+  assert_int_equal(p->scale->fn, 2);
+  assert_int_equal(p->scale->down_cooldown_ns, 3 * NS_PER_S);
+  assert_int_equal(plan->remedies_n, 2);
+  const struct plan_remedy *m = &plan->remedies[0];
+  assert_true(m->checks_n == 1 && m->checks[0] == 0); /* s is left out */
+  assert_true(m->failures == 4 && m->max == 2 && m->dry_run && m->window_ns == 600 * NS_PER_S);
+  assert_int_equal(m->steps_n, 7);
+  assert_int_equal(m->escalations_n, 2);
+  assert_true(m->steps[0].kind == PLAN_STEP_FUNCTION && m->steps[0].fn == 8);
+  assert_string_equal(m->steps[0].name, "step_1");
+  assert_string_equal(m->steps[1].name, "collect");
+  assert_true(m->steps[2].process == 1 && m->steps[2].signal == 1 && m->steps[2].group);
+  assert_string_equal(m->steps[3].argv[1], "1");
+  assert_true(m->steps[3].timeout_ns == 3 * NS_PER_S && m->steps[3].settle_ns == 2 * NS_PER_S);
+  assert_string_equal(m->steps[4].cleanup.helper, "clean");
+  assert_string_equal(m->steps[5].database, "rpa_db");
+  assert_true(m->steps[6].factor == 2 && m->steps[6].for_ns == 9 * NS_PER_S);
+  assert_true(m->steps[7].kind == PLAN_STEP_RESTART && m->steps[7].process == 1);
+  assert_int_equal(m->steps[8].kind, PLAN_STEP_FAIL);
+  m = &plan->remedies[1];
+  assert_string_equal(m->name, "remedy_3");
+  assert_true(m->checks_n == 0 && m->failures == PLAN_UNSET && m->max == 3 && m->cooldown_ns == 60 * NS_PER_S);
 }
 
 static void test_flow_keys(void **state) {
@@ -211,7 +243,7 @@ static void test_flow_keys(void **state) {
   bad_n(flow("'directories': [{'path': '/a', 'mak': true}]"), "directories[1].mak", "did you mean \"make\"", 1);
   bad_n(flow("'directories': [{}]"), "directories[1]", "absolute", 1);
   bad_n(flow("'directories': '/a'"), "directories", "a list", 1);
-  bad_n(flow("'remedies': [3]"), "remedies[1]", "a table or a function", 1);
+  bad_n(flow("'remedies': [3]"), "remedies[1]", "a table", 1);
   bad_n("{'name': 'X y', 'processes': {'main': ['a']}}", "name", "small letters", 1);
   struct plan_options options = {.file = "f.lua", .name = "other"};
   auto_json cJSON *json = parse(flow(""));
@@ -223,6 +255,70 @@ static void test_flow_keys(void **state) {
   options.name = "asked";
   auto_plan struct plan *named = good_with("{'processes': {'main': ['a']}}", &options);
   assert_string_equal(named->name, "asked");
+}
+
+/* One remedy beside a check c. */
+static const char *remedy(const char *rest) {
+  static char text[800];
+  snprintf(text, sizeof text, "'checks': [{'name': 'c', 'check': {'$fn': 1}}], 'remedies': [{%s}]", rest);
+  return flow(text);
+}
+
+static void test_remedy_keys(void **state) {
+  (void)state;
+  const char *steps = "remedies[1].steps";
+  bad_n(flow("'remedies': 3"), "remedies", "a list", 1);
+  bad_n(flow("'remedies': [{'$fn': 1}]"), "remedies[1]", "a table", 1);
+  bad_n(remedy("'step': []"), "remedies[1].step", "did you mean \"steps\"", 2);
+  bad_n(remedy("'name': 'r'"), steps, "at least one step", 1);
+  bad_n(remedy("'steps': []"), steps, "at least one step", 1);
+  bad_n(remedy("'steps': 3"), steps, "a list", 2);
+  bad_n(remedy("'check': 'd', 'steps': [{'$fn': 1}]"), "remedies[1].check", "name of a check", 1);
+  bad_n(remedy("'check': ['c', 3], 'steps': [{'$fn': 1}]"), "remedies[1].check[2]", "name of a check", 1);
+  bad_n(remedy("'failures': 0, 'steps': [{'$fn': 1}]"), "remedies[1].failures", "from 1 to", 1);
+  bad_n(remedy("'max': 65, 'steps': [{'$fn': 1}]"), "remedies[1].max", "from 1 to 64", 1);
+  bad_n(remedy("'window': 0, 'steps': [{'$fn': 1}]"), "remedies[1].window", "from 1s", 1);
+  bad_n(remedy("'name': 'a b', 'steps': [{'$fn': 1}]"), "remedies[1].name", "letters", 1);
+  bad_n(remedy("'steps': [{'$fn': 1}]}, {'name': 'remedy_1', 'steps': [{'$fn': 1}]"), "remedies[2].name",
+        "no other remedy", 1);
+  bad_n(remedy("'steps': [3]"), "remedies[1].steps[1]", "a table or a function", 1);
+  bad_n(remedy("'steps': [{'name': 'x'}]"), "remedies[1].steps[1]", "it has neither", 1);
+  bad_n(remedy("'steps': [{'kind': 'fail', 'run': {'$fn': 1}}]"), "remedies[1].steps[1]", "it has both", 1);
+  bad_n(remedy("'steps': [{'kind': 'fial'}]"), "remedies[1].steps[1].kind", "did you mean \"fail\"", 1);
+  bad_n(remedy("'steps': [{'kind': 'fail', 'params': {'x': 1}}]"), "remedies[1].steps[1].params.x", "unknown key", 1);
+  bad_n(remedy("'steps': [{'kind': 'fail'}, {'kind': 'fail'}]"), "remedies[1].steps[2].name", "no other step", 1);
+  bad_n(remedy("'steps': [{'kind': 'signal'}]"), "remedies[1].steps[1].params.signal", "a signal by name", 1);
+  bad_n(remedy("'steps': [{'kind': 'signal', 'params': {'signal': 'USR3'}}]"), "remedies[1].steps[1].params.signal",
+        "a signal by name", 1);
+  bad_n(remedy("'steps': [{'kind': 'restart', 'params': {'process': 'mian'}}]"), "remedies[1].steps[1].params.process",
+        "did you mean \"main\"", 1);
+  bad_n(remedy("'steps': [{'kind': 'command'}]"), "remedies[1].steps[1].params.command", "a list of the program", 1);
+  bad_n(remedy("'steps': [{'kind': 'remove_temporary', 'params': {'path': '/a'}}]"),
+        "remedies[1].steps[1].params.older_than_s", "the age", 1);
+  bad_n(remedy("'steps': [{'kind': 'rotate_logs', 'params': {'path': 'a'}}]"), "remedies[1].steps[1].params.path",
+        "absolute", 1);
+  bad_n(remedy("'steps': [{'kind': 'slow_checks', 'params': {'factor': 0}}]"), "remedies[1].steps[1].params.factor",
+        "from 1 to 100", 1);
+  bad_n(remedy("'steps': [{'$fn': 1}], 'escalate': [{'kind': 'fail', 'timeout': -1}]"),
+        "remedies[1].escalate[1].timeout", "seconds", 1);
+}
+
+static void test_scale_keys(void **state) {
+  (void)state;
+  const char *scale = "processes.w.scale";
+  static const char with[] =
+      "{'name': 'x', 'processes': {'main': ['a'], 'w': {'command': ['b'], 'instances': 2, 'scale': %s}}}";
+  char text[400];
+#define SCALE(rest) (snprintf(text, sizeof text, with, rest), text)
+  bad_n(SCALE("3"), scale, "a table", 1);
+  bad_n(SCALE("{}"), "processes.w.scale.measure", "it is missing", 1);
+  bad_n(SCALE("{'measure': 3}"), "processes.w.scale.measure", "a function", 1);
+  bad_n(SCALE("{'measure': {'$fn': 1}, 'max': 1}"), scale, "it is 1 <= 2 <= 1", 1);
+  bad_n(SCALE("{'measure': {'$fn': 1}, 'min': 3, 'max': 4}"), scale, "min <= instances <= max", 1);
+  bad_n(SCALE("{'measure': {'$fn': 1}, 'mx': 4}"), "processes.w.scale.mx", "did you mean \"max\"", 1);
+  bad_n("{'name': 'x', 'processes': {'main': {'command': ['b'], 'scale': {'max': 2, 'measure': {'$fn': 1}}}}}",
+        "processes.main.instances", "one instance", 1);
+#undef SCALE
 }
 
 static void test_process_keys(void **state) {
@@ -718,6 +814,8 @@ int main(void) {
       cmocka_unit_test(test_smallest),
       cmocka_unit_test(test_everything),
       cmocka_unit_test(test_flow_keys),
+      cmocka_unit_test(test_remedy_keys),
+      cmocka_unit_test(test_scale_keys),
       cmocka_unit_test(test_process_keys),
       cmocka_unit_test(test_restart_and_stop_keys),
       cmocka_unit_test(test_dependency_keys),
