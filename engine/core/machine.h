@@ -112,7 +112,8 @@ const char *machine_action_name(enum machine_action_kind k); /* "SPAWN" */
 struct machine_input {
   enum machine_input_kind kind;
   uint32_t slot;            /* STARTED SPAWN_FAILED STARTUP_CHECK EXITED CHECK_FAILED */
-  uint32_t process;         /* OPERATOR_*: index or MACHINE_ALL */
+  uint32_t process;         /* OPERATOR_*: index or MACHINE_ALL; SCALE: index */
+  uint32_t count;           /* SCALE: from 1 to its instances; not of main */
   bool ok;                  /* VALIDATED DEPENDENCIES STARTUP_CHECK HEALTH */
   bool can_pass;            /* VALIDATED, not ok: the reason can pass (75, 73), so the restart policy decides */
   int exit_code;            /* VALIDATED, not ok: 73 75 78 */
@@ -205,6 +206,7 @@ void machine_view(const struct machine *m, struct machine_view *out);
 
 struct instance_view {
   enum instance_state state;
+  bool spare;       /* more than the number of instances that is asked for: stopped, and stays so */
   int64_t since_ns; /* of the state */
   int64_t due_ns;   /* BACKOFF, INTERVAL: the next start; TIME_NEVER */
   unsigned n;       /* restarts in a row */

@@ -16,7 +16,7 @@ void slot_set(struct machine *m, struct slot *s, enum instance_state state) {
 }
 
 void slot_want(struct machine *m, struct slot *s) {
-  if (s->state != INSTANCE_DOWN || s->held || s->wanted) return;
+  if (s->state != INSTANCE_DOWN || s->held || s->spare || s->wanted) return;
   s->wanted = true;
   m->changed = true;
 }
@@ -204,6 +204,7 @@ static enum end_reason classify(const struct machine *m, const struct slot *s, c
     case WHY_ALL:
     case WHY_OPERATOR:
     case WHY_RESTART:
+    case WHY_SCALE:
       return END_STOPPED;
     case WHY_NONE:
       break;
@@ -313,7 +314,7 @@ static bool is_ready(const struct machine *m, const struct slot *s) {
     for (unsigned i = 0; i < m->config->process[p->after[k]].instances; i++, q++) {
       bool up = q->state == INSTANCE_UP || q->state == INSTANCE_INTERVAL || q->state == INSTANCE_DONE;
       bool gone = (q->state == INSTANCE_FAILED || q->held) && s->runs;
-      if (!up && !gone) return false;
+      if (!up && !gone && !q->spare) return false;
     }
   }
   return true;

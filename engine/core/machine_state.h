@@ -7,13 +7,14 @@
 #include "core/shutdown.h"
 
 /* Why an instance is being stopped; SPAWNING with one of these is stopped once it is known to run. */
-enum stop_why { WHY_NONE, WHY_ALL, WHY_OPERATOR, WHY_RESTART, WHY_CHECK, WHY_START_TIMEOUT };
+enum stop_why { WHY_NONE, WHY_ALL, WHY_OPERATOR, WHY_RESTART, WHY_CHECK, WHY_START_TIMEOUT, WHY_SCALE };
 
 struct slot {
   uint16_t process, instance;
   enum instance_state state;
   bool wanted; /* DOWN: start it as soon as `after` allows */
   bool held;   /* an operator stopped it alone */
+  bool spare;  /* not among the instances that are asked for */
   int64_t since_ns, run_ns, up_ns;
   int64_t due_ns;  /* BACKOFF, INTERVAL: next start; STARTING: limit of the start-up check */
   int64_t rest_ns; /* when the rest of its ended group is killed */
@@ -99,9 +100,9 @@ typedef void machine_handler(struct machine *m, const struct machine_input *in);
 /* One handler a word in the rows of machine.def. */
 machine_handler machine_on_begin, machine_on_validated, machine_on_dependencies, machine_on_dependency_back,
     machine_on_health, machine_on_started, machine_on_spawn_failed, machine_on_startup_check, machine_on_exited,
-    machine_on_check_failed, machine_on_stop, machine_on_operator_stop, machine_on_operator_start,
-    machine_on_operator_restart, machine_on_hooks_done, machine_on_swept, machine_on_cleaned, machine_on_reported,
-    machine_on_tick;
+    machine_on_check_failed, machine_on_fail, machine_on_scale, machine_on_stop, machine_on_operator_stop,
+    machine_on_operator_start, machine_on_operator_restart, machine_on_hooks_done, machine_on_swept, machine_on_cleaned,
+    machine_on_reported, machine_on_tick;
 
 /* machine.c */
 struct machine_action *machine_act(struct machine *m, enum machine_action_kind kind);

@@ -12,7 +12,7 @@ static double seconds(int64_t ns) { return (double)(ns / NS_PER_MS) / 1000.; }
 static void process_json(struct supervisor *s, uint32_t slot, struct json *j) {
   const struct plan_process *p = supervisor_process(s, slot);
   json_str(j, "process", p->name);
-  if (p->instances > 1) json_int(j, "instance", machine_slot_instance(s->machine, slot));
+  if (plan_slots(p) > 1) json_int(j, "instance", machine_slot_instance(s->machine, slot));
 }
 
 static void usage_json(const struct rusage *u, struct json *j) {
@@ -59,6 +59,10 @@ static void failed(struct supervisor *s, const struct machine_action *a, struct 
   json_str(j, "reason", end_reason_name(a->reason));
   json_bool(j, "final", a->final);
   json_int(j, "exit_code", a->exit_code);
+  if (a->cause == CAUSE_REMEDY) {
+    buf_str(message, "the remedies against a failed check are used up: the container fails");
+    return;
+  }
   if (a->slot == UINT32_MAX) {
     buf_fmt(message, "the start failed: %s", end_reason_name(a->reason));
     if (a->reason == END_DEPENDENCY || a->reason == END_VALIDATION) {

@@ -157,6 +157,7 @@ static inline void check_failure(struct world *w, const struct machine_action *a
 }
 
 static inline void check_event(struct world *w, const struct machine_action *a) {
+  struct instance_view v;
   switch (a->event) {
     case EVENT_STARTUP_INITIATED:
       MUST(w, w->state == STATE_STARTING && w->now >= w->pass_not_before);
@@ -175,7 +176,9 @@ static inline void check_event(struct world *w, const struct machine_action *a) 
       break;
     case EVENT_PROCESS_EXITED:
       MUST(w, w->feeding == IN_EXITED && w->child[a->slot].state == CHILD_NONE);
-      if (a->reason == END_CLEAN && process_of(w, a->slot)->mode == MODE_DAEMON && !process_of(w, a->slot)->n_rules)
+      machine_instance(w->m, a->slot, w->now, &v);
+      if (a->reason == END_CLEAN && process_of(w, a->slot)->mode == MODE_DAEMON && !process_of(w, a->slot)->n_rules &&
+          v.state != INSTANCE_DOWN) /* DOWN: everything is being stopped, and then begins anew */
         w->child[a->slot].not_before = w->now + process_of(w, a->slot)->interval_ns;
       break;
     case EVENT_SHUTDOWN_INITIATED:
@@ -199,6 +202,7 @@ static inline void check_order(struct world *w, uint32_t slot) {
       struct instance_view v;
       uint32_t before = machine_slot(w->m, p->after[k], i);
       machine_instance(w->m, before, w->now, &v);
+      if (v.spare) continue;
       /* it may have gone on to its next run in the same step */
       if (v.since_ns == w->now && w->child[before].ever) continue;
       MUST(w, v.state == INSTANCE_UP || v.state == INSTANCE_INTERVAL || v.state == INSTANCE_DONE);
@@ -212,6 +216,9 @@ static inline void do_spawn(struct world *w, uint32_t slot) {
   MUST(w, w->state == STATE_STARTING || w->state == STATE_RUNNING || w->state == STATE_RESTARTING);
   MUST(w, w->stop_at == TIME_NEVER);
   MUST(w, w->now >= c->not_before);
+  struct instance_view v;
+  machine_instance(w->m, slot, w->now, &v);
+  MUST(w, !v.spare); /* must: what is scaled away stays down */
   if (!c->ever) check_order(w, slot);
   c->state = CHILD_PENDING;
   c->at = w->mute && chance(w, 10) ? TIME_NEVER : moment(w, NS_PER_MS * 50);
@@ -348,6 +355,12 @@ static inline void feed(struct world *w, const struct machine_input *in) {
   struct machine_view v;
   machine_view(w->m, &v);
   MUST(w, v.state == w->state);
+  for (uint32_t i = 0; i < w->slots; i++) {
+    struct instance_view x;
+    machine_instance(w->m, i, w->now, &x);
+    MUST(w, !x.spare || !process_of(w, i)->main);
+    MUST(w, !x.spare || (x.state != INSTANCE_UP && x.state != INSTANCE_STARTING && x.state != INSTANCE_BACKOFF));
+  }
   MUST(w, machine_due_ns(w->m) > w->now); /* must: no deadline is left behind */
 }
 

@@ -1,12 +1,12 @@
 #!/bin/bash
-# Plants one bug after the other into copies of the machine's files; the unit tests of the machine must turn red for
-# each. Needs a build (BUILD, default build). Prints those that no test noticed and ends with 1 when there are any.
+# Plants one bug after the other into copies of files of the core; their unit tests must turn red for each. Needs a build (BUILD, default build). Prints those that no test noticed and ends with 1 when there are any.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-tests=(test_machine test_machine_stop test_restart test_machine_table test_machine_walk)
+machine=(test_machine test_machine_stop test_machine_scale test_restart test_machine_table test_machine_walk)
+remedy=(test_remedy)
 flags=(-std=gnu11 -O1 -D_GNU_SOURCE -Iengine -Iinclude -Itests/unit)
 
 # FILE|what sed makes of it
@@ -40,7 +40,7 @@ machine_slot.c|s/if (again \&\& restart_exhausted/if (0 \&\& restart_exhausted/
 machine_slot.c|s/error == ENOENT || error == ENOTDIR ? EXIT_NOT_FOUND/error == ENOTDIR ? EXIT_NOT_FOUND/
 machine_slot.c|s/slot_process(m, s)->restart, s->spawn_fails++)/slot_process(m, s)->restart, s->spawn_fails)/
 machine_slot.c|s/bool final = code || m->config->simple;/bool final = true;/
-machine_slot.c|s/if (!up && !gone) return false;//
+machine_slot.c|s/if (!up \&\& !gone \&\& !q->spare) return false;//
 machine_slot.c|s/if (!slot_live(s) || s->state == INSTANCE_SPAWNING) return;//
 machine_slot.c|s/    if (m->goal == GOAL_NONE) {/    if (true) {/
 machine_slot.c|s/if (slot_live(s) || s->state == INSTANCE_INTERVAL || s->wanted) return;//
@@ -66,7 +66,7 @@ machine_ladder.c|s/while (s->step_ns <= m->now)/while (s->step_ns < m->now)/
 machine_stop.c|s/machine_slot_level(m, i) == lowest/true/
 machine_stop.c|s/shutdown_gone_by(&m->shutdown) <= m->now/false/
 machine_stop.c|s/  machine_cancel_wait(m);//
-machine_stop.c|s/m->failed_code = code ? code : EXIT_ANY_FAILURE;/m->failed_code = code;/
+machine_stop.c|s/m->failed_code = code ? code : EXIT_FAILED;/m->failed_code = code;/
 machine_stop.c|s/if (kill) m->forced = true;//
 machine_stop.c|s/    if (!shutdown_hasten/    if (0 \&\& !shutdown_hasten/;s/  if (!shutdown_hasten(&m->shutdown, in->level, m->now)) return;/  return;/
 machine_stop.c|s/return m->main->mode == MODE_SINGLE ? EXIT_TERMINATED : 0;/return 0;/
@@ -77,10 +77,47 @@ machine_stop.c|s/case PHASE_HOOKS:\n      return/&/;s/return hooks > m->drain_ns
 machine_operator.c|s/  remember(m, false);//
 machine_operator.c|s/    s->restart.n = 0;//
 machine_operator.c|s/  if (m->goal != GOAL_NONE) return;//
+machine_remedy.c|s/if (m->goal != GOAL_NONE || in->process/if (in->process/
+machine_remedy.c|s/if (s->why != WHY_OPERATOR) //
+machine_remedy.c|s/      slot_stop(m, s, WHY_SCALE);//;s/  if (slot_live(s)) {/  if (0) {/
+machine_remedy.c|s/WHY_NONE : WHY_RESTART/WHY_NONE : WHY_NONE/
+machine_remedy.c|s/p->main || !in->count/!in->count/
+machine_remedy.c|s/ || in->count > p->instances//
+machine_remedy.c|s/  s->spare = true;//
+machine_remedy.c|s/i >= in->count/i > in->count/
+machine_slot.c|s/s->held || s->spare ||/s->held ||/
+machine_slot.c|s/ \&\& !q->spare//
+machine_slot.c|s/    case WHY_SCALE://
+remedy.c|s/s->count < c->max) {/s->count <= c->max) {/
+remedy.c|s/>= c->window_ns) s->escalated/> 0) s->escalated/
+remedy.c|s/    s->over_ns = r->now;//
+remedy.c|s/s->escalated < c->escalations) {/s->escalated <= c->escalations) {/
+remedy.c|s/s->ready_ns = r->now + config_of(r, s)->cooldown_ns;/s->ready_ns = r->now;/
+remedy.c|s/if (!s->dry || !s->by_operator) s->ready_ns/s->ready_ns/
+remedy.c|s/ \&\& check->busy == REMEDY_NONE) return c->check/) return c->check/
+remedy.c|s/if (check->failures >= c->failures/if (check->failures > c->failures/
+remedy.c|s/if (!r->active || r->maintenance) return;/if (!r->active) return;/
+remedy.c|s/if (!r->active || r->maintenance) return;/if (r->maintenance) return;/
+remedy.c|s/  if (!c->failures) c->since_ns = r->now;/  c->since_ns = r->now;/
+remedy.c|s/  if (c->steps) {/  if (true) {/
+remedy.c|s/REMEDY_HEALED_RESULT || !c->failures/REMEDY_HEALED_RESULT/
+remedy.c|s/      c->busy = REMEDY_NONE;//;s/    c->busy = REMEDY_NONE;//
+remedy.c|s/  hold(r, s, false);//
+remedy.c|s/  } else if (step->settle_ns > 0) {/  } else if (false) {/
+remedy.c|s/!done || s->check == REMEDY_NONE/s->check == REMEDY_NONE/
+remedy.c|s/done \&\& step->final \&\& outcome/false \&\& outcome/
+remedy.c|s/end_run(r, s, REMEDY_UNKNOWN_RESULT);/s->step++, begin_step(r, s);/
+remedy.c|s/ || s->by_operator) continue;/) continue;/
+remedy.c|s/if (s->phase != PHASE_STEP) end_run/if (true) end_run/
+remedy.c|s/(one ? in->step + 1U : c->steps)/(one ? in->step + 1U : c->steps + c->escalations)/
+remedy.c|s/    if (s->phase == PHASE_STEP) act_of(r, s, REMEDY_ACT_CANCEL)/    if (false) act_of(r, s, REMEDY_ACT_CANCEL)/
+remedy.c|s/r->maintenance_until_ns <= r->now/r->maintenance_until_ns < r->now/
+remedy.c|s/        end_step(r, s, REMEDY_TIMEOUT);/        end_run(r, s, REMEDY_FAILED_RESULT);/
+remedy.c|s/s->gave_up \&\& room > s->ready_ns ? room/s->gave_up ? TIME_NEVER/
 BUGS
 }
 
-for t in "${tests[@]}"; do gcc "${flags[@]}" -c -o "$dir/$t.o" "tests/unit/$t.c" & done
+for t in "${machine[@]}" "${remedy[@]}"; do gcc "${flags[@]}" -c -o "$dir/$t.o" "tests/unit/$t.c" & done
 wait
 grep -q . <<<"$(ls "$dir"/*.o)"
 
@@ -89,6 +126,8 @@ plant() { # NUMBER FILE SED: says so when no test noticed
   sed "$3" "engine/core/$2" >"$me.c"
   if cmp -s "$me.c" "engine/core/$2"; then echo "planted: changes nothing: $2 $3"; return; fi
   gcc "${flags[@]}" -w -c -o "$me.o" "$me.c" || { echo "planted: does not compile: $2 $3"; return; }
+  local -n tests=machine
+  case $2 in remedy*) local -n tests=remedy ;; esac
   for t in "${tests[@]}"; do
     gcc -o "$me" "$dir/$t.o" "$me.o" "$build/libtend.a" -lcmocka -lcjson
     timeout 20 "$me" >/dev/null 2>&1 || return 0

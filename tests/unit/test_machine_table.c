@@ -14,7 +14,8 @@ static struct machine_config config;
 static void make_config(bool hold) {
   for (int i = 0; i < 2; i++)
     process[i] = (struct machine_process){.main = i == 0,
-                                          .instances = 1,
+                                          .instances = i ? 2 : 1,
+                                          .running = 1,
                                           .mode = MODE_SERVER,
                                           .has_startup_check = true,
                                           .start_timeout_ns = S(30),
@@ -92,6 +93,7 @@ static void walk(struct trace *t, const char *way) {
 }
 
 #define RUN "bvdsSuU"
+#define FAILS "failure_detected[ check final] shutdown_initiated ->FAILED(remedy) "
 #define FINAL RUN "x..dsux"   /* the second failure of main is the last */
 #define FINAL_DOWN FINAL "hX" /* and side is gone too */
 
@@ -139,6 +141,15 @@ static const struct cell {
     {IN_CHECK_FAILED, STATE_STARTING, 0, "bvdsS", "CANCEL_CHECK 0 KILL 0 15c"},
     {IN_CHECK_FAILED, STATE_RUNNING, 0, RUN, "KILL 0 15c"},
     {IN_CHECK_FAILED, STATE_RESTARTING, 1, RUN "x", "KILL 1 15c"},
+    {IN_FAIL, STATE_STARTING, 0, "bv", FAILS "CANCEL_DEPENDENCIES CLEANUP"},
+    {IN_FAIL, STATE_STARTING, 0, "bvdsS", FAILS "CANCEL_CHECK 0 CANCEL_CHECK 1 HOOKS"},
+    {IN_FAIL, STATE_RUNNING, 0, RUN, FAILS "HOOKS"},
+    {IN_FAIL, STATE_RUNNING, 0, "H" RUN, "failure_detected[ check final] ->FAILED(remedy) KILL 0 15c KILL 1 15c"},
+    {IN_FAIL, STATE_RESTARTING, 0, RUN "x", FAILS "HOOKS"},
+    {IN_SCALE, STATE_STARTING, 0, "bv", ""},
+    {IN_SCALE, STATE_STARTING, 0, "bvdsS", "SPAWN 2"},
+    {IN_SCALE, STATE_RUNNING, 0, RUN, "SPAWN 2"},
+    {IN_SCALE, STATE_RESTARTING, 0, RUN "x", "SPAWN 2"},
     {IN_STOP, STATE_INITIALIZING, 0, "", "shutdown_initiated ->STOPPING(signal) REPORT"},
     {IN_STOP, STATE_STARTING, 0, "b", "shutdown_initiated ->STOPPING(signal) CANCEL_DEPENDENCIES REPORT"},
     {IN_STOP, STATE_STARTING, 0, "bv", "shutdown_initiated ->STOPPING(signal) CANCEL_DEPENDENCIES CLEANUP"},
@@ -196,7 +207,10 @@ static const struct cell {
 static struct machine_input plausible(enum machine_input_kind kind) {
   return (struct machine_input){
       .kind = kind,
-      .process = kind == IN_OPERATOR_STOP || kind == IN_OPERATOR_START || kind == IN_OPERATOR_RESTART ? MACHINE_ALL : 0,
+      .process = kind == IN_OPERATOR_STOP || kind == IN_OPERATOR_START || kind == IN_OPERATOR_RESTART ? MACHINE_ALL
+                 : kind == IN_SCALE                                                                   ? 1
+                                                                                                      : 0,
+      .count = 2,
       .ok = kind != IN_HEALTH,
       .status = EXIT_STATUS(3),
       .stage = SPAWN_FORK,
@@ -301,11 +315,11 @@ static void inputs_that_do_not_fit(void **state) {
   }
   /* numbers that no slot and no process has */
   for (int input = 0; input < INPUTS; input++) {
-    if (input == IN_STOP || input == IN_HEALTH || input == IN_TICK) continue;
+    if (input == IN_STOP || input == IN_HEALTH || input == IN_TICK || input == IN_FAIL) continue;
     struct trace t;
     walk(&t, RUN);
     struct machine_input in = plausible((enum machine_input_kind)input);
-    in.slot = 2;
+    in.slot = 3;
     in.process = 2;
     assert_string_equal(trace_feed(&t, in), "");
     trace_end(&t);

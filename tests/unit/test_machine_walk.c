@@ -12,6 +12,7 @@ static void make_process(struct world *w, unsigned i, unsigned n, unsigned main)
       .main = i == main,
       .essential = chance(w, 20),
       .instances = 1 + (unsigned)any(w, 2),
+      .running = i != main && chance(w, 20),
       .after = w->after[i],
       .mode = chance(w, 20)   ? MODE_SINGLE
               : chance(w, 50) ? MODE_DAEMON
@@ -168,6 +169,7 @@ static void interfere(struct world *w) {
                              .process = (uint32_t)any(w, w->config.processes + 2),
                              .ok = chance(w, 50),
                              .can_pass = chance(w, 80),
+                             .count = (uint32_t)any(w, 4),
                              .exit_code = 78,
                              .status = EXIT_STATUS(5),
                              .stage = SPAWN_FORK,
@@ -198,6 +200,12 @@ static void interfere(struct world *w) {
       break;
     case IN_CLEANED:
       w->cleaned_at = TIME_NEVER;
+      break;
+    case IN_FAIL:
+      if (chance(w, 95)) return;
+      break;
+    case IN_SCALE:
+      wake_all(w);
       break;
     case IN_STOP:
       return;

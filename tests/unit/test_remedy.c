@@ -280,7 +280,7 @@ static void maintenance_holds_remedies(void **state) {
   WANT(&t, "end[0 cancelled 1 0s] release[0]", DONE(1, REMEDY_OK)); /* the step that ran came to its end */
   assert_int_equal(remedy_due_ns(t.r), TIME_NEVER);
   WANT(&t, "begin[0 operator] hold[0] step[0.1]", ASK(0, 1)); /* an operator may */
-  WANT(&t, "", .kind = REMEDY_IN_MAINTENANCE, .on = true, .until_ns = TIME_NEVER);
+  WANT(&t, "maintenance[on]", .kind = REMEDY_IN_MAINTENANCE, .on = true, .until_ns = S(5000));
   WANT(&t, "", DONE(2, REMEDY_OK));
   assert_string_equal(tick(&t), "ask[0]");
   WANT(&t, "end[0 not_healed 1 2s] release[0]", ANSWER(2, REMEDY_BAD));
