@@ -9,11 +9,13 @@ CFLAGS ?= -O2 -g
 SAN ?=# sanitizers and coverage; set by `make asan` and `make coverage`
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 \
   -Wundef -Wwrite-strings -Wno-format-nonliteral
-HARDEN := -fstack-protector-strong -fcf-protection $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+HARDEN := -fstack-protector-strong $(if $(filter x86_64%,$(shell gcc -dumpmachine)),-fcf-protection) $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 COMMON := -std=gnu11 -D_GNU_SOURCE -Iinclude -include engine/base/banned.h -MMD -MP $(CFLAGS) $(HARDEN) $(WARN) $(SAN)
 # libev's and Lua's headers are not ours to warn about
 ENGINE := $(COMMON) -fPIE -Iengine -isystem /usr/include/lua5.4
 LINK := $(CFLAGS) $(SAN) -Wl,-z,relro,-z,now -Wl,--as-needed
+# The old kind of run path, since it counts for the libraries of the libraries too (deploy/image/bundle.sh).
+RPATH := -Wl,-rpath,'$$ORIGIN/../lib/tend/lib' -Wl,--disable-new-dtags
 LIBS := -l:liblua5.4.a -l:libev.a -l:libcares.a -lcjson -lm -ldl
 
 # --- the program ----------------------------------------------------------------------------------------------------
@@ -59,7 +61,7 @@ $(BUILD)/libtend.a: $(OBJ)
 	@echo "  AR      $@"; ar rcs $@ $^
 
 $(BUILD)/tend: $(BUILD)/obj/main.o $(BUILD)/libtend.a
-	@echo "  LD      $@"; $(CC) -pie $(LINK) -o $@ $^ $(LIBS)
+	@echo "  LD      $@"; $(CC) -pie $(LINK) $(RPATH) -o $@ $^ $(LIBS)
 
 define part_objects
 $(BUILD)/parts/$(1).so: $(patsubst engine/%.c,$(BUILD)/obj/%.o,$(wildcard engine/parts/$(1)*.c))
@@ -85,16 +87,17 @@ $(BUILD)/tests/probe: tests/system/probe_tool.c $(BUILD)/libtend.a
 	@echo "  CC      $@"; $(CC) $(ENGINE) $(LINK) -pie -o $@ $< $(BUILD)/libtend.a $(LIBS)
 
 # --- run and test ---------------------------------------------------------------------------------------------------
-.PHONY: run test unit spec system check layers luacheck format-check format lint asan coverage
+.PHONY: run test unit spec system container check layers luacheck format-check format lint asan coverage
 run: ## build, and run flow rpa1 in the foreground (a private PostgreSQL where none is given)
 	@.ci/deps run
 	@$(MAKE) --no-print-directory all
 	@exec deploy/local/run.sh
 
-test: ## all tests: unit, spec and system
-	@.ci/deps test
+test: ## all tests: unit, spec, system and container
+	@.ci/deps test container
 	@$(MAKE) --no-print-directory all tests
-	@tests/run.sh unit spec system
+	@BUILD=$(BUILD) tests/container/images.sh
+	@BUILD=$(BUILD) tests/run.sh unit spec system container
 
 .PHONY: tests
 tests: $(UNIT) $(BUILD)/tests/native.so $(TOOLS)
@@ -105,6 +108,10 @@ spec: all ## the Lua specs (busted)
 	@BUILD=$(BUILD) tests/run.sh spec
 system: all $(BUILD)/tests/native.so $(TOOLS) ## the real binary; FILES=... for some of them
 	@BUILD=$(BUILD) tests/run.sh $(or $(FILES),system)
+
+container: all $(BUILD)/tests/native.so ## the image, built and run (needs root, podman, buildah, mmdebstrap)
+	@BUILD=$(BUILD) tests/container/images.sh
+	@BUILD=$(BUILD) tests/run.sh $(or $(FILES),container)
 
 check: all $(UNIT) layers luacheck format-check docs-check ## what to run before each commit
 	@BUILD=$(BUILD) JOBS=$(or $(JOBS),4) tests/run.sh unit spec # many of them wait more than they compute
@@ -157,8 +164,12 @@ install: all ## DESTDIR= PREFIX=
 	install -D -m 644 deploy/completion/tend.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tend
 	install -D -m 644 deploy/completion/_tend $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tend
 
+.PHONY: image
+image: ## the container images tend and tend:distroless, with docker, podman or buildah
+	@deploy/image/build.sh
+
 deps: ## install the Debian packages for everything above
-	@.ci/deps --install build run test lint
+	@.ci/deps --install build run test container lint
 
 clean: ## remove what was built
 	rm -rf build build-asan build-cov

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs test files at once, each as a program of its own, and adds up their TAP.
-#   tests/run.sh unit|spec|system|FILE ...
+#   tests/run.sh unit|spec|system|container|FILE ...
 # BUILD: build folder (build). RESULTS: where the TAP goes (BUILD/results). JOBS: how many at once. TEST_TIMEOUT: seconds a file may take (180).
 # The last line is "N passed, N failed, N skipped"; the exit is 1 when something failed or nothing ran.
 set -u
@@ -57,7 +57,7 @@ for what in "$@"; do
   case $what in
     unit) for f in tests/unit/test_*.c; do [ ! -e "$f" ] || files+=("$BUILD/unit/$(basename "$f" .c)"); done ;;
     spec) mapfile -t -O ${#files[@]} files < <(find spec -name '*_spec.lua' | sort) ;;
-    system) mapfile -t -O ${#files[@]} files < <(find tests/system -name '*_spec.lua' | sort) ;;
+    system | container) mapfile -t -O ${#files[@]} files < <(find "tests/$what" -name '*_spec.lua' | sort) ;;
     *) files+=("$what") ;;
   esac
 done

@@ -11,7 +11,8 @@
 
 #define PLACE_SOCKET "control.sock"
 
-/* The i-th directory to try where none is given: /run/tend, $XDG_RUNTIME_DIR/tend, /tmp/tend-UID. false at the end. */
+/* The i-th directory to try where none is given: /run/tend, $XDG_RUNTIME_DIR/tend, /tmp/tend-UID,
+ * /dev/shm/tend-UID. false at the end. */
 bool place_candidate(unsigned i, char out[PATH_MAX]);
 
 /* Opens a directory without following a symbolic link in its last step, close-on-exec: a descriptor or -errno. */

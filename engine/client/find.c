@@ -87,18 +87,18 @@ static void search_root(struct search *s, const char *path, bool follow, int64_t
   closedir(d);
 }
 
-/* What other users' engines have made in /tmp. */
-static void search_others(struct search *s) {
-  DIR *tmp = opendir("/tmp");
-  if (!tmp) return;
-  for (const struct dirent *e; (e = readdir(tmp));) {
+/* What other users' engines have made where everybody may write. */
+static void search_others(struct search *s, const char *place) {
+  DIR *d = opendir(place);
+  if (!d) return;
+  for (const struct dirent *e; (e = readdir(d));) {
     int64_t uid;
     if (!str_starts(e->d_name, "tend-") || str_int(e->d_name + 5, 1, UINT32_MAX, &uid)) continue;
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "/tmp/%s", e->d_name);
+    snprintf(path, sizeof path, "%s/%s", place, e->d_name);
     search_root(s, path, false, uid);
   }
-  closedir(tmp);
+  closedir(d);
 }
 
 static void search_all(struct search *s, const char *state_dir) {
@@ -111,7 +111,9 @@ static void search_all(struct search *s, const char *state_dir) {
   if (s->n) return;
   char path[PATH_MAX];
   for (unsigned i = 0; place_candidate(i, path); i++) search_root(s, path, false, geteuid() ? (int64_t)geteuid() : -1);
-  if (geteuid() == 0) search_others(s);
+  if (geteuid() != 0) return;
+  search_others(s, "/tmp");
+  search_others(s, "/dev/shm");
 }
 
 static void tell_none(const struct search *s) {

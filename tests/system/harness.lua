@@ -425,7 +425,7 @@ local function close_scope(name)
   local list = scopes[name]
   scopes[name] = {}
   for i = #list, 1, -1 do
-    if getmetatable(list[i]) == Process then list[i]:close() end
+    if getmetatable(list[i]) == Process or list[i].early then list[i]:close() end
   end
   -- what escaped them has become ours; what belongs to the file stays
   local keep = {}
@@ -442,7 +442,7 @@ local function close_scope(name)
     end
   until left == 0 or native.now() > stop
   for i = #list, 1, -1 do
-    if getmetatable(list[i]) ~= Process then list[i].close() end
+    if getmetatable(list[i]) ~= Process and not list[i].early then list[i].close() end
   end
 end
 
@@ -454,7 +454,18 @@ busted.subscribe({ "test", "end" }, function()
 end)
 busted.subscribe({ "file", "end" }, function() close_scope("file"); return nil, true end)
 
---- Registers a thing with close() to be closed with the test (or file).
+--- Registers a thing with close() to be closed with the test (or file); one with `early` is closed while the processes
+--- that nobody owns still run, the one with its `pid` lives on with the file.
 h.register = register
+
+--- What fn makes lives until the end of the file, also when a test calls this.
+function h.for_file(fn)
+  local test = in_test
+  in_test = false
+  local ok, result = pcall(fn)
+  in_test = test
+  return ok and result or error(result, 0)
+end
+h.Process = Process
 
 return h
