@@ -1,5 +1,6 @@
-/* The control groups that this process is in, version 2, version 1, or both at once, and what they limit. A limit is
- * the smallest of the own group's and of those of all groups above it that can be seen from here.
+/* (The kernel's Documentation/admin-guide: cgroup-v2.rst, cgroup-v1/.) The control groups that this process is in,
+ * version 2, version 1, or both at once, and what they limit. A limit is the smallest of the own group's and of those
+ * of all groups above it that can be seen from here.
  */
 #ifndef TEND_BASE_CGROUP_H
 #define TEND_BASE_CGROUP_H

@@ -1,4 +1,4 @@
-/* JSON. Writing: straight into a buf, with the separators ", " and ": ", and valid output for any bytes.
+/* JSON (RFC 8259). Writing: straight into a buf, with the separators ", " and ": ", and valid output for any bytes.
  * Reading: cJSON behind limits of size and depth, with errors that name line and column. */
 #ifndef TEND_BASE_JSON_H
 #define TEND_BASE_JSON_H

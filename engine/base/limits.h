@@ -58,7 +58,7 @@ enum {
   LIMIT_SCRIPT_MB = 1024,        /* memory of a `tend script` */
   LIMIT_READ = 16 * 1024 * 1024, /* one read of a file by a script (in the engine: LIMIT_HELPER_OUTPUT) */
   LIMIT_LIST = 100000,           /* entries of one directory listed for a script */
-  LIMIT_HTTP_CONNECTIONS = 256,  /* clients of the HTTP server at once (a quarter of the descriptors, where that is less) */
+  LIMIT_HTTP_CONNECTIONS = 256,  /* clients of the HTTP server; a quarter of the descriptors at most */
   LIMIT_HTTP_PER_ADDRESS = 128,  /* of these from one address */
   LIMIT_HTTP_STREAMS = 64,       /* of these on /events */
   LIMIT_HTTP_HEAD = 8 * 1024,    /* request line and headers, bytes */

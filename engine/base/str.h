@@ -24,8 +24,8 @@ int str_duration(const char *s, int64_t unit_ns, int64_t *out_ns);
 /* The shortest exact text: "250ms", "10s", "5m", "1h". Returns buf. */
 const char *str_format_duration(int64_t ns, char *buf, size_t size);
 
-/* Edit distance with transpositions (optimal string alignment), case-insensitive; above `limit` it returns
- * limit + 1. Strings over 64 bytes count as far apart. */
+/* Edit distance with transpositions (Damerau 1964, in the form of the optimal string alignment), case-insensitive;
+ * above `limit` it returns limit + 1. Strings over 64 bytes count as far apart. */
 int str_distance(const char *a, const char *b, int limit);
 /* The nearest of n names within a third of its length (at least 1), or NULL. */
 const char *str_nearest(const char *s, const char *const *names, size_t n);

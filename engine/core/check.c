@@ -21,9 +21,9 @@ const char *check_state_name(enum check_state s) {
 bool check_is_good(enum check_result r) { return r == CHECK_OK || r == CHECK_WARN; }
 
 uint32_t check_spread(const char *name) {
-  uint32_t h = 2166136261U; /* FNV-1a, then mixed so that names that end alike lie apart */
+  uint32_t h = 2166136261U; /* FNV-1a (Fowler, Noll, Vo; 32 bits) */
   for (; *name; name++) h = (h ^ (unsigned char)*name) * 16777619U;
-  h ^= h >> 16;
+  h ^= h >> 16; /* mixed so that names that end alike lie apart: the first half of MurmurHash3's fmix32 (A. Appleby) */
   h *= 0x85ebca6bU;
   h ^= h >> 13;
   return h;

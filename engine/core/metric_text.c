@@ -1,4 +1,5 @@
-/* The exposition: Prometheus' text format 0.0.4 and OpenMetrics 1.0. */
+/* The exposition: Prometheus' text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats) and
+ * OpenMetrics 1.0 (prometheus.io/docs/specs/om/open_metrics_spec). */
 #include <math.h>
 #include <string.h>
 

@@ -76,7 +76,9 @@ bool restart_exhausted(struct restart *r, const struct restart_config *c, int64_
 /* Remembers a restart decided now, counts n; returns the delay, jitter from *seed included. */
 int64_t restart_take(struct restart *r, const struct restart_config *c, int64_t now_ns, uint64_t *seed);
 
-/* A small generator (splitmix64): the same seed gives the same numbers. below > 0. */
+/* A small generator: the same seed gives the same numbers. below > 0. It is splitmix64 (Steele, Lea and Flood, "Fast
+ * Splittable Pseudorandom Number Generators", OOPSLA 2014), with the constants of variant 13 of D. Stafford's mixers.
+ */
 uint64_t random_next(uint64_t *seed);
 uint64_t random_below(uint64_t *seed, uint64_t below);
 

@@ -21,7 +21,7 @@ size_t line_part(const char *p, size_t n, size_t max, bool *whole);
  * one begun included. */
 size_t line_drop(const char *p, size_t n, size_t want, uint64_t *lines);
 
-/* Base64 with padding; out needs (n + 2) / 3 * 4 bytes. Returns how many were written. */
+/* Base64 (RFC 4648, section 4) with padding; out needs (n + 2) / 3 * 4 bytes. Returns how many were written. */
 size_t line_base64(const char *p, size_t n, char *out);
 
 #endif

@@ -16,7 +16,7 @@
 #include "loop/probe_params.h"
 #include "loop/resolve.h"
 
-enum { NEXT_AFTER_MS = 250 };
+enum { NEXT_AFTER_MS = 250 }; /* RFC 8305 ("Happy Eyeballs"), Connection Attempt Delay */
 
 static const struct tend_param params[] = {
     {"host", TEND_TEXT, true, 0, 0, "host name or address"},

@@ -2,7 +2,8 @@
  *
  * One request, one answer. Only http and https; names are resolved by the host; proxies of the environment are not
  * used. A redirect is followed only where asked for, at most `redirects` times, and only to the same scheme, host and
- * port. No message holds a password, a query or a header.
+ * port. No message holds a password, a query or a header. Deadlines are CLOCK_MONOTONIC ns. A response and an error
+ * belong to the part and are valid during the callback.
  */
 #ifndef TEND_HTTP_H
 #define TEND_HTTP_H
@@ -64,6 +65,7 @@ struct tend_http {
   struct tend_http_call *(*start)(const struct tend_host *host, const struct tend_http_request *request,
                                   int64_t deadline_ns, tend_http_progress_fn *progress, tend_http_done_fn *done,
                                   void *arg, char *msg, size_t size);
+  /* Ends it without a callback; the call is gone. Not after done. */
   void (*cancel)(struct tend_http_call *call);
 };
 

@@ -4,6 +4,7 @@
  * transaction is a row of queries on one session. Everything is asynchronous and has a deadline of its own; when a
  * query's deadline comes or it is cancelled, its connection is dropped, for nothing else ends a query without
  * blocking. An answer over 64 MB is refused in the same way. No message holds a password or the connection string.
+ * Deadlines are CLOCK_MONOTONIC ns. Sessions belong to who opened them, results and errors to the part.
  */
 #ifndef TEND_POSTGRES_H
 #define TEND_POSTGRES_H

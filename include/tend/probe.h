@@ -40,7 +40,7 @@ struct tend_fact {
 
 struct tend_result {
   enum tend_status status;
-  const char *reason; /* a stable word, NULL or "" when ok */
+  const char *reason; /* a stable word (those of tend itself: `tend explain`), NULL or "" when ok */
   const char *detail; /* for people; names the peer; no secret; may be NULL */
   const struct tend_fact *facts;
   size_t nfacts;
@@ -53,7 +53,7 @@ struct tend_probe_kind {
   /* Beyond the table: 0, or -1 with a message that names the key. NULL: nothing more to check. */
   int (*check)(const struct tend_host *host, const struct tend_params *params, char *msg, size_t size);
   /* Returns what cancel gets, NULL with a message when it cannot start. params and p live until the end. The deadline
-   * is kept by the caller: it cancels. */
+   * (CLOCK_MONOTONIC, ns) is kept by the caller: it cancels. */
   void *(*start)(const struct tend_host *host, struct tend_probe *p, const struct tend_params *params,
                  int64_t deadline_ns, char *msg, size_t size);
   void (*cancel)(void *run);
