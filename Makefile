@@ -86,8 +86,19 @@ $(BUILD)/tests/probe: tests/system/probe_tool.c $(BUILD)/libtend.a
 	@mkdir -p $(@D)
 	@echo "  CC      $@"; $(CC) $(ENGINE) $(LINK) -pie -o $@ $< $(BUILD)/libtend.a $(LIBS)
 
+# The bench's: programs without libc, and the clockwork for Lua. The programs are measured, so they take no flags of ours.
+BARE := -std=gnu11 -O2 -Wall -Wextra -Werror -static -nostdlib -ffreestanding -fno-stack-protector -fcf-protection=none \
+  -fno-tree-loop-distribute-patterns -fno-pie -no-pie -MMD -MP
+BENCH := $(patsubst tests/bench/tools/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/tools/*.c)) $(BUILD)/bench/benchnative.so
+$(BUILD)/bench/benchnative.so: tests/bench/native.c tests/bench/tools/record.h
+	@mkdir -p $(@D)
+	@echo "  CC      $@"; $(CC) $(filter-out $(SAN),$(COMMON)) -fPIC -isystem /usr/include/lua5.4 -shared -o $@ $<
+$(BUILD)/bench/%: tests/bench/tools/%.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"; gcc $(BARE) -MF $@.d -o $@ $<
+
 # --- run and test ---------------------------------------------------------------------------------------------------
-.PHONY: run test unit spec system container check layers luacheck format-check format lint asan coverage
+.PHONY: run test bench unit spec system container check layers luacheck format-check format lint asan coverage
 run: ## build, and run flow rpa1 in the foreground (a private PostgreSQL where none is given)
 	@.ci/deps run
 	@$(MAKE) --no-print-directory all
@@ -112,6 +123,11 @@ system: all $(BUILD)/tests/native.so $(TOOLS) ## the real binary; FILES=... for 
 container: all $(BUILD)/tests/native.so ## the image, built and run (needs root, podman, buildah, mmdebstrap)
 	@BUILD=$(BUILD) tests/container/images.sh
 	@BUILD=$(BUILD) tests/run.sh $(or $(FILES),container)
+
+bench: ## figures against their limits and against peers; writes docs/benchmarks.md. FIGURES=start,stop for some of them
+	@.ci/deps bench || echo "  what is not there is left out"
+	@$(MAKE) --no-print-directory all $(BENCH)
+	@BUILD=$(BUILD) BENCH_CFLAGS="$(CFLAGS)" lua5.4 tests/bench/bench.lua $(FIGURES)
 
 check: all $(UNIT) layers luacheck format-check docs-check ## what to run before each commit
 	@BUILD=$(BUILD) JOBS=$(or $(JOBS),4) tests/run.sh unit spec # many of them wait more than they compute
@@ -178,4 +194,4 @@ help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 .SECONDARY:
--include $(OBJ:.o=.d) $(PART_OBJ:.o=.d) $(BUILD)/obj/main.d $(UNIT:=.d)
+-include $(OBJ:.o=.d) $(PART_OBJ:.o=.d) $(BUILD)/obj/main.d $(UNIT:=.d) $(wildcard $(BUILD)/bench/*.d)
