@@ -79,10 +79,11 @@ static void read_cpu(const struct usage_source *s, const struct cgroup *limits, 
   double quota = limits->cpu_limit_percent / 100;
   u->cpu_limited = quota > 0 && quota < own;
   u->cpus = u->cpu_limited ? quota : own;
-  if (cgroup_value(g, CGROUP_V2, "cpu.stat", "usage_usec", &v))
-    u->cpu_ns = v * 1000;
-  else if (cgroup_number(g, CGROUP_CPUACCT, "cpuacct.usage", &v, NULL))
+  /* with both versions mounted, the group of version 2 may be the whole machine: it counts even without the controller */
+  if (cgroup_number(g, CGROUP_CPUACCT, "cpuacct.usage", &v, NULL))
     u->cpu_ns = v;
+  else if (cgroup_value(g, CGROUP_V2, "cpu.stat", "usage_usec", &v))
+    u->cpu_ns = v * 1000;
   else
     u->cpu_ns = machine_cpu_ns(s);
   if (cgroup_value(g, CGROUP_V2, "cpu.stat", "throttled_usec", &v))

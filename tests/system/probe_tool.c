@@ -178,7 +178,7 @@ static int run(int channel_fd, int log_fd, void *arg) {
 }
 
 int main(int argc, char **argv) {
-  static const char *const with_children[] = {"command", "file", "directory", "unix", "process", "resource"};
+  static const char *const with_children[] = {"command", "file", "directory", "unix", "process", "resource", "usage"};
   struct words words = {argc, argv};
   if (argc > 1 && STR_EQ(argv[1], "helper")) return helper_main(argc - 1, argv + 1); /* as "tend" runs itself */
   for (size_t i = 0; argc > 1 && i < ARRAY_LEN(with_children); i++)

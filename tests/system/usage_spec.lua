@@ -1,99 +1,110 @@
--- Words that tend does not know, and help: contract 1.
+-- What the container uses: the kind usage, the metrics, against the machine and real control groups of both versions.
+local cjson = require "cjson"
+local guest = require "guest"
 local h = require "harness"
+local probing = require "probing"
 
-describe("the command line", function()
-  local function usage(...)
-    local code, out, err = h.run { args = { ... } }
-    assert.equal(64, code, table.concat({ ... }, " "))
-    assert.equal("", out)
-    assert.equal(1, select(2, err:gsub("\n", "\n")), "one line: " .. err)
-    return err
-  end
+local script = [[
+local results = {}
+for _, of in ipairs { "memory", "cpu", "tasks", "oom_kills", "memory_pressure" } do
+  results[of] = probe.usage { of = of, fail = 100 }
+end
+local spun = clock.monotonic()
+while clock.monotonic() - spun < 1 do timer.sleep(0) end
+results.cpu = probe.usage { of = "cpu", fail = 100 }
+print("RESULTS" .. json.encode(results))
+]]
 
-  it("names an unknown command and the nearest one", function()
-    assert.truthy(usage("verison"):find('unknown command "verison"; did you mean "version"', 1, true))
-    assert.is_nil(usage("zzzzzzzz"):find("did you mean", 1, true))
-    assert.is_nil(usage("helpr"):find('"helper"', 1, true))
-    usage()
-    usage("")
-    usage("help", "verison")
+local function results(out)
+  local text = out:match("RESULTS(%b{})")
+  if not text then error("no results: " .. out, 2) end
+  return cjson.decode(text)
+end
+
+describe("the probe usage", function()
+  it("tells the shares in use of everything that this machine knows", function()
+    for _, of in ipairs { "memory", "disk", "descriptors", "inodes" } do
+      local r = assert.truthy(probing.attempt("usage", { of = of, fail = 100 }))
+      assert.equal("ok", r.status, of)
+      assert.is_true(r.data.percent >= 0 and r.data.percent < 100)
+    end
+    local one = probing.attempt("usage", { of = "cpu", fail = 100 })
+    assert.equal("unknown", one.status) -- one look is no rate
   end)
 
-  it("names an unknown option and the nearest one, and what is missing", function()
-    for words, expected in pairs {
-      ["run --flow-nam x"] = "did you mean --flow-name",
-      ["run --flow-name"] = "--flow-name needs a value",
-      ["run --mode simpel"] = "did you mean simple",
-      ["run --tty=1"] = "--tty takes no value",
-      ["run true"] = "the command to run goes after --",
-      ["run --"] = "a command is missing after --",
-      ["check --dependancies"] = "did you mean --dependencies",
-      ["config --jsno"] = "did you mean --json",
-      ["config x"] = 'unexpected argument "x"',
-      ["status --jsno"] = "did you mean",
-      ["status main"] = "unexpected argument main",
-      ["logs a b"] = "unexpected argument b",
-      ["maintenance"] = "on|off",
-      ["maintenance maybe"] = "expected on or off",
-      ["remediate"] = "ACTION",
-      ["check-now"] = "NAME",
-      ["events --last x"] = "0 to 1000",
-      ["script"] = "a file is missing",
-      ["helper clen /x"] = "nearest: clean",
-    } do
-      local list = {}
-      for word in words:gmatch("%S+") do list[#list + 1] = word end
-      local err = usage(table.unpack(list))
-      assert.truthy(err:find(expected, 1, true), words .. ": " .. err)
-    end
+  it("warns and fails where told to, and says how much there is", function()
+    local dir = h.tempdir()
+    local full = probing.attempt("usage", { of = "disk", path = dir, warn = 1, fail = 100 })
+    assert.equal("warn", full.status)
+    assert.equal("usage", full.reason)
+    assert.matches("% of the space of " .. dir, full.detail, 1, true)
+    assert.matches("expected less than 1 %", full.detail, 1, true)
+    local failed = probing.attempt("usage", { of = "disk", path = dir, fail = 1 })
+    assert.equal("fail", failed.status)
+    assert.equal("missing", probing.attempt("usage", { of = "disk", path = "/none", fail = 90 }).reason)
   end)
 
-  it("ends with 69 when no engine is there to be asked", function()
-    for _, words in ipairs { { "status" }, { "why" }, { "stop" }, { "logs" }, { "health" }, { "report" } } do
-      local code, out, err = h.run { args = words }
-      assert.equal(69, code, words[1])
-      assert.equal("", out)
-      assert.not_equal("", err)
+  it("names a wrong parameter", function()
+    local function refused(params) return select(2, probing.attempt("usage", params)) end
+    assert.matches("of: unknown \"memry\"; expected perhaps memory", refused { of = "memry", fail = 1 }, 1, true)
+    assert.matches("fail: expected warn or fail", refused { of = "memory" }, 1, true)
+    assert.matches("warn: expected less than fail (80), got 90", refused { of = "memory", warn = 90, fail = 80 }, 1, true)
+    assert.matches("fail: expected percent, at most 100", refused { of = "cpu", fail = 200 }, 1, true)
+    assert.matches("path: goes with", refused { of = "memory", fail = 90, path = "/" }, 1, true)
+  end)
+end)
+
+describe("control groups", function()
+  it("version 1 limit memory, CPU and tasks", function()
+    local name = ("tend-test-usage-%d"):format(h.native.getpid())
+    local groups = {}
+    for i, controller in ipairs { "memory", "cpu", "pids", "cpuacct" } do
+      groups[i] = ("/sys/fs/cgroup/%s/%s"):format(controller, name)
     end
+    if not h.root or not h.exists("/sys/fs/cgroup/memory/memory.limit_in_bytes") then
+      return pending("needs root and control groups version 1")
+    end
+    finally(function() for _, group in ipairs(groups) do h.sh("rmdir " .. group) end end)
+    for _, group in ipairs(groups) do h.sh("mkdir -p " .. group) end
+    h.write(groups[1] .. "/memory.limit_in_bytes", tostring(64 << 20))
+    h.write(groups[2] .. "/cpu.cfs_quota_us", "50000")
+    h.write(groups[3] .. "/pids.max", "40")
+    local file = h.write(h.tempdir() .. "/look.lua", script)
+    local join = {}
+    for i, group in ipairs(groups) do join[i] = ("echo $$ > %s/cgroup.procs"):format(group) end
+    local out = h.sh(("%s; CONTAINER_LOG_FORMAT=pretty CONTAINER_ENVIRONMENT=test HOME=/tmp exec %s script %s"):format(table.concat(join, "; "), h.quote(h.tend), file))
+    local r = results(out)
+    assert.equal(64, r.memory.data.most)
+    assert.is_true(r.memory.data.used > 0 and r.memory.data.used < 64)
+    assert.equal(0.5, r.cpu.data.most)
+    assert.is_true(r.cpu.data.percent > 40, "a loop without a pause uses what it may: " .. r.cpu.data.percent)
+    assert.equal(40, r.tasks.data.most)
+    assert.equal(0, r.oom_kills.data.count)
   end)
 
-  it("prints its version and its help", function()
-    for _, args in ipairs { { "version" }, { "--version" } } do
-      local code, out = h.run { args = args }
-      assert.equal(0, code)
-      assert.truthy(out:find("^tend %d"))
-    end
-    for _, args in ipairs { { "help" }, { "--help" }, { "-h" } } do
-      local code, out, err = h.run { args = args }
-      assert.equal(0, code)
-      assert.equal("", err)
-      assert.truthy(out:find("\n  version "))
-      assert.is_nil(out:find("\n  helper "))
-    end
-    local code, out = h.run { args = { "version", "--help" } }
-    assert.equal(0, code)
-    assert.truthy(out:find("^tend version"))
-  end)
-
-  it("has help for every command it lists", function()
-    local _, list = h.run { args = { "help" } }
-    local n = 0
-    for name in list:gmatch("\n  ([%l-]+) ") do
-      n = n + 1
-      local code, out = h.run { args = { name, "--help" } }
-      assert.equal(0, code, name)
-      assert.truthy(out:find("tend " .. name, 1, true), name)
-      local _, same = h.run { args = { "help", name } }
-      assert.equal(out, same)
-    end
-    assert.is_true(n >= 2)
-  end)
-
-  it("has help wherever it is asked for", function()
-    for _, args in ipairs { { "stop", "main", "--help" }, { "run", "--flow-name", "x", "-h" }, { "check", "--json", "--help" } } do
-      local code, out = h.run { args = args }
-      assert.equal(0, code)
-      assert.equal(1, out:find("tend " .. args[1], 1, true))
-    end
+  it("version 2 do, with pressure and kills, where tend is the first process of its own group", function()
+    local out = guest.run(([[
+cd /sys/fs/cgroup && mkdir -p outer/box
+echo +memory +cpu +pids > outer/cgroup.subtree_control
+echo 67108864 > outer/memory.max   # above the own group: counts too
+echo max > outer/box/memory.max
+echo "50000 100000" > outer/box/cpu.max
+echo 40 > outer/box/pids.max
+cat > /tmp/look.lua <<'L'
+%s
+local bomb = process.run({ "sh", "-c", "exec awk 'BEGIN { s = \"x\"; while (1) s = s s }'" }, { timeout = 60 })
+print("BOMB" .. json.encode { signal = bomb and bomb.signal, kills = probe.usage { of = "oom_kills", warn = 1 } })
+L
+sh -c 'echo $$ > outer/box/cgroup.procs; CONTAINER_ENVIRONMENT=test exec tend script /tmp/look.lua'
+]]):format(script))
+    local r = results(out)
+    assert.equal(64, r.memory.data.most)
+    assert.equal(0.5, r.cpu.data.most)
+    assert.is_true(r.cpu.data.percent > 40, "a loop without a pause uses what it may: " .. r.cpu.data.percent)
+    assert.equal(40, r.tasks.data.most)
+    assert.equal("ok", r.memory_pressure.status)
+    local bomb = cjson.decode(out:match("BOMB([^\n]*)"))
+    assert.equal("warn", bomb.kills.status, out)
+    assert.is_true(bomb.kills.data.count >= 1)
   end)
 end)

@@ -94,7 +94,7 @@ static void version_1_and_hybrid(void **state) {
   for (size_t i = 0; i < ARRAY_LEN(mounts); i++) {
     put("/proc/self/mountinfo", mounts[i]);
     put("/proc/self/cgroup", "5:pids:/d\n4:memory:/d\n2:cpu,cpuacct:/d\n0::/\n");
-    put("/sys/fs/cgroup/unified/cgroup.procs", "1\n");
+    put("/sys/fs/cgroup/unified/cpu.stat", "usage_usec 999999999\n"); /* of the machine */
     put("/sys/fs/cgroup/memory/d/memory.usage_in_bytes", "1000\n");
     put("/sys/fs/cgroup/memory/d/memory.stat", "inactive_file 900\ntotal_inactive_file 400\n");
     put("/sys/fs/cgroup/memory/d/memory.limit_in_bytes", "9223372036854771712\n");
