@@ -145,6 +145,7 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
   }
   vm_free(s->vm);
   sched_free(s->sched);
+  if (s->sink) sink_flush(s->sink, 200 * NS_PER_MS); /* the last words */
   sink_free(s->sink);
   children_free(s->children);
   load_free(&s->load);
