@@ -10,6 +10,7 @@ enum {
   LIMIT_STOP_STEPS = 8,                   /* steps of one stop ladder */
   LIMIT_RULES = 32,                       /* restart rules of one process */
   LIMIT_DEPENDENCIES = 256,               /* dependency checks of one plan */
+  LIMIT_CHECKS = 2048,                    /* health checks of one plan */
   LIMIT_REMEDIES = 64,                    /* remedies of one plan */
   LIMIT_REMEDY_STEPS = 16,                /* steps of one remedy, those of its escalation included */
   LIMIT_REMEDY_RUNS = 64,                 /* runs of one remedy in its window */

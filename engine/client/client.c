@@ -33,12 +33,14 @@ struct client_command {
   const char *meaning; /* of the word, for messages */
   enum word word;
   bool changes; /* waits for the outcome; --no-wait */
+  bool waits;   /* for as long as it takes */
   bool follows; /* --follow */
   show_fn *show;
   finish_fn *finish; /* in place of show; returns the exit code */
 };
 
 static int finish_health(const struct asked *q, const cJSON *value);
+static int finish_check(const struct asked *q, const cJSON *value);
 static int finish_report(const struct asked *q, const cJSON *value);
 static int finish_events(const struct asked *q, const cJSON *value);
 
@@ -67,7 +69,7 @@ static const struct client_command commands[] = {
      .changes = true,
      .show = show_message},
     {.name = "maintenance", .word = WORD_MUST, .meaning = "on|off", .key = "on", .changes = true, .show = show_message},
-    {.name = "check-now", .word = WORD_MUST, .meaning = "NAME", .key = "name", .changes = true, .show = show_message},
+    {.name = "check-now", .word = WORD_MUST, .meaning = "NAME", .key = "name", .waits = true, .finish = finish_check},
 };
 
 /* --- the command line -------------------------------------------------------------------------------------------- */
@@ -194,6 +196,12 @@ static int put_text(show_fn *show, const cJSON *value) {
 static int finish_health(const struct asked *q, const cJSON *value) {
   int rc = q->json ? put_json(value) : put_text(show_health, value);
   return rc ? rc : cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "healthy")) ? CLIENT_OK : CLIENT_NO;
+}
+
+static int finish_check(const struct asked *q, const cJSON *value) {
+  int rc = q->json ? put_json(value) : put_text(show_check, value);
+  const char *result = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(value, "result"));
+  return rc ? rc : result && (STR_EQ(result, "ok") || STR_EQ(result, "warn")) ? CLIENT_OK : CLIENT_NO;
 }
 
 static int put_event(const struct asked *q, const cJSON *item) {
@@ -334,7 +342,7 @@ static int ask(struct asked *q) {
   build_args(q, &args);
   struct call call = {.op = c->name,
                       .args = buf_cstr(&args),
-                      .patience_ns = c->changes || q->follow ? TIME_NEVER : PATIENCE_NS,
+                      .patience_ns = c->changes || c->waits || q->follow ? TIME_NEVER : PATIENCE_NS,
                       .on_part = q->follow ? on_part : NULL,
                       .arg = q};
   auto_json cJSON *value = NULL;

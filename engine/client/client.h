@@ -60,6 +60,7 @@ int call_engine(int fd, const struct call *call, cJSON **value, struct err *err)
 /* Text for people, appended. now_real_ns: for "2 m ago". */
 void show_status(const cJSON *v, int64_t now_real_ns, struct buf *out);
 void show_why(const cJSON *v, int64_t now_real_ns, struct buf *out);
+void show_check(const cJSON *v, int64_t now_real_ns, struct buf *out);
 void show_health(const cJSON *v, int64_t now_real_ns, struct buf *out);
 void show_metrics(const cJSON *v, int64_t now_real_ns, struct buf *out);
 void show_text(const cJSON *v, int64_t now_real_ns, struct buf *out);    /* a text as it is */

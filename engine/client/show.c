@@ -151,7 +151,10 @@ static void add_checks(const char *title, const cJSON *list, int64_t now, struct
   cJSON_ArrayForEach(c, list) {
     auto_buf struct buf text = {0};
     buf_str(&text, str(c, "name", "?"));
-    if (get(c, "required") && !is_true(c, "required")) buf_str(&text, " (optional)");
+    if (get(c, "role"))
+      buf_fmt(&text, " (%s)", str(c, "role", "?"));
+    else if (get(c, "required") && !is_true(c, "required"))
+      buf_str(&text, " (optional)");
     cell(&t, buf_cstr(&text));
     cell(&t, str(c, "status", "-"));
     cell(&t, str(c, "kind", "-"));
@@ -217,6 +220,23 @@ void show_health(const cJSON *v, int64_t now, struct buf *out) {
   buf_fmt(out, "%s\n", str(v, "status", "unknown"));
   const cJSON *reason;
   cJSON_ArrayForEach(reason, get(v, "reasons")) if (cJSON_IsString(reason)) buf_fmt(out, "  %s\n", reason->valuestring);
+}
+
+/* One run: its result, and what it found. */
+void show_check(const cJSON *v, int64_t now, struct buf *out) {
+  (void)now;
+  const char *reason = str(v, "reason", ""), *detail = str(v, "detail", "");
+  const cJSON *ms = get(v, "duration_ms"), *fact;
+  buf_fmt(out, "%s: %s", str(v, "check", "?"), str(v, "result", "unknown"));
+  if (cJSON_IsNumber(ms)) buf_fmt(out, " after %.1f ms", ms->valuedouble);
+  if (*reason || *detail) buf_fmt(out, ": %s%s%s", reason, *reason && *detail ? ", " : "", detail);
+  buf_char(out, '\n');
+  cJSON_ArrayForEach(fact, get(v, "data")) {
+    struct json j = JSON_INIT(out);
+    buf_fmt(out, "  %s ", fact->string ? fact->string : "-");
+    json_value(&j, NULL, fact);
+    buf_char(out, '\n');
+  }
 }
 
 void show_metrics(const cJSON *v, int64_t now, struct buf *out) {

@@ -15,7 +15,7 @@
 
 #define LOOK_EVERY_NS (10 * NS_PER_MS)
 
-struct check {
+struct checking {
   const struct options *options;
   struct loop *loop;
   struct children *children;
@@ -30,14 +30,14 @@ struct check {
 /* A plan that stands for nothing (the flow file could not be read) is not shown. */
 static bool plan_usable(const struct load *l) { return l->file[0] ? l->plan->file[0] != 0 : l->command_only; }
 
-static void validate(struct check *c) {
+static void validate(struct checking *c) {
   from_plan_validate(c->load.plan, c->load.settings, true, &c->load.problems, &c->validation);
   c->code = problems_exit_code(&c->load.problems);
 }
 
 /* --- one attempt of each dependency ------------------------------------------------------------------------------ */
 
-static bool asked_all(const struct check *c) {
+static bool asked_all(const struct checking *c) {
   struct dependency_view d;
   for (size_t i = 0; dependencies_at(c->dependencies, i, &d); i++)
     if (d.state == DEPENDENCY_WAITING && !d.checked_ns) return false;
@@ -46,7 +46,7 @@ static bool asked_all(const struct check *c) {
 
 /* One result of each is enough. */
 static void on_look(void *arg) {
-  struct check *c = arg;
+  struct checking *c = arg;
   if (asked_all(c))
     loop_stop(c->loop);
   else
@@ -60,7 +60,7 @@ static void on_settled(void *arg, const struct dependency_outcome *outcome) {
 
 static void on_signal(void *arg, int sig, int level, bool begun) {
   (void)begun;
-  struct check *c = arg;
+  struct checking *c = arg;
   if (!level) return;
   c->code = EXIT_SIGNALED + sig;
   loop_stop(c->loop);
@@ -68,7 +68,7 @@ static void on_signal(void *arg, int sig, int level, bool begun) {
 
 static bool is_good(const struct dependency_view *d) { return d->status == PROBE_OK || d->status == PROBE_WARN; }
 
-static int ask_dependencies(struct check *c, struct err *err) {
+static int ask_dependencies(struct checking *c, struct err *err) {
   const struct plan *plan = c->load.plan;
   auto_free struct dependency_spec *specs = from_plan_dependencies(plan, c->load.settings);
   if (!specs) return err_set(err, -ENOMEM, "out of memory");
@@ -109,7 +109,7 @@ static void print_problems(const struct problems *all, bool warnings, struct buf
   }
 }
 
-static void print_asked(const struct check *c, struct buf *out) {
+static void print_asked(const struct checking *c, struct buf *out) {
   struct dependency_view d;
   buf_str(out, "asked once:\n");
   for (size_t i = 0; dependencies_at(c->dependencies, i, &d); i++) {
@@ -122,7 +122,7 @@ static void print_asked(const struct check *c, struct buf *out) {
   }
 }
 
-static void json_asked(const struct check *c, struct json *j) {
+static void json_asked(const struct checking *c, struct json *j) {
   struct dependency_view d;
   json_array(j, "asked");
   for (size_t i = 0; dependencies_at(c->dependencies, i, &d); i++) {
@@ -137,7 +137,7 @@ static void json_asked(const struct check *c, struct json *j) {
   json_array_end(j);
 }
 
-static void print_text(const struct check *c, struct buf *out) {
+static void print_text(const struct checking *c, struct buf *out) {
   const struct load *l = &c->load;
   if (plan_usable(l)) plan_print(l->plan, out);
   if (c->validation.without.len) buf_fmt(out, "note: %s\n", buf_cstr(&c->validation.without));
@@ -150,7 +150,7 @@ static void print_text(const struct check *c, struct buf *out) {
     buf_str(out, "good\n");
 }
 
-static void print_json(const struct check *c, struct buf *out) {
+static void print_json(const struct checking *c, struct buf *out) {
   const struct load *l = &c->load;
   struct json j = JSON_INIT(out);
   json_object(&j, NULL);
@@ -168,7 +168,7 @@ static void print_json(const struct check *c, struct buf *out) {
 
 /* --- the command ------------------------------------------------------------------------------------------------- */
 
-static int look(struct check *c, struct err *err) {
+static int look(struct checking *c, struct err *err) {
   int rc = load_settings(&c->load, c->options, err);
   if (rc) return rc;
   c->probes = (struct probe_env){.loop = c->loop, .children = c->children, .settings = c->load.settings};
@@ -192,7 +192,7 @@ static int look(struct check *c, struct err *err) {
 
 static int run(int channel_fd, int log_fd, void *arg) {
   (void)log_fd;
-  struct check *c = arg;
+  struct checking *c = arg;
   struct err err = ERR_INIT;
   c->loop = loop_new();
   if (c->loop && channel_fd >= 0) c->children = children_new(c->loop, channel_fd);
@@ -217,7 +217,7 @@ int cmd_check(int argc, char **argv) {
   int rc = options_parse(&options, argc, argv, OPTIONS_FLOW | OPTIONS_JSON | OPTIONS_DEPENDENCIES);
   if (rc) return rc;
   if (options.help) return cmd_help(2, (char *[]){(char *)"help", (char *)"check", NULL});
-  struct check c = {.options = &options};
+  struct checking c = {.options = &options};
   if (!options.dependencies) return run(-1, -1, &c);
   return init_run(&(struct init_options){.engine_is_main = true}, run, &c);
 }

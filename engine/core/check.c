@@ -36,7 +36,26 @@ static int64_t part_of(const struct check_spec *s, int64_t span_ns) {
 
 void check_init(struct check *c, int64_t now_ns) { *c = (struct check){.since_ns = now_ns, .due_ns = TIME_NEVER}; }
 
+static bool unsettled(const struct check *c) {
+  if (c->state == CHECK_UNKNOWN) return true;
+  return c->state == CHECK_UNHEALTHY ? c->successes > 0 : c->failures > 0;
+}
+
+/* From the end of a run to the next. */
+static int64_t next_wait(struct check *c, const struct check_spec *s) {
+  if (unsettled(c)) return s->fast_interval_ns ? s->fast_interval_ns : s->interval_ns;
+  int64_t wait = c->state == CHECK_UNHEALTHY && s->down_interval_ns ? s->down_interval_ns : s->interval_ns;
+  if (!c->spread_done) wait = wait / 2 + part_of(s, wait / 2);
+  c->spread_done = true;
+  return wait;
+}
+
 static void plan_first(struct check *c, const struct check_spec *s, int64_t now_ns) {
+  if (c->last_ns) { /* one whose result is known already waits from there */
+    c->due_ns = c->last_ns + next_wait(c, s);
+    if (c->due_ns < now_ns) c->due_ns = now_ns;
+    return;
+  }
   c->due_ns = now_ns + s->initial_delay_ns;
   if (s->role != CHECK_STARTUP && s->role != CHECK_READINESS)
     c->due_ns += part_of(s, s->interval_ns < FIRST_RUN_NS ? s->interval_ns : FIRST_RUN_NS);
@@ -62,23 +81,6 @@ void check_reset(struct check *c, const struct check_spec *s, int64_t now_ns) {
 void check_begin(struct check *c) {
   c->running = true;
   c->due_ns = TIME_NEVER;
-}
-
-static bool unsettled(const struct check *c) {
-  if (c->state == CHECK_UNKNOWN) return true;
-  return c->state == CHECK_UNHEALTHY ? c->successes > 0 : c->failures > 0;
-}
-
-static void plan_next(struct check *c, const struct check_spec *s, int64_t now_ns) {
-  int64_t wait = s->interval_ns;
-  if (unsettled(c)) {
-    if (s->fast_interval_ns) wait = s->fast_interval_ns;
-  } else {
-    if (c->state == CHECK_UNHEALTHY && s->down_interval_ns) wait = s->down_interval_ns;
-    if (!c->spread_done) wait = wait / 2 + part_of(s, wait / 2);
-    c->spread_done = true;
-  }
-  c->due_ns = now_ns + wait;
 }
 
 static bool too_many(const struct check *c, const struct check_spec *s) {
@@ -136,7 +138,7 @@ void check_end(struct check *c, const struct check_spec *s, enum check_result r,
     if (out->from == CHECK_UNHEALTHY) out->outage_ns = now_ns - c->failing_ns;
     c->failing_ns = 0;
   }
-  if (c->active) plan_next(c, s, now_ns);
+  if (c->active) c->due_ns = now_ns + next_wait(c, s);
 }
 
 void check_hold(struct check *c, int64_t until_ns, int64_t now_ns) {
@@ -146,6 +148,10 @@ void check_hold(struct check *c, int64_t until_ns, int64_t now_ns) {
   c->window = 0;
   /* the run that a hold kept back comes at once */
   if (held && !c->hold_ns && c->active && !c->running) c->due_ns = now_ns;
+}
+
+void check_hurry(struct check *c, int64_t now_ns) {
+  if (c->active && !c->running && c->due_ns > now_ns) c->due_ns = now_ns;
 }
 
 int64_t check_due_ns(const struct check *c) {
@@ -200,11 +206,14 @@ void check_overall(const struct check_standing *list, size_t n, struct health_ve
 
 void check_standing_text(const struct check_standing *c, struct buf *out) {
   bool reason = c->reason && *c->reason, detail = c->detail && *c->detail;
-  buf_fmt(out, "%s %s ", c->what, c->name);
+  if (c->dependency) buf_str(out, c->required ? "required " : "optional ");
+  buf_fmt(out, "%s %s ", c->dependency ? "dependency" : "check", c->name);
   if (c->alarm && c->state != CHECK_UNHEALTHY)
     buf_str(out, "cannot be run");
   else if (c->state == CHECK_UNKNOWN)
     buf_str(out, "has no result yet");
+  else if (c->dependency && c->state == CHECK_UNHEALTHY)
+    buf_str(out, "is not ready");
   else
     buf_fmt(out, "is %s", check_state_name(c->state));
   if (reason || detail)

@@ -82,7 +82,8 @@ struct check_change {
 
 /* Stopped, nothing known. */
 void check_init(struct check *c, int64_t now_ns);
-/* Runs from now on. One that is active stays as it is. */
+/* Runs from now on: what has a result waits from its end, what has none runs soon. One that is active stays as it
+ * is. */
 void check_start(struct check *c, const struct check_spec *s, int64_t now_ns);
 /* Runs no more; what is known stays. */
 void check_stop(struct check *c);
@@ -96,6 +97,8 @@ void check_end(struct check *c, const struct check_spec *s, enum check_result r,
 /* After a remedy: not run before until_ns, counts begin anew, the state stays. An earlier time than the present hold
  * shortens it; now or the past ends it. */
 void check_hold(struct check *c, int64_t until_ns, int64_t now_ns);
+/* Due now, where it is active and no hold is on it. */
+void check_hurry(struct check *c, int64_t now_ns);
 /* When it is to be run; TIME_NEVER: not, or it runs. */
 int64_t check_due_ns(const struct check *c);
 bool check_is_good(enum check_result r);
@@ -108,7 +111,7 @@ const char *health_level_name(enum health_level level); /* "healthy" … */
 /* How one thing stands: a check, or a dependency (required: readiness; optional: monitor). */
 struct check_standing {
   const char *name;
-  const char *what; /* "check", "dependency", "required dependency" … */
+  bool dependency, required;
   enum check_role role;
   enum check_state state;
   bool alarm;
@@ -128,7 +131,7 @@ struct health_verdict {
   const struct check_standing *reasons[HEALTH_REASONS_MAX];
 };
 void check_overall(const struct check_standing *list, size_t n, struct health_verdict *out);
-/* "required dependency db is unhealthy: refused, cannot connect to …" */
+/* "check disk is unhealthy: …", "required dependency db is not ready: refused, cannot connect to …" */
 void check_standing_text(const struct check_standing *c, struct buf *out);
 
 #endif

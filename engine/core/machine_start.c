@@ -128,6 +128,15 @@ void machine_on_dependency_back(struct machine *m, const struct machine_input *i
   }
 }
 
+/* What waits for its restart would have to wait for the dependency, too: its return ends the wait. */
+void machine_on_dependency_bad(struct machine *m, const struct machine_input *in) {
+  (void)in;
+  for (unsigned i = 0; i < m->slots; i++) {
+    struct slot *s = &m->slot[i];
+    if (s->state == INSTANCE_BACKOFF && s->last_reason != END_SYSTEM) s->by_dependency = true;
+  }
+}
+
 void machine_on_health(struct machine *m, const struct machine_input *in) {
   if (in->ok == m->healthy) return;
   for (unsigned i = 0; i < m->slots && m->healthy; i++) slot_note_good_run(m, &m->slot[i]);

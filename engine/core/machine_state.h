@@ -99,10 +99,10 @@ typedef void machine_handler(struct machine *m, const struct machine_input *in);
 
 /* One handler a word in the rows of machine.def. */
 machine_handler machine_on_begin, machine_on_validated, machine_on_dependencies, machine_on_dependency_back,
-    machine_on_health, machine_on_started, machine_on_spawn_failed, machine_on_startup_check, machine_on_exited,
-    machine_on_check_failed, machine_on_fail, machine_on_scale, machine_on_stop, machine_on_operator_stop,
-    machine_on_operator_start, machine_on_operator_restart, machine_on_hooks_done, machine_on_swept, machine_on_cleaned,
-    machine_on_reported, machine_on_tick;
+    machine_on_dependency_bad, machine_on_health, machine_on_started, machine_on_spawn_failed, machine_on_startup_check,
+    machine_on_exited, machine_on_check_failed, machine_on_fail, machine_on_scale, machine_on_stop,
+    machine_on_operator_stop, machine_on_operator_start, machine_on_operator_restart, machine_on_hooks_done,
+    machine_on_swept, machine_on_cleaned, machine_on_reported, machine_on_tick;
 
 /* machine.c */
 struct machine_action *machine_act(struct machine *m, enum machine_action_kind kind);

@@ -58,9 +58,14 @@ struct plan_check {
   int64_t attempt_timeout_ns;           /* dependency: one attempt, at most 10 s */
   int64_t interval_ns, max_interval_ns; /* between attempts; max: with backoff */
   double backoff;                       /* factor from attempt to attempt; 1: none */
-  int failures, successes;              /* checks: thresholds in a row */
-  bool readiness;                       /* checks: a bad result makes the container not ready */
   const char *skip;                     /* not NULL: left out, and why (a setting that is not given) */
+  /* checks only; see core/check.h */
+  int role;                /* enum check_role */
+  int process;             /* index of the process it belongs to; PLAN_UNSET: the container's */
+  int failures, successes; /* in a row, or failures of the last `window` */
+  int window;              /* 0: in a row */
+  int unknowns;            /* in a row until the alarm */
+  int64_t initial_delay_ns, fast_interval_ns, down_interval_ns;
 };
 
 /* The number of instances follows what a function measures. */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "core/check.h"
 #include "core/plan_read.h"
 #include "core/redact.h"
 
@@ -114,7 +115,8 @@ static void params_json(struct json *j, const char *key, const cJSON *params) {
   json_object_end(j);
 }
 
-static void print_checks(struct buf *out, const char *title, const struct plan_check *list, size_t n, bool dependency) {
+static void print_checks(const struct plan *plan, struct buf *out, const char *title, const struct plan_check *list,
+                         size_t n, bool dependency) {
   char text[32];
   if (n) buf_fmt(out, "%s:\n", title);
   for (size_t i = 0; i < n; i++) {
@@ -124,7 +126,11 @@ static void print_checks(struct buf *out, const char *title, const struct plan_c
       buf_fmt(out, ": %s\n", c->skip);
       continue;
     }
-    if (dependency) buf_str(out, c->required ? ", required" : ", optional");
+    if (dependency)
+      buf_str(out, c->required ? ", required" : ", optional");
+    else
+      buf_fmt(out, ", %s", check_role_names[c->role]);
+    if (!dependency && c->process != PLAN_UNSET) buf_fmt(out, " of %s", plan->processes[c->process].name);
     if (c->timeout_ns != PLAN_UNSET) buf_fmt(out, ", timeout %s", duration(c->timeout_ns, text));
     if (c->interval_ns != PLAN_UNSET) buf_fmt(out, ", every %s", duration(c->interval_ns, text));
     if (c->description[0]) {
@@ -153,10 +159,10 @@ void plan_print(const struct plan *plan, struct buf *out) {
             plan->directories[i].make ? " (made when missing)" : "");
   buf_str(out, "processes:\n");
   for (size_t i = 0; i < plan->processes_n; i++) print_process(plan, &plan->processes[i], out);
-  print_checks(out, "dependencies", plan->dependencies, plan->dependencies_n, true);
-  print_checks(out, "checks (read, not run)", plan->checks, plan->checks_n, false);
+  print_checks(plan, out, "dependencies", plan->dependencies, plan->dependencies_n, true);
+  print_checks(plan, out, "checks", plan->checks, plan->checks_n, false);
   plan_print_remedies(plan, out);
-  print_checks(out, "left out", plan->skipped, plan->skipped_n, false);
+  print_checks(plan, out, "left out", plan->skipped, plan->skipped_n, false);
   if (plan->cleanup_n) buf_str(out, "cleanup, in this order:\n");
   for (int critical = 1; critical >= 0; critical--)
     for (size_t i = plan->cleanup_n; i-- > 0;) {
@@ -173,18 +179,27 @@ static void json_seconds(struct json *j, const char *key, int64_t ns) {
   if (ns != PLAN_UNSET) json_num(j, key, (double)ns / (double)NS_PER_S);
 }
 
-static void check_json(struct json *j, const char *key, const struct plan_check *c, bool dependency) {
+static void check_json(const struct plan *plan, struct json *j, const char *key, const struct plan_check *c,
+                       bool dependency) {
   json_object(j, key);
   json_str(j, "name", c->name);
   json_str(j, "kind", c->kind ? c->kind : "function");
   if (c->params) params_json(j, "params", c->params);
-  if (dependency) json_bool(j, "required", c->required);
+  if (dependency)
+    json_bool(j, "required", c->required);
+  else if (!c->skip)
+    json_str(j, "role", check_role_names[c->role]);
+  if (!dependency && c->process != PLAN_UNSET) json_str(j, "process", plan->processes[c->process].name);
   json_seconds(j, "timeout", c->timeout_ns);
   json_seconds(j, "attempt_timeout", c->attempt_timeout_ns);
   json_seconds(j, "interval", c->interval_ns);
   json_seconds(j, "max_interval", c->max_interval_ns);
   if (c->backoff > 1) json_num(j, "backoff", c->backoff);
   if (c->failures != PLAN_UNSET) json_int(j, "failures", c->failures);
+  if (c->window) json_int(j, "window", c->window);
+  if (c->initial_delay_ns) json_seconds(j, "initial_delay", c->initial_delay_ns);
+  json_seconds(j, "fast_interval", c->fast_interval_ns);
+  json_seconds(j, "down_interval", c->down_interval_ns);
   if (c->skip) json_str(j, "skip", c->skip);
   if (c->description[0]) json_str(j, "description", c->description);
   json_object_end(j);
@@ -231,7 +246,7 @@ static void process_json(const struct plan *plan, struct json *j, const struct p
   json_str(j, "signal_to", p->stop.group ? "group" : "main");
   json_object_end(j);
   json_seconds(j, "start_timeout", p->start_timeout_ns);
-  if (p->startup) check_json(j, "startup", p->startup, true);
+  if (p->startup) check_json(plan, j, "startup", p->startup, true);
   json_object_end(j);
 }
 
@@ -261,14 +276,14 @@ void plan_json(const struct plan *plan, struct json *j, const char *key) {
   for (size_t i = 0; i < plan->processes_n; i++) process_json(plan, j, &plan->processes[i]);
   json_array_end(j);
   json_array(j, "dependencies");
-  for (size_t i = 0; i < plan->dependencies_n; i++) check_json(j, NULL, &plan->dependencies[i], true);
+  for (size_t i = 0; i < plan->dependencies_n; i++) check_json(plan, j, NULL, &plan->dependencies[i], true);
   json_array_end(j);
   json_array(j, "checks");
-  for (size_t i = 0; i < plan->checks_n; i++) check_json(j, NULL, &plan->checks[i], false);
+  for (size_t i = 0; i < plan->checks_n; i++) check_json(plan, j, NULL, &plan->checks[i], false);
   json_array_end(j);
   plan_remedies_json(plan, j);
   json_array(j, "left_out");
-  for (size_t i = 0; i < plan->skipped_n; i++) check_json(j, NULL, &plan->skipped[i], false);
+  for (size_t i = 0; i < plan->skipped_n; i++) check_json(plan, j, NULL, &plan->skipped[i], false);
   json_array_end(j);
   json_array(j, "cleanup");
   for (size_t i = 0; i < plan->cleanup_n; i++) {

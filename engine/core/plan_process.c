@@ -151,9 +151,6 @@ static void read_process(struct plan_reader *r, const struct at *at, const cJSON
   const cJSON *startup = read_get(v, "startup");
   if (startup && (p->startup = plan_alloc(r, 1, sizeof(*p->startup)))) {
     if (!plan_read_check(r, AT_KEY(at, "startup"), startup, true, p->startup)) p->startup = NULL;
-  } else if (!startup && p->start_timeout_ns != PLAN_UNSET) {
-    plan_problem(r, AT_KEY(at, "start_timeout"), read_get(v, "start_timeout"), "a start-up check beside it",
-                 "without startup = ... a process has started when it is executed: remove it");
   }
 }
 

@@ -82,6 +82,27 @@ void report_process_json(const struct report_process *p, int64_t now_real_ns, st
   json_object_end(j);
 }
 
+static void check_more_json(const struct report_check *c, struct json *j) {
+  json_str(j, "role", c->role);
+  json_str(j, "process", c->process);
+  json_bool(j, "active", c->active);
+  json_str(j, "last", c->last);
+  json_int(j, "failed", (int64_t)c->failed);
+  json_int(j, "unknown", (int64_t)c->unknown);
+  report_time_json(c->next_real_ns, j, "next");
+  report_time_json(c->held_until_real_ns, j, "held_until");
+  if (!c->n_runs) return;
+  json_array(j, "history");
+  for (size_t i = 0; i < c->n_runs; i++) {
+    json_array(j, NULL);
+    json_num(j, NULL, seconds(c->runs[i].at_real_ns));
+    json_str(j, NULL, c->runs[i].result);
+    duration_ms_json(c->runs[i].duration_ns, j, NULL);
+    json_array_end(j);
+  }
+  json_array_end(j);
+}
+
 void report_check_json(const struct report_check *c, struct json *j, const char *key) {
   json_object(j, key);
   json_str(j, "name", c->name);
@@ -96,6 +117,7 @@ void report_check_json(const struct report_check *c, struct json *j, const char 
   report_time_json(c->at_real_ns, j, "at");
   report_time_json(c->since_real_ns, j, "since");
   json_str(j, "description", c->description);
+  if (c->role) check_more_json(c, j);
   json_object_end(j);
 }
 
@@ -160,11 +182,12 @@ void why_build(const struct why_view *v, struct buf *out) {
   json_object_end(&j);
 }
 
-void health_build(const struct health_view *v, struct buf *out) {
+void health_build(const struct report_health *v, struct buf *out) {
   struct json j = JSON_INIT(out);
   json_object(&j, NULL);
   json_str(&j, "status", v->status);
   json_bool(&j, "healthy", strcmp(v->status, "healthy") == 0 || strcmp(v->status, "degraded") == 0);
+  json_bool(&j, "ready", v->ready);
   json_str(&j, "state", v->state);
   texts_json(v->reasons, v->n_reasons, &j, "reasons");
   json_object_end(&j);

@@ -9,9 +9,11 @@
  * process: {"name", "instance", "main", "essential", "state", "pid", "since", "runs", "restarts", "last_exit": {"code",
  *   "signal", "text", "at", "duration_seconds"} | null, "next": {"what", "due", "in_seconds"} | null, "command":
  * [text]} check: {"name", "kind", "required", "status", "reason", "detail", "attempts", "failures", "duration_ms",
- * "at", "since", "description"} why: {"state", "answer": one sentence, "chain": [{"what", "at"}], effect first, each
+ * "at", "since", "description"}; a check beside: "role", "process", "active", "last", "failed", "unknown", "next",
+ *   "held_until", and where there are few checks "history": [[unix seconds, result, duration_ms]], oldest first
+ * why: {"state", "answer": one sentence, "chain": [{"what", "at"}], effect first, each
  * caused by the one after it} health: {"status": "healthy" | "degraded" | "unhealthy" | "unknown", "healthy": bool,
- * "state", "reasons": [text]} report: {"container_info", "metrics", "restart_config", "event_history",
+ * "ready": bool, "state", "reasons": [text]} report: {"container_info", "metrics", "restart_config", "event_history",
  * "dependency_checks", "startup", "previous_run", "checks", "remedies", "processes", "exit"}
  */
 #ifndef TEND_CORE_REPORT_H
@@ -53,6 +55,12 @@ struct report_process {
   char *const *command; /* NULL-ended; NULL: not told */
 };
 
+/* One run of a check. */
+struct report_run {
+  int64_t at_real_ns, duration_ns;
+  const char *result;
+};
+
 /* A dependency or a check. */
 struct report_check {
   const char *name, *kind, *description;
@@ -63,6 +71,16 @@ struct report_check {
   int64_t duration_ns;         /* of the last attempt; -1: none */
   int64_t at_real_ns;          /* of the last result */
   int64_t since_real_ns;       /* of the last change of status */
+  /* of a check only */
+  const char *role;           /* NULL: a dependency, what follows is left out */
+  const char *process;        /* whose it is; NULL: the container's */
+  const char *last;           /* last result: ok, warn, fail, unknown; NULL: none yet */
+  bool active;                /* it runs now */
+  uint64_t failed, unknown;   /* runs in all; attempts counts all of them */
+  int64_t next_real_ns;       /* the next run; 0: none */
+  int64_t held_until_real_ns; /* 0: no hold */
+  const struct report_run *runs;
+  size_t n_runs; /* told when there are any */
 };
 
 struct report_phase { /* of the start: validation, dependencies, health, processes */
@@ -147,8 +165,9 @@ struct why_view {
   size_t n_chain;
 };
 
-struct health_view {
+struct report_health {
   const char *status, *state;
+  bool ready;
   const char *const *reasons;
   size_t n_reasons;
 };
@@ -157,7 +176,7 @@ struct health_view {
 void report_build(const struct report_input *in, struct buf *out);
 void status_build(const struct status_view *v, struct buf *out);
 void why_build(const struct why_view *v, struct buf *out);
-void health_build(const struct health_view *v, struct buf *out);
+void health_build(const struct report_health *v, struct buf *out);
 
 /* The parts above, for who builds more of that kind. */
 void report_process_json(const struct report_process *p, int64_t now_real_ns, struct json *j, const char *key);

@@ -71,10 +71,11 @@ static void lint_times(const struct settings *s, struct problems *problems) {
   char a[32];
   auto_buf struct buf text = {0};
   int64_t interval = settings_ns(s, SET_HEALTH_CHECK_INTERVAL_SECONDS);
-  if (settings_ns(s, SET_HEALTH_CHECK_TIMEOUT_SECONDS) > interval) {
+  if (settings_given(s, SET_HEALTH_CHECK_TIMEOUT_SECONDS) &&
+      settings_ns(s, SET_HEALTH_CHECK_TIMEOUT_SECONDS) > interval) {
     buf_fmt(&text, "at most CONTAINER_HEALTH_CHECK_INTERVAL_SECONDS (%s)", str_format_duration(interval, a, sizeof a));
     warn(s, problems, SET_HEALTH_CHECK_TIMEOUT_SECONDS, buf_cstr(&text),
-         "a check that waits this long misses the next round; lower it or raise the interval");
+         "a check is given up at its interval; lower it or raise the interval");
   }
   int64_t wait = settings_ns(s, SET_DEPENDENCY_TIMEOUT_SECONDS);
   if (settings_ns(s, SET_DEPENDENCY_RETRY_SECONDS) >= wait) {

@@ -9,19 +9,17 @@
 #include "base/str.h"
 #include "loop/dependency_item.h"
 
-enum mode { MODE_OFF, MODE_RUN, MODE_WATCH, MODE_OVER /* the callback is due */ };
+enum mode { MODE_OFF, MODE_RUN, MODE_OVER /* the callback is due */ };
 
 struct dependencies {
   struct sink *sink;
   struct item *items;
   size_t n;
   enum mode mode;
-  bool watched; /* MODE_OVER: of a watch, not of a run */
   struct item *failed;
   int64_t started_ns;
   struct timer *deliver; /* the callback, from the loop */
   dependencies_done_fn *done;
-  loop_fn *back;
   void *arg;
 };
 
@@ -53,8 +51,7 @@ static void tell(struct item *it, enum event_kind kind, enum level level, const 
     json_str(&j, "reason", it->reason);
     json_str(&j, "detail", it->detail);
   }
-  if (kind != EVENT_DEPENDENCY_READY && it->deadline_ns != TIME_NEVER)
-    json_num(&j, "timeout_seconds", (double)it->timeout_ns / (double)NS_PER_S);
+  if (kind != EVENT_DEPENDENCY_READY) json_num(&j, "timeout_seconds", (double)it->timeout_ns / (double)NS_PER_S);
   if (good(it) && it->data) json_value(&j, "data", it->data);
   json_object_end(&j);
   buf_fmt(&message, "%s %s", it->name, what);
@@ -70,7 +67,6 @@ static void tell(struct item *it, enum event_kind kind, enum level level, const 
 static void deliver(void *arg) {
   struct dependencies *d = arg;
   struct dependency_outcome o = {.ok = !d->failed, .name = "", .reason = "", .detail = ""};
-  bool watched = d->watched;
   d->mode = MODE_OFF;
   o.duration_ns = clock_mono_ns() - d->started_ns;
   if (d->failed) {
@@ -82,14 +78,10 @@ static void deliver(void *arg) {
     o.ready += good(&d->items[i]);
     o.missing += !d->items[i].required && !good(&d->items[i]);
   }
-  if (watched)
-    d->back(d->arg);
-  else
-    d->done(d->arg, &o);
+  d->done(d->arg, &o);
 }
 
 static void over(struct dependencies *d) {
-  d->watched = d->mode == MODE_WATCH;
   d->mode = MODE_OVER;
   for (size_t i = 0; i < d->n; i++)
     if (d->items[i].state == DEPENDENCY_WAITING) item_stop(&d->items[i]);
@@ -114,9 +106,7 @@ static void on_settled(struct item *it) {
   if (d->failed || settled(d)) over(d);
 }
 
-static void on_waiting(struct item *it) {
-  if (it->owner->mode == MODE_RUN) tell(it, EVENT_DEPENDENCY_WAITING, LEVEL_INFO, "is not ready yet");
-}
+static void on_waiting(struct item *it) { tell(it, EVENT_DEPENDENCY_WAITING, LEVEL_INFO, "is not ready yet"); }
 
 struct dependencies *dependencies_new(struct probe_env *probes, const struct policy *policy, struct sink *sink,
                                       const struct dependency_spec *specs, size_t n, struct err *err) {
@@ -160,36 +150,28 @@ void dependencies_stop(struct dependencies *d) {
   for (size_t i = 0; i < d->n; i++) item_stop(&d->items[i]);
 }
 
-static void begin(struct dependencies *d, enum mode mode, bool only_bad, void *arg) {
+void dependencies_run(struct dependencies *d, bool only_bad, dependencies_done_fn *done, void *arg) {
   dependencies_stop(d);
-  d->mode = mode;
+  d->mode = MODE_RUN;
   d->failed = NULL;
+  d->done = done;
   d->arg = arg;
   d->started_ns = clock_mono_ns();
   for (size_t i = 0; i < d->n; i++) {
     struct item *it = &d->items[i];
     if (only_bad && (good(it) || !it->required)) continue;
-    item_begin(it, d->started_ns, mode == MODE_WATCH ? TIME_NEVER : d->started_ns + it->timeout_ns);
+    item_begin(it, d->started_ns, d->started_ns + it->timeout_ns);
   }
   if (settled(d)) over(d);
-}
-
-void dependencies_run(struct dependencies *d, bool only_bad, dependencies_done_fn *done, void *arg) {
-  d->done = done;
-  begin(d, MODE_RUN, only_bad, arg);
-}
-
-void dependencies_watch(struct dependencies *d, loop_fn *back, void *arg) {
-  d->back = back;
-  begin(d, MODE_WATCH, true, arg);
 }
 
 bool dependencies_note(struct dependencies *d, const char *name, const struct probe_result *result) {
   for (size_t i = 0; i < d->n; i++) {
     struct item *it = &d->items[i];
     if (!STR_EQ(it->name, name)) continue;
-    /* one that is being asked finds out by itself */
-    if (it->state != DEPENDENCY_WAITING) item_note(it, result);
+    if (it->state == DEPENDENCY_WAITING) return true;
+    item_note(it, result);
+    it->state = good(it) ? DEPENDENCY_READY : DEPENDENCY_FAILED;
     return true;
   }
   return false;
@@ -214,6 +196,7 @@ bool dependencies_at(const struct dependencies *d, size_t i, struct dependency_v
                                   .detail = it->detail,
                                   .attempts = it->attempts,
                                   .duration_ns = item_duration(it),
+                                  .attempt_ns = it->attempt_ns,
                                   .checked_ns = it->checked_ns,
                                   .data = it->data};
   return true;

@@ -42,6 +42,7 @@ struct dependency_view {
   const char *reason, *detail; /* of the last attempt, "" when ok or none yet */
   unsigned attempts;           /* of the last run */
   int64_t duration_ns;         /* of the last run, until now where it waits */
+  int64_t attempt_ns;          /* of the last attempt */
   int64_t checked_ns;          /* monotonic time of the last result, 0: none yet */
   const cJSON *data;           /* facts of the last result; may be NULL */
 };
@@ -67,15 +68,13 @@ void dependencies_free(struct dependencies *d); /* NULL is allowed */
 /* Asks all, or with only_bad the required ones whose last result is not good (an optional one keeps nobody waiting
  * twice). done is called once, from the loop: when every
  * required one is ready and every optional one has settled, or as soon as a required one has failed (the others are
- * cancelled). A run or watch that is under way ends first, without its callback. */
+ * cancelled). A run that is under way ends first, without its callback. */
 void dependencies_run(struct dependencies *d, bool only_bad, dependencies_done_fn *done, void *arg);
-/* Asks the required ones that are bad until all of them are good, without an end and without events for failures;
- * then calls back once. Ends a run or watch that is under way. */
-void dependencies_watch(struct dependencies *d, loop_fn *back, void *arg);
-/* Ends a run or watch without its callback. */
+/* Ends a run without its callback. */
 void dependencies_stop(struct dependencies *d);
 
-/* A result from elsewhere (a health check of the same thing), so that only_bad knows. False: no such name. */
+/* A result from elsewhere (a health check of the same thing): it is ready, or has failed. One that is being asked finds
+ * out by itself. False: no such name. */
 bool dependencies_note(struct dependencies *d, const char *name, const struct probe_result *result);
 
 bool dependencies_bad(const struct dependencies *d); /* a required one whose last result is not good */

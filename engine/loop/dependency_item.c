@@ -22,6 +22,7 @@ void item_note(struct item *it, const struct probe_result *r) {
   str_copy(it->reason, sizeof it->reason, r->reason);
   str_copy(it->detail, sizeof it->detail, r->detail);
   it->checked_ns = clock_mono_ns();
+  it->attempt_ns = r->duration_ns;
   if (r->data == it->data) return;
   cJSON_Delete(it->data);
   it->data = r->data ? cJSON_Duplicate(r->data, true) : NULL;

@@ -31,7 +31,7 @@ struct item {
   char reason[32], detail[256], told[32];
   cJSON *data;
   unsigned attempts;
-  int64_t started_ns, settled_ns, checked_ns, deadline_ns, wait_ns;
+  int64_t started_ns, settled_ns, checked_ns, deadline_ns, attempt_ns /* of the last attempt: how long */, wait_ns;
   bool last;  /* no time for another attempt after this one */
   bool spent; /* no more attempts; waits for its deadline */
 
@@ -41,7 +41,6 @@ struct item {
 
 int item_init(struct item *it, const struct dependency_spec *spec, struct err *err);
 void item_free(struct item *it);
-/* deadline_ns TIME_NEVER: until it is ready. */
 void item_begin(struct item *it, int64_t now_ns, int64_t deadline_ns);
 void item_stop(struct item *it); /* back to idle, the last result stays */
 void item_note(struct item *it, const struct probe_result *r);

@@ -5,6 +5,7 @@
 #include "core/plan.h"
 #include "core/settings.h"
 #include "loop/dependency.h"
+#include "loop/health.h"
 #include "loop/validate.h"
 
 /* The plan's directories, and the validation over them; results are in `problems` (added) and *out. dry: nothing is
@@ -14,5 +15,12 @@ size_t from_plan_validate(const struct plan *plan, const struct settings *settin
 
 /* One spec for each dependency, in order; free() it. NULL: no memory. What it points to is the plan's. */
 struct dependency_spec *from_plan_dependencies(const struct plan *plan, const struct settings *settings);
+
+/* A check; a dependency that goes on being asked while the container runs; the start-up check of one instance. */
+struct health_spec from_plan_check(const struct plan *plan, const struct plan_check *c, const struct settings *s);
+struct health_spec from_plan_late(const struct plan_check *d, const struct settings *s);
+struct health_spec from_plan_startup(const struct plan_process *p, unsigned instance, const struct settings *s);
+/* The check looks at the same thing as the dependency: it has its name, or its kind and parameters. */
+bool from_plan_same(const struct plan_check *check, const struct plan_check *dependency);
 
 #endif

@@ -87,7 +87,15 @@ static void extra_free(struct extra *x) {
 
 void health_free(struct health *h) {
   if (!h) return;
-  while (h->extras) extra_free(h->extras);
+  while (h->extras) {
+    struct extra *x = h->extras;
+    struct probe_result r;
+    probe_done_fn *done = x->done;
+    void *arg = x->arg;
+    extra_free(x);
+    ask_result(&r, PROBE_UNKNOWN, "cancelled", "tend is ending");
+    done(arg, &r);
+  }
   for (size_t i = 0; i < h->n; i++) item_free(h->items[i]);
   free(h->items);
   free(h->listeners);
@@ -112,6 +120,8 @@ static void view(const struct item *it, struct health_view *out) {
       .kind = it->spec.kind ? it->spec.kind : "function",
       .process = it->spec.process,
       .instance = it->spec.instance,
+      .dependency = it->spec.dependency,
+      .required = it->spec.required,
       .spec = &it->spec.check,
       .check = &it->check,
       .reason = it->reason,
@@ -186,10 +196,6 @@ static void on_timer(void *arg) {
 }
 
 int health_add(struct health *h, const struct health_spec *spec, struct err *err) {
-  if (spec->kind && probe_check_values(h->probes->settings, spec->kind, spec->params, err))
-    return err_wrap(err, "check %s", spec->name);
-  if (!spec->kind && !h->policy)
-    return err_set(err, -EINVAL, "check %s: it is a function, and there are no scripts", spec->name);
   if (h->n == h->cap) {
     size_t cap = h->cap ? h->cap * 2 : 16;
     struct item **p = realloc(h->items, cap * sizeof *p);
@@ -231,6 +237,14 @@ void health_reset(struct health *h, size_t i) {
   struct item *it = h->items[i];
   ask_cancel(&it->ask);
   check_reset(&it->check, &it->spec.check, clock_mono_ns());
+  arm(it);
+}
+
+void health_hurry(struct health *h, size_t i) {
+  struct item *it = h->items[i];
+  int64_t now = clock_mono_ns();
+  if (ask_runs(&it->ask) || (it->check.last_ns && now - it->check.last_ns < NS_PER_S)) return;
+  check_hurry(&it->check, now);
   arm(it);
 }
 
@@ -323,7 +337,8 @@ unsigned health_history(const struct health *h, size_t i, struct health_record *
 
 struct check_standing health_standing(const struct health_view *v) {
   return (struct check_standing){.name = v->name,
-                                 .what = "check",
+                                 .dependency = v->dependency,
+                                 .required = v->required,
                                  .role = v->spec->role,
                                  .state = v->check->state,
                                  .alarm = v->check->alarm,

@@ -26,6 +26,8 @@ struct health_spec {
   int fn;
   const char *process; /* whose it is; NULL: the container's */
   unsigned instance;
+  bool dependency;         /* it is a dependency that goes on being asked */
+  bool required;           /* of a dependency */
   struct check_spec check; /* spread is filled in */
 };
 
@@ -34,6 +36,7 @@ struct health_view {
   const char *name, *description, *kind; /* kind "function" for a function */
   const char *process;                   /* NULL: the container's */
   unsigned instance;
+  bool dependency, required;
   const struct check_spec *spec;
   const struct check *check;   /* role's state, since, due, hold, counts in a row */
   const char *reason, *detail; /* of the last result, "" where there is none */
@@ -63,7 +66,7 @@ typedef void health_news_fn(void *arg, const struct health_news *news);
 struct health *health_new(struct loop *loop, struct probe_env *probes, const struct policy *policy, struct err *err);
 void health_free(struct health *h); /* NULL is allowed */
 
-/* Its number, stopped; or -EINVAL, -ENOMEM with err, which names the check. */
+/* Its number, stopped; or -ENOMEM with err. Kind and parameters have been checked before. */
 int health_add(struct health *h, const struct health_spec *spec, struct err *err);
 /* Everybody who listens hears of each result, in the order of health_listen. -ENOMEM. */
 int health_listen(struct health *h, health_news_fn *fn, void *arg);
@@ -72,13 +75,16 @@ void health_start(struct health *h, size_t i); /* one that runs stays as it is *
 void health_stop(struct health *h, size_t i);  /* a run that is under way is ended without a result */
 void health_reset(struct health *h, size_t i); /* forgets what is known, history and totals stay; stays started */
 
+/* Runs a started one now, where its last result is older than a second. */
+void health_hurry(struct health *h, size_t i);
+
 /* Not run before until_ns (a remedy is at work); counts in a row begin anew, the state stays. Now or the past: the
  * hold ends, and a started check runs at once. Of all checks of that name; -ENOENT. */
 int health_hold(struct health *h, const char *name, int64_t until_ns);
 
 /* Runs it once, beside its schedule, started or not. counts: the result is taken as one of a normal run (listeners
  * hear of it, thresholds count); else nothing is changed by it. done is called once from the loop, at the check's
- * timeout at the latest, but not after health_free. 0; -ENOENT, -ENOMEM with err. */
+ * timeout at the latest, or by health_free (unknown). 0; -ENOENT, -ENOMEM with err. */
 int health_probe_now(struct health *h, const char *name, bool counts, probe_done_fn *done, void *arg, struct err *err);
 
 /* A result from elsewhere (a dependency that is the same thing): counts as one of a run. */

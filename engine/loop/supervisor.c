@@ -18,8 +18,6 @@ static void count_state(struct supervisor *s, const struct machine_action *a) {
     s->running_since_ns = 0;
   }
   if (a->to == STATE_RUNNING) s->running_since_ns = now;
-  if (a->to == STATE_RESTARTING && s->dependencies && dependencies_bad(s->dependencies))
-    supervisor_watch_dependencies(s);
   s->plan_stale = true;
 }
 
@@ -44,10 +42,11 @@ static void carry_out(struct supervisor *s, const struct machine_action *a) {
       supervisor_spawn(s, a->slot);
       break;
     case ACT_START_CHECK:
-      supervisor_start_check(s, a->slot, a->deadline_ns);
+      health_reset(s->checks, (size_t)s->slots[a->slot].startup);
+      health_start(s->checks, (size_t)s->slots[a->slot].startup);
       break;
     case ACT_CANCEL_CHECK:
-      supervisor_cancel_check(&s->slots[a->slot]);
+      health_stop(s->checks, (size_t)s->slots[a->slot].startup);
       break;
     case ACT_KILL:
       supervisor_kill(s, a);
@@ -117,6 +116,7 @@ void supervisor_feed(struct supervisor *s, const struct machine_input *in) {
   s->busy = false;
   if (s->ended) return;
   if (s->plan_stale && !s->plan_due) s->plan_due = loop_defer(s->o.loop, tell_init, s) == 0;
+  supervisor_health_follow(s);
   timer_at(s->due, machine_due_ns(s->machine));
   supervisor_answer_waiters(s);
 }
@@ -187,11 +187,11 @@ struct supervisor *supervisor_new(const struct supervisor_options *options, stru
   if (!s->machine || !s->due || !s->settle_timer) goto memory;
   s->n_slots = machine_slots(s->machine);
   s->slots = calloc(s->n_slots, sizeof *s->slots);
-  s->told = calloc(options->plan->dependencies_n + 1, sizeof *s->told);
-  if (!s->slots || !s->told) goto memory;
+  s->standings = calloc(options->plan->dependencies_n + options->plan->checks_n + 1, sizeof *s->standings);
+  if (!s->slots || !s->standings) goto memory;
   for (uint32_t i = 0; i < s->n_slots; i++) s->slots[i] = (struct slot){.sup = s, .index = i};
   s->cleanup_env = (struct cleanup_env){options->loop, options->children, options->sink, options->policy};
-  if (make_dependencies(s, err)) {
+  if (make_dependencies(s, err) || supervisor_health_new(s, err)) {
     supervisor_free(s);
     return NULL;
   }
@@ -215,12 +215,9 @@ void supervisor_free(struct supervisor *s) {
   timer_free(s->settle_timer);
   cleanup_free(s->cleanup);
   dependencies_free(s->dependencies);
-  for (uint32_t i = 0; i < s->n_slots && s->slots; i++) {
-    supervisor_cancel_check(&s->slots[i]);
-    timer_free(s->slots[i].check_timer);
-  }
+  supervisor_health_free(s);
   free(s->slots);
-  free(s->told);
+  free(s->standings);
   timer_free(s->due);
   machine_free(s->machine);
   lifecycle_free(s->lifecycle);
@@ -229,12 +226,10 @@ void supervisor_free(struct supervisor *s) {
   free(s);
 }
 
-/* Health rounds after the first are no part of this version: who declares checks for them must know. */
+/* Who declares remedies must know that they are no part of this version. */
 static void tell_not_run(struct supervisor *s) {
-  if (s->o.plan->checks_n || s->o.plan->remedies_n)
-    sink_say(
-        s->o.sink, EVENT_NOTICE, LEVEL_INFO,
-        "checks and remedies of the flow are read, not run: this version looks at the dependencies before each start");
+  if (s->o.plan->remedies_n)
+    sink_say(s->o.sink, EVENT_NOTICE, LEVEL_INFO, "remedies of the flow are read, not run");
 }
 
 void supervisor_begin(struct supervisor *s) {

@@ -84,6 +84,7 @@ static void failed(struct supervisor *s, const struct machine_action *a, struct 
         .known = true, .code = a->exit_code, .text = slot->exit_text, .at_real_ns = clock_real_ns(), .duration_ns = 0};
   } else {
     buf_fmt(message, "process %s ended: %s", p->name, s->slots[a->slot].exit_text);
+    supervisor_health_suspect(s);
   }
   if (a->delay_ns > 0) json_num(j, "delay_seconds", seconds(a->delay_ns));
 }

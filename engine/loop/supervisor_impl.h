@@ -11,6 +11,7 @@
 #include "loop/control.h"
 #include "loop/dependency.h"
 #include "loop/disks.h"
+#include "loop/health.h"
 #include "loop/journal.h"
 #include "loop/log_follow.h"
 #include "loop/supervisor.h"
@@ -28,11 +29,16 @@ struct slot {
   struct report_exit exit;
   char exit_text[128];
   char spawn_text[160]; /* why it could not be asked of init; "" */
-  /* the start-up check */
-  struct probe *probe;
-  uint64_t task;
-  struct timer *check_timer;
-  int64_t check_deadline_ns;
+  int startup;          /* its start-up check's number among the checks; -1: none */
+};
+
+/* What a check of the health is for. */
+struct watched {
+  int process;     /* whose it is; PLAN_UNSET: the container's */
+  int dependency;  /* the one that looks at the same thing; -1: none */
+  bool own;        /* made for that dependency, no check of the flow */
+  bool ended_well; /* its process has: nothing to be ready */
+  uint32_t slot;   /* a start-up check: of this one; UINT32_MAX: none */
 };
 
 enum { PHASE_VALIDATION, PHASE_DEPENDENCIES, PHASE_HEALTH, PHASE_PROCESSES, PHASES };
@@ -75,7 +81,14 @@ struct supervisor {
 
   unsigned validation_checks, validation_failed;
   struct dependencies *dependencies;
-  enum dependency_state *told; /* of each dependency, as the last health event said */
+  struct health *checks;
+  struct watched *watched;          /* of each check */
+  int *dependency_check;            /* of each dependency: the number of the check that goes on asking for it */
+  struct check_standing *standings; /* room for all, see supervisor_verdict */
+  struct timer *round_timer;
+  bool rounds;                                         /* go on */
+  bool healthy;                                        /* as the machine was told */
+  enum { NOTE_NONE, NOTE_QUIETLY, NOTE_FIRST } noting; /* results of the start are being passed on */
   struct report_phase phases[PHASES];
   int64_t phase_started_ns[PHASES];
   const char *startup_result;
@@ -106,17 +119,41 @@ void supervisor_open_journal(struct supervisor *s); /* at the latest before the 
 void supervisor_settle(void *supervisor);
 void supervisor_check_dependencies(struct supervisor *s, bool only_bad);
 void supervisor_cancel_start(struct supervisor *s);
-void supervisor_watch_dependencies(struct supervisor *s);
 void supervisor_phase_begin(struct supervisor *s, int phase);
 void supervisor_phase_end(struct supervisor *s, int phase, const char *result);
 
 /* supervisor_process.c */
 void supervisor_spawn(struct supervisor *s, uint32_t slot);
 void supervisor_kill(struct supervisor *s, const struct machine_action *a);
-void supervisor_start_check(struct supervisor *s, uint32_t slot, int64_t deadline_ns);
-void supervisor_cancel_check(struct slot *slot);
 void supervisor_tell_init(struct supervisor *s);
 const struct plan_process *supervisor_process(const struct supervisor *s, uint32_t slot);
+
+/* supervisor_health.c */
+int supervisor_health_new(struct supervisor *s, struct err *err);
+void supervisor_health_free(struct supervisor *s);
+void supervisor_health_news(void *supervisor, const struct health_news *news);
+void supervisor_health_follow(struct supervisor *s); /* after each change of the machine */
+void supervisor_health_suspect(struct supervisor *s);
+void supervisor_health_first(struct supervisor *s);
+void supervisor_health_take(struct supervisor *s); /* what a failed start has found out */
+void supervisor_health_round(void *supervisor);
+/* Checks and dependencies together; its reasons are valid until the next call. */
+void supervisor_weigh(struct supervisor *s, struct health_verdict *out);
+const char *supervisor_health(struct supervisor *s); /* healthy, degraded, unhealthy */
+/* RUNNING, not draining, required dependencies and readiness checks good. */
+bool supervisor_ready(struct supervisor *s, const struct machine_view *m);
+
+/* supervisor_checks.c: checks and dependencies as others see them */
+enum { HEALTH_TEXTS = 8 };
+/* Why it is not healthy, or not ready: one text each, the worst first; returns how many. */
+size_t supervisor_reasons(struct supervisor *s, const struct machine_view *m, char texts[HEALTH_TEXTS][256]);
+void supervisor_health_json(struct supervisor *s, struct buf *out);
+/* free() it; NULL: no memory. */
+struct report_check *supervisor_view_dependencies(struct supervisor *s, size_t *n);
+struct report_check *supervisor_view_checks(struct supervisor *s, size_t *n);
+int64_t supervisor_wall(int64_t mono_ns); /* monotonic to wall clock, for print; 0 stays 0 */
+/* `tend check-now` */
+void supervisor_check_now(void *supervisor, const struct control_request *q, struct control_reply *r);
 
 /* supervisor_hook.c */
 void supervisor_hook_start(struct supervisor *s);   /* then the processes are started */
@@ -138,11 +175,8 @@ void supervisor_tell(struct supervisor *s, const struct machine_action *a);
 void supervisor_status_json(struct supervisor *s, struct buf *out);
 void supervisor_report_json(struct supervisor *s, struct buf *out);
 void supervisor_why_json(struct supervisor *s, struct buf *out);
-void supervisor_health_json(struct supervisor *s, struct buf *out);
 void supervisor_reason(struct supervisor *s, const struct machine_view *m, char *to, size_t size); /* of the state */
-bool supervisor_ready(struct supervisor *s, const struct machine_view *m);
-const char *supervisor_verdict(struct supervisor *s, const struct machine_view *m); /* also unknown */
-const char *supervisor_health(struct supervisor *s);                                /* healthy, degraded, unhealthy */
+const char *supervisor_verdict(struct supervisor *s, const struct machine_view *m);                /* also unknown */
 
 /* supervisor_previous.c */
 void supervisor_find_previous(struct supervisor *s);

@@ -222,6 +222,7 @@ const struct control_op supervisor_ops[] = {
     {"metrics", op_metrics, false},
     {"report", op_report, false},
     {"logs", op_logs, false},
+    {"check-now", supervisor_check_now, false},
     {"start", op_start, true},
     {"stop", op_stop, true},
     {"restart", op_restart, true},

@@ -96,65 +96,13 @@ void supervisor_validate(struct supervisor *s) {
 
 /* --- dependencies ------------------------------------------------------------------------------------------------ */
 
-/* The first good or bad result of a dependency, and each change. */
-static void tell_health(struct supervisor *s, size_t i, const struct dependency_view *d) {
-  bool ok = d->state == DEPENDENCY_READY;
-  if (!ok) s->counts.health_failures++;
-  if (s->told[i] == d->state) return;
-  s->told[i] = d->state;
-  auto_buf struct buf b = {0};
-  struct json j = JSON_INIT(&b);
-  json_object(&j, NULL);
-  json_str(&j, "check", d->name);
-  if (*d->reason) json_str(&j, "reason", d->reason);
-  if (*d->detail) json_str(&j, "detail", d->detail);
-  json_object_end(&j);
-  sink_emit(s->o.sink, ok ? EVENT_HEALTH_CHECK_PASSED : EVENT_HEALTH_CHECK_FAILED,
-            &(struct sink_event){.level = ok ? LEVEL_INFO : LEVEL_WARNING,
-                                 .details = buf_cstr(&b),
-                                 .timed = true,
-                                 .duration_ns = d->duration_ns});
-}
-
-/* The first health round: what the dependencies have just said, asked again of nobody; gates nothing. */
-static void first_round(struct supervisor *s) {
-  supervisor_phase_begin(s, PHASE_HEALTH);
-  auto_buf struct buf b = {0};
-  struct json j = JSON_INIT(&b);
-  json_object(&j, NULL);
-  unsigned good = 0;
-  unsigned bad = 0;
-  json_object(&j, "checks");
-  struct dependency_view d;
-  for (size_t i = 0; dependencies_at(s->dependencies, i, &d); i++) {
-    bool ok = d.state == DEPENDENCY_READY;
-    json_str(&j, d.name, ok ? "ok" : "fail");
-    if (ok)
-      good++;
-    else
-      bad++;
-  }
-  json_object_end(&j);
-  json_int(&j, "passed", good);
-  json_int(&j, "failed", bad);
-  json_str(&j, "health_status", supervisor_health(s));
-  json_object_end(&j);
-  for (size_t i = 0; dependencies_at(s->dependencies, i, &d); i++) tell_health(s, i, &d);
-  supervisor_phase_end(s, PHASE_HEALTH, bad ? "failed" : "ok");
-  supervisor_sample(s);
-  sink_emit(s->o.sink, EVENT_HEALTH_CHECK,
-            &(struct sink_event){.level = bad ? LEVEL_WARNING : LEVEL_INFO,
-                                 .details = buf_cstr(&b),
-                                 .timed = true,
-                                 .duration_ns = s->phases[PHASE_HEALTH].duration_ns});
-}
-
 static void settled(struct supervisor *s, bool ok) {
   supervisor_phase_end(s, PHASE_DEPENDENCIES, ok ? "ok" : "failed");
   if (ok) {
-    first_round(s);
+    supervisor_health_first(s);
     supervisor_hook_start(s);
   } else {
+    supervisor_health_take(s);
     supervisor_feed(s, &(struct machine_input){.kind = IN_DEPENDENCIES, .ok = false, .exit_code = EXIT_DEPENDENCY});
   }
 }
@@ -174,7 +122,3 @@ void supervisor_cancel_start(struct supervisor *s) {
   if (s->start_hook_task) s->o.policy->cancel(s->o.policy->self, s->start_hook_task);
   s->start_hook_task = 0;
 }
-
-static void on_back(void *arg) { supervisor_feed(arg, &(struct machine_input){.kind = IN_DEPENDENCY_BACK}); }
-
-void supervisor_watch_dependencies(struct supervisor *s) { dependencies_watch(s->dependencies, on_back, s); }

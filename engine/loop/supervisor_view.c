@@ -15,7 +15,7 @@
 struct views {
   struct status_view v;
   struct report_process *processes;
-  struct report_check *dependencies;
+  struct report_check *dependencies, *checks;
   const char *warnings[4];
   char reason[256];
 };
@@ -23,33 +23,29 @@ struct views {
 static void views_free(struct views *v) {
   free(v->processes);
   free(v->dependencies);
-}
-
-/* monotonic to wall clock, for print */
-static int64_t wall(int64_t mono_ns) {
-  if (mono_ns == 0 || mono_ns == TIME_NEVER) return 0;
-  return clock_real_ns() - (clock_mono_ns() - mono_ns);
-}
-
-const char *supervisor_health(struct supervisor *s) {
-  struct machine_view m;
-  machine_view(s->machine, &m);
-  if (m.state == STATE_FAILED) return "unhealthy";
-  if (s->dependencies && dependencies_bad(s->dependencies)) return "unhealthy";
-  if (m.degraded || m.state == STATE_RESTARTING) return "degraded";
-  struct dependency_view d;
-  for (size_t i = 0; s->dependencies && dependencies_at(s->dependencies, i, &d); i++)
-    if (d.state == DEPENDENCY_FAILED) return "degraded";
-  return "healthy";
-}
-
-bool supervisor_ready(struct supervisor *s, const struct machine_view *m) {
-  return m->accepting && !(s->dependencies && dependencies_bad(s->dependencies));
+  free(v->checks);
 }
 
 static struct report_next next_of(enum instance_state state, int64_t due_ns) {
   if (due_ns == TIME_NEVER || due_ns == 0) return (struct report_next){0};
-  return (struct report_next){.what = state == INSTANCE_BACKOFF ? "restart" : "next run", .due_real_ns = wall(due_ns)};
+  return (struct report_next){.what = state == INSTANCE_BACKOFF ? "restart" : "next run",
+                              .due_real_ns = supervisor_wall(due_ns)};
+}
+
+/* Running, and the worst of what keeps it from being healthy or ready. */
+static void running(struct supervisor *s, const struct machine_view *m, char *to, size_t size) {
+  struct health_verdict v;
+  supervisor_weigh(s, &v);
+  auto_buf struct buf b = {0};
+  buf_str(&b, "running");
+  if (v.n_reasons) {
+    buf_str(&b, v.ready ? ", but " : ", not ready: ");
+    check_standing_text(v.reasons[0], &b);
+    if (v.bad > 1) buf_fmt(&b, " (and %u more)", v.bad - 1);
+  } else if (m->degraded) {
+    buf_str(&b, ", but a process has failed");
+  }
+  str_copy(to, size, buf_cstr(&b));
 }
 
 /* One sentence without a full stop: why the container is in its state. */
@@ -65,7 +61,7 @@ void supervisor_reason(struct supervisor *s, const struct machine_view *m, char 
   }
   switch (m->state) {
     case STATE_RUNNING:
-      snprintf(to, size, "%s", m->degraded ? "running, but a process has failed" : "running");
+      running(s, m, to, size);
       break;
     case STATE_STARTING:
       snprintf(to, size, "starting%s%s", bad ? "; " : "", bad ? bad : "");
@@ -114,7 +110,7 @@ static void fill_processes(struct supervisor *s, struct views *out) {
         .essential = p->essential,
         .state = instance_state_name(v.state),
         .pid = s->slots[i].pid,
-        .since_real_ns = wall(v.since_ns),
+        .since_real_ns = supervisor_wall(v.since_ns),
         .runs = (unsigned)v.runs,
         .restarts = (unsigned)v.restarts,
         .last_exit = s->slots[i].exit,
@@ -127,30 +123,6 @@ static void fill_processes(struct supervisor *s, struct views *out) {
   out->v.n_processes = s->n_slots;
 }
 
-static void fill_dependencies(struct supervisor *s, struct views *out) {
-  size_t n = s->o.plan->dependencies_n;
-  out->dependencies = calloc(n + 1, sizeof *out->dependencies);
-  if (!out->dependencies) return;
-  struct dependency_view d;
-  size_t i = 0;
-  for (; i < n && s->dependencies && dependencies_at(s->dependencies, i, &d); i++)
-    out->dependencies[i] = (struct report_check){
-        .name = d.name,
-        .kind = d.kind,
-        .description = d.description,
-        .required = d.required,
-        .status = dependency_state_name(d.state),
-        .reason = d.reason,
-        .detail = d.detail,
-        .attempts = d.attempts,
-        .failures = d.state == DEPENDENCY_READY ? 0 : d.attempts,
-        .duration_ns = d.duration_ns,
-        .at_real_ns = wall(d.checked_ns),
-    };
-  out->v.dependencies = out->dependencies;
-  out->v.n_dependencies = i;
-}
-
 static void views_fill(struct supervisor *s, struct views *out) {
   struct machine_view m;
   machine_view(s->machine, &m);
@@ -160,7 +132,7 @@ static void views_fill(struct supervisor *s, struct views *out) {
       .now_real_ns = clock_real_ns(),
       .who = *sink_who(s->o.sink),
       .state = machine_state_name(m.state),
-      .since_real_ns = wall(m.since_ns),
+      .since_real_ns = supervisor_wall(m.since_ns),
       .mode = settings_str(s->o.settings, SET_EXECUTION_MODE),
       .environment = settings_str(s->o.settings, SET_ENVIRONMENT),
       .run_mode = s->o.simple ? "simple" : "managed",
@@ -174,9 +146,10 @@ static void views_fill(struct supervisor *s, struct views *out) {
   supervisor_reason(s, &m, out->reason, sizeof out->reason);
   out->v.reason = out->reason;
   if (m.due_ns != TIME_NEVER && m.due_ns)
-    out->v.next = (struct report_next){.what = "restart", .due_real_ns = wall(m.due_ns)};
+    out->v.next = (struct report_next){.what = "restart", .due_real_ns = supervisor_wall(m.due_ns)};
   fill_processes(s, out);
-  fill_dependencies(s, out);
+  out->v.dependencies = out->dependencies = supervisor_view_dependencies(s, &out->v.n_dependencies);
+  out->v.checks = out->checks = supervisor_view_checks(s, &out->v.n_checks);
   size_t w = 0;
   if (m.degraded && m.state == STATE_RUNNING)
     out->warnings[w++] = "a process that is not essential has failed, or waits for its restart";
@@ -194,41 +167,13 @@ void supervisor_status_json(struct supervisor *s, struct buf *out) {
   settings_redact(s->o.settings, out);
 }
 
-enum { HEALTH_REASONS = 8 };
-
-/* What keeps it from being healthy: the state where that says it, and each dependency that has failed. */
-static size_t health_reasons(struct supervisor *s, const struct machine_view *m, char texts[HEALTH_REASONS][256]) {
-  size_t n = 0;
-  if (m->state != STATE_RUNNING || m->degraded) supervisor_reason(s, m, texts[n++], sizeof texts[0]);
-  struct dependency_view d;
-  for (size_t i = 0; s->dependencies && dependencies_at(s->dependencies, i, &d) && n < HEALTH_REASONS; i++)
-    if (d.state == DEPENDENCY_FAILED)
-      snprintf(texts[n++], sizeof texts[0], "%s dependency %s: %s", d.required ? "required" : "optional", d.name,
-               *d.reason ? d.reason : "no answer yet");
-  return n;
-}
-
-void supervisor_health_json(struct supervisor *s, struct buf *out) {
-  struct machine_view m;
-  machine_view(s->machine, &m);
-  const char *status = supervisor_verdict(s, &m);
-  char texts[HEALTH_REASONS][256];
-  const char *reasons[HEALTH_REASONS];
-  size_t n = STR_EQ(status, "healthy") ? 0 : health_reasons(s, &m, texts);
-  for (size_t i = 0; i < n; i++) reasons[i] = texts[i];
-  health_build(
-      &(struct health_view){.status = status, .state = machine_state_name(m.state), .reasons = reasons, .n_reasons = n},
-      out);
-  settings_redact(s->o.settings, out);
-}
-
 void supervisor_why_json(struct supervisor *s, struct buf *out) {
   struct views v;
   views_fill(s, &v);
-  struct why_link chain[12];
+  struct why_link chain[16];
   size_t n = 0;
   char answer[400];
-  char links[8][320];
+  char links[12][320];
   size_t k = 0;
   snprintf(answer, sizeof answer, "%s, for %.0f s", v.reason,
            (double)(v.v.now_real_ns - v.v.since_real_ns) / (double)NS_PER_S);
@@ -249,6 +194,13 @@ void supervisor_why_json(struct supervisor *s, struct buf *out) {
     snprintf(links[k], sizeof links[k], "%s dependency %s is %s: %s%s%s", d->required ? "required" : "optional",
              d->name, d->status, *d->reason ? d->reason : "no answer yet", *d->detail ? ", " : "", d->detail);
     chain[n++] = (struct why_link){links[k++], d->at_real_ns};
+  }
+  for (size_t i = 0; i < v.v.n_checks && k < 12; i++) {
+    const struct report_check *c = &v.v.checks[i];
+    if (!c->active || STR_EQ(c->status, "healthy") || (STR_EQ(c->status, "unknown") && !c->last)) continue;
+    snprintf(links[k], sizeof links[k], "check %s (%s) is %s, its last result: %s%s%s%s%s", c->name, c->role, c->status,
+             c->last, *c->reason ? ", " : "", c->reason, *c->detail ? ", " : "", c->detail);
+    chain[n++] = (struct why_link){links[k++], c->since_real_ns};
   }
   chain[n++] = (struct why_link){"tend was started", s->begun_real_ns};
   why_build(&(struct why_view){.state = v.v.state, .answer = answer, .chain = chain, .n_chain = n}, out);

@@ -55,6 +55,7 @@ machine_start.c|s/life(m)->restart.n = 0;//
 machine_start.c|s/NS_PER_S + 1);/3 * NS_PER_S);/
 machine_start.c|s/  if (m->waiting) machine_act(m, ACT_CANCEL_DEPENDENCIES);//
 machine_start.c|s/if (!m->waiting || m->pass != PASS_VALIDATE) return;//
+machine_start.c|s/s->last_reason != END_SYSTEM) s->by_dependency = true;/false) s->by_dependency = true;/
 machine_start.c|s/in->stopped_mark \&\& m->main->restart.policy == RESTART_UNLESS_STOPPED/in->stopped_mark/
 machine_start.c|s/if ((slot_live(s) \&\& s->state != INSTANCE_UP) || s->wanted) return false;//
 machine_ladder.c|s/if (!silent) act_kill/act_kill/

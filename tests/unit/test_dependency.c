@@ -1,4 +1,4 @@
-/* Dependency checks: retries, time limits, required and optional, only what is bad, watching for what comes back.
+/* Dependency checks: retries, time limits, required and optional, only what is bad, notes from elsewhere.
  * Functions of a flow are played by the test: each has a list of answers, the last one stays.
  */
 #include <setjmp.h>
@@ -101,14 +101,6 @@ static void stop(void *arg) {
   loop_stop(env.loop);
 }
 
-static int backs;
-
-static void on_back(void *arg) {
-  (void)arg;
-  backs++;
-  loop_stop(env.loop);
-}
-
 static void run_for(int64_t ns) {
   timer_after(stopper, ns);
   loop_run(env.loop);
@@ -157,7 +149,7 @@ static int setup(void **state) {
   (void)state;
   memset(functions, 0, sizeof functions);
   memset(&got, 0, sizeof got);
-  backs = stop_at = 0;
+  stop_at = 0;
   env = (struct probe_env){.loop = loop_new()};
   probe_env_init(&env);
   stopper = timer_new(env.loop, stop, NULL);
@@ -294,7 +286,7 @@ static void the_wait_grows_with_backoff(void **state) {
   make(specs, 2);
   int64_t begin = clock_mono_ns();
   stop_at = 20; /* the steady one gets there first, 190 ms or later */
-  dependencies_watch(deps, on_back, NULL);
+  dependencies_run(deps, false, on_done, NULL);
   run_for(30 * NS_PER_S);
   int most = 1;
   for (int64_t wait = 10 * MS, at = wait; at <= clock_mono_ns() - begin; wait *= 10, at += wait) most++;
@@ -372,23 +364,28 @@ static void only_what_is_bad_is_asked_again(void **state) {
   assert_int_equal(functions[0].calls, 2);
 }
 
-static void a_watch_waits_until_it_is_back(void **state) {
+static void a_note_decides_until_the_next_run(void **state) {
   (void)state;
-  functions[0].answers[0] = "[null]";
-  functions[0].answers[7] = "[true]";
+  functions[0].answers[0] = "[true]";
   struct dependency_spec spec = function_spec("db", 0, true);
-  spec.timeout_ns = 15 * MS;
   make(&spec, 1);
+  struct probe_result bad = {.status = PROBE_FAIL, .reason = "refused"}, good = {.status = PROBE_OK};
+  assert_true(dependencies_bad(deps));
   run(false);
-  assert_false(got.o.ok);
-  dependencies_watch(deps, on_back, NULL);
-  assert_int_equal(backs, 0);
-  run_for(5 * NS_PER_S);
-  assert_int_equal(backs, 1);
-  assert_int_equal(functions[0].calls, 8);
   assert_false(dependencies_bad(deps));
-  assert_int_equal(got.calls, 1);
-  assert_true(str_ends(events(), "failed:E ready:I")); /* no failures are told while watching */
+  assert_true(dependencies_note(deps, "db", &bad));
+  assert_false(dependencies_note(deps, "nobody", &bad));
+  assert_true(dependencies_bad(deps));
+  assert_int_equal(view(0).state, DEPENDENCY_FAILED);
+  assert_string_equal(view(0).reason, "refused");
+  run(true);
+  assert_int_equal(functions[0].calls, 2);
+  assert_int_equal(view(0).state, DEPENDENCY_READY);
+  dependencies_note(deps, "db", &bad);
+  dependencies_note(deps, "db", &good);
+  run(true);
+  assert_int_equal(functions[0].calls, 2);
+  assert_true(got.o.ok);
 }
 
 static void stop_ends_it_without_a_word(void **state) {
@@ -459,7 +456,7 @@ int main(void) {
       T(the_wait_grows_with_backoff),
       T(answers_of_functions),
       T(only_what_is_bad_is_asked_again),
-      T(a_watch_waits_until_it_is_back),
+      T(a_note_decides_until_the_next_run),
       T(stop_ends_it_without_a_word),
       T(it_may_be_freed_in_its_callback),
       T(probes_serve_too),

@@ -407,6 +407,24 @@ static void dependency_back_wakes_within_a_second(void **state) {
   assert_true(least < S(0.1) && most > S(0.9));
 }
 
+/* It was found bad after the end that it may have caused. */
+static void dependency_found_bad_later(void **state) {
+  (void)state;
+  struct trace t;
+  trace_begin(&t, &config);
+  trace_to_spawn(&t);
+  FEED(&t, IN_STARTED);
+  FEED(&t, IN_EXITED, .status = EXIT_STATUS(1));
+  FEED(&t, IN_DEPENDENCY_BAD);
+  trace_wait(&t, S(2));
+  assert_int_equal(trace_state(&t), STATE_RESTARTING);
+  FEED(&t, IN_DEPENDENCY_BACK);
+  assert_in_range(machine_due_ns(t.m) - t.now, 0, S(1));
+  trace_wait(&t, S(1));
+  assert_int_equal(trace_state(&t), STATE_STARTING);
+  trace_end(&t);
+}
+
 static void dependency_back_wakes_nobody_else(void **state) {
   (void)state;
   struct trace t;
@@ -442,6 +460,7 @@ int main(void) {
       SCENARIO(the_last_instance_takes_the_container_along),
       SCENARIO(memory_is_a_reason_of_its_own),
       SCENARIO(dependency_back_wakes_within_a_second),
+      SCENARIO(dependency_found_bad_later),
       SCENARIO(dependency_back_wakes_nobody_else),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,14 +132,14 @@ static void test_why_and_health(void **state) {
                       "\"main ended by signal KILL\", \"at\": \"2024-01-15T10:29:59.000Z\"}]}");
   buf_clear(&b);
   const char *const reasons[] = {"disk is at 95 %"};
-  health_build(&(struct health_view){"degraded", "RUNNING", reasons, 1}, &b);
+  health_build(&(struct report_health){"degraded", "RUNNING", true, reasons, 1}, &b);
   assert_string_equal(
       b.data,
-      "{\"status\": \"degraded\", \"healthy\": true, \"state\": \"RUNNING\", \"reasons\": [\"disk is at 95 %\"]}");
+      "{\"status\": \"degraded\", \"healthy\": true, \"ready\": true, \"state\": \"RUNNING\", \"reasons\": [\"disk is at 95 %\"]}");
   buf_clear(&b);
-  health_build(&(struct health_view){"unknown", "STARTING", NULL, 0}, &b);
+  health_build(&(struct report_health){"unknown", "STARTING", false, NULL, 0}, &b);
   assert_string_equal(b.data,
-                      "{\"status\": \"unknown\", \"healthy\": false, \"state\": \"STARTING\", \"reasons\": []}");
+                      "{\"status\": \"unknown\", \"healthy\": false, \"ready\": false, \"state\": \"STARTING\", \"reasons\": []}");
 }
 
 static void test_report(void **state) {
