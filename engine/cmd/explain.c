@@ -118,9 +118,11 @@ static bool find_family(const char *word, struct setting_def *def, struct buf *n
   if (strncasecmp(word, "CONTAINER_", prefix) == 0) word += prefix;
   if (strncasecmp(word, "DATABASE_", strlen("DATABASE_")) != 0) return false;
   const struct setting_def *field;
+  size_t n = strlen(word);
+  if (n > 5 && strcasecmp(word + n - 5, "_FILE") == 0) n -= 5;
   for (size_t i = 0; (field = settings_family_field(i)); i++) {
-    size_t n = strlen(word), k = strlen(field->name);
-    if (n <= k + strlen("DATABASE_") || strcasecmp(word + n - k, field->name) != 0) continue;
+    size_t k = strlen(field->name);
+    if (n <= k + strlen("DATABASE_") || strncasecmp(word + n - k, field->name, k) != 0) continue;
     *def = *field;
     buf_str(name, "CONTAINER_DATABASE_<NAME>");
     buf_str(name, field->name);
@@ -172,7 +174,7 @@ static int unknown(const struct asked *a, const struct load *l) {
   for (size_t i = 0; n < ARRAY_LEN(topics) && explain_at(i, &topics[n]); i++, n++) names[n] = topics[n].name;
   for (size_t i = 0; n < ARRAY_LEN(names) && settings_at(l->settings, i, &v); i++)
     names[n++] = v.def->name + (prefix ? 0 : strlen("CONTAINER_"));
-  const char *near = *a->word ? str_nearest(a->word, names, n) : NULL;
+  const char *near = strlen(a->word) > 2 ? str_nearest(a->word, names, n) : NULL;
   char word[SHOWN_MAX + 1];
   bool number = *a->word && !a->word[strspn(a->word, "0123456789")];
   const char *note = number ? "; exit codes are 0 to 255" : "";

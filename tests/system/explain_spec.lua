@@ -69,6 +69,7 @@ describe("tend explain", function()
     local _, out = h.run { args = { "explain", "HTTP_TOKEN" }, env = { CONTAINER_HTTP_TOKEN = "hunter2" } }
     assert.is_nil(out:find("hunter2", 1, true))
     assert.equal("CONTAINER_DATABASE_<NAME>_POOL_SIZE", setting("DATABASE_STOCK_POOL_SIZE").name)
+    assert.equal("CONTAINER_DATABASE_<NAME>_TIMEOUT", setting("database_a_b_timeout_file").name)
     assert.equal("9", setting("DATABASE_STOCK_POOL_SIZE", { CONTAINER_DATABASE_STOCK_POOL_SIZE = "9" }).value)
   end)
 
@@ -91,7 +92,7 @@ describe("tend explain", function()
       ["restart_polisy"] = 'did you mean "RESTART_POLICY"', ["refuesd"] = 'did you mean "refused"', ["300"] = "exit codes are 0 to 255",
       ["99999999999999999999"] = "exit codes", ["128+99"] = "nothing is called", [""] = 'nothing is called ""', ["-1"] = "unknown option",
       ["zzzzzzzzzzz"] = "tend explain lists all", ["a\27[31mb\r\n\1"] = 'called "a?[31mb???"', ["\xff\xfe"] = 'called "??"',
-      [("x"):rep(100000)] = "xxx...", ["exit code"] = "nothing is called",
+      [("x"):rep(100000)] = "xxx...", ["exit code"] = "nothing is called", ["%s%n"] = "nothing is called", ["*"] = '"*"; tend explain lists all',
     } do
       local code, out, err = explain(words)
       assert.equal(64, code, words:sub(1, 50))
@@ -119,6 +120,12 @@ describe("tend explain", function()
     local _, json = explain "--json"
     assert.is_true(#cjson.decode(json).topics >= n)
   end)
+end)
+
+it("tend explain says when it cannot say it", function()
+  local out, code = h.sh(h.quote(h.tend) .. " explain > /dev/full")
+  assert.equal(73, code)
+  assert.truthy(out:find("standard output: ", 1, true))
 end)
 
 describe("the tables", function()

@@ -92,6 +92,8 @@ describe("completion", function()
     assert.truthy(complete("run", "--"):find(" --flow-name ", 1, true))
     assert.equal(" simple ", complete("run", "--mode", "s"))
     assert.equal(" version ", complete("help", "ver"))
+    assert.truthy(complete("explain", "depend"):find(" dependency_failed ", 1, true))
+    assert.truthy(complete("explain", "CONTAINER_RESTART_P"):find(" CONTAINER_RESTART_POLICY ", 1, true))
   end)
 
   it("leaves the command after -- to the shell", function()
@@ -102,6 +104,26 @@ describe("completion", function()
     local out, code = h.sh "command -v zsh >/dev/null || exit 77; zsh -n deploy/completion/_tend"
     if code == 77 then return pending("zsh is not there") end
     assert.equal(0, code, out)
+  end)
+end)
+
+describe("the man page", function()
+  it("has every command of the help, and no others", function()
+    local man = h.read("docs/tend.1"):match("\n%.SH COMMANDS\n(.-)\n%.SH"):gsub("\\%-", "-")
+    local _, help = h.run { args = { "help" } }
+    local known, told = {}, {}
+    for name in help:gmatch("\n  ([%l-]+) ") do known[name] = true end
+    for line in man:gmatch("%.TP\n(%C+)") do
+      for word in line:gsub("%[.*", ""):gsub("\\f%a", ""):gmatch("%f[%l-][%l-]+%f[^%l-]") do told[word] = true end
+    end
+    for name in pairs(known) do assert.is_true(told[name], name .. " is not in docs/tend.1") end
+    for name in pairs(told) do assert.is_true(known[name], name .. " is in docs/tend.1, but no command") end
+  end)
+
+  it("is clean to groff", function()
+    local out, code = h.sh "command -v groff >/dev/null || exit 77; groff -man -Tutf8 -ww -z docs/tend.1"
+    if code == 77 then return pending("groff is not there") end
+    assert.equal("", out)
   end)
 end)
 
