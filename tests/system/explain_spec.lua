@@ -144,9 +144,13 @@ describe("the tables", function()
     end
     for path, text in pairs(sources("loop", "parts")) do
       for word in text:gmatch 'TEND_%u+, "([%l_]+)"' do use(word, path) end
-      for word in text:gmatch '[%.%->]reason = "([%l_]+)"' do use(word, path) end
+      for word in text:gmatch '[%.%->]reason = [^,;"\n]*"([%l_]+)"' do use(word, path) end
+      for _, body in text:gmatch "const char %*[%w_]*reason[%w_]*(%b()) (%b{})" do
+        for word in body:gmatch 'return [^;"\n]*"([%l_]+)"' do use(word, path) end
+      end
       if path:find "failure" then
         for word in text:gmatch '", "([%l_]+)"}' do use(word, path) end
+        for word in text:gmatch 'return "([%l_]+)";' do use(word, path) end
       end
       for word in text:gmatch '"([%l_]+)"' do
         if known[word] then used[word] = true end
