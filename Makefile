@@ -45,7 +45,7 @@ $(BUILD)/obj/%.o: engine/%.c
 	@echo "  CC      $@"; $(CC) $(ENGINE) -c -o $@ $<
 
 # the live page is one text
-PAGE := $(addprefix engine/parts/page/,index.html page.css plot.js page.js)
+PAGE := $(addprefix engine/parts/page/,index.html page.css plot.js view.js page.js)
 $(BUILD)/page.html: $(PAGE)
 	@mkdir -p $(@D)
 	@awk 'function put(f,  l) { while ((getline l < (dir f)) > 0) print l } \
