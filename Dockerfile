@@ -23,7 +23,7 @@ RUN mkdir -p /root-fs/etc/ssl/certs /root-fs/opt \
  && echo 'root:x:0:\ntend:x:10001:' >/root-fs/etc/group \
  && echo 'hosts: files dns' >/root-fs/etc/nsswitch.conf \
  && install -d -m 1777 /root-fs/tmp \
- && install -d -o 10001 -g 0 -m 775 /root-fs/app /root-fs/app/logs /root-fs/app/data /root-fs/app/output
+ && install -d -o 10001 -g 0 -m 775 /root-fs/app /root-fs/app/logs /root-fs/app/data /root-fs/app/data/input /root-fs/app/output
 
 FROM scratch AS distroless
 COPY --from=builder /root-fs/ /
@@ -46,7 +46,7 @@ FROM ${BASE} AS tend
 # /app is the user's; its group 0 is for platforms that choose the uid
 RUN groupadd --gid 10001 tend \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /app --shell /usr/sbin/nologin tend \
- && install -d -o 10001 -g 0 -m 775 /app /app/logs /app/data /app/output
+ && install -d -o 10001 -g 0 -m 775 /app /app/logs /app/data /app/data/input /app/output
 COPY --from=builder /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=builder /opt/tend /opt/tend
 ENV PATH=/opt/tend/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin CONTAINER_LOG_STREAM=stdout
