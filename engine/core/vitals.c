@@ -107,6 +107,11 @@ static void publish_counts(struct publish *p, const struct vitals *v) {
                 v->cpu_throttled_s);
   if (!isnan(v->oom_kills))
     one_counter(p, "tend_oom_kills_total", "Processes of the container killed for want of memory.", v->oom_kills);
+  if (v->alerts) {
+    m = family(p, METRIC_COUNTER, "tend_alerts_total", "result", "Events for the webhook, by what became of them.");
+    counter(p, m, "sent", (double)v->alerts_sent);
+    counter(p, m, "dropped", (double)v->alerts_dropped);
+  }
   one_counter(p, "tend_log_lines_dropped_total", "Log lines lost because their reader was slow.",
               (double)v->log_dropped);
   one_counter(p, "tend_journal_lines_dropped_total", "Lines that events.jsonl has lost.", (double)v->journal_dropped);

@@ -45,6 +45,8 @@ struct vitals {
   size_t n_states;
   struct lifecycle_counts counts;
   uint64_t log_dropped, journal_dropped;
+  bool alerts; /* there is a webhook */
+  uint64_t alerts_sent, alerts_dropped;
 };
 
 /* One object: the specification's eight keys, then the lifecycle counters; null where there is no value. */

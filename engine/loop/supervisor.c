@@ -171,6 +171,20 @@ static int make_dependencies(struct supervisor *s, struct err *err) {
   return s->dependencies ? 0 : -EINVAL;
 }
 
+static int make_alert(struct supervisor *s, struct err *err) {
+  const char *url = settings_str(s->o.settings, SET_ALERT_URL);
+  if (!url) return 0;
+  const struct alert_options options = {
+      .loop = s->o.loop,
+      .sink = s->o.sink,
+      .probes = s->o.probes,
+      .url = url,
+      .level = (enum level)(LEVEL_INFO + settings_choice(s->o.settings, SET_ALERT_LEVEL)),
+  };
+  s->alert = alert_new(&options, err);
+  return s->alert ? 0 : -ENOMEM;
+}
+
 struct supervisor *supervisor_new(const struct supervisor_options *options, struct err *err) {
   struct supervisor *s = calloc(1, sizeof *s);
   if (!s) goto memory;
@@ -191,7 +205,7 @@ struct supervisor *supervisor_new(const struct supervisor_options *options, stru
   if (!s->slots || !s->standings) goto memory;
   for (uint32_t i = 0; i < s->n_slots; i++) s->slots[i] = (struct slot){.sup = s, .index = i};
   s->cleanup_env = (struct cleanup_env){options->loop, options->children, options->sink, options->policy};
-  if (make_dependencies(s, err) || supervisor_health_new(s, err)) {
+  if (make_dependencies(s, err) || supervisor_health_new(s, err) || make_alert(s, err)) {
     supervisor_free(s);
     return NULL;
   }
@@ -210,6 +224,7 @@ void supervisor_free(struct supervisor *s) {
   trend_free(&s->trend);
   control_free(s->control);
   journal_free(s->journal);
+  alert_free(s->alert);
   disks_free(s->disks);
   buf_free(&s->previous_run);
   timer_free(s->settle_timer);

@@ -6,6 +6,7 @@
 
 #include "core/configure.h"
 #include "core/report.h"
+#include "loop/alert.h"
 #include "core/trend.h"
 #include "loop/cleanup.h"
 #include "loop/control.h"
@@ -71,7 +72,8 @@ struct supervisor {
   struct control *control;
   struct journal *journal; /* NULL until the first process has its moment */
   struct timer *settle_timer;
-  struct web *web; /* NULL: nothing is served over HTTP */
+  struct alert *alert; /* NULL: no webhook */
+  struct web *web;     /* NULL: nothing is served over HTTP */
   struct trend trend;
   struct waiter *waiters;
   struct log_follows follows;
@@ -105,6 +107,7 @@ struct supervisor {
 
   struct lifecycle_counts counts;
   int64_t running_since_ns, running_total_ns;
+  unsigned closing; /* what must finish before tend can leave */
   bool ended, graceful, from_workload;
   int exit_code;
   enum machine_cause exit_cause;

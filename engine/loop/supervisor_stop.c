@@ -55,6 +55,7 @@ void supervisor_report(struct supervisor *s, int64_t deadline_ns) {
 
 static void leave(void *arg) {
   struct supervisor *s = arg;
+  if (--s->closing) return;
   sink_flush(s->o.sink, 200 * NS_PER_MS); /* what init's pipe has not taken yet */
   bool asked = s->exit_cause == CAUSE_SIGNAL || s->exit_cause == CAUSE_SHUTDOWN || s->exit_cause == CAUSE_TERMINAL;
   children_exit(s->o.children, s->exit_code, asked);
@@ -68,10 +69,10 @@ static void close_down(void *arg) {
   s->web = NULL;
   control_free(s->control);
   s->control = NULL;
-  if (s->journal)
-    journal_finish(s->journal, clock_mono_ns() + 500 * NS_PER_MS, leave, s);
-  else if (loop_defer(s->o.loop, leave, s))
-    leave(s);
+  int64_t deadline_ns = clock_mono_ns() + 500 * NS_PER_MS;
+  s->closing = s->journal ? 2 : 1;
+  if (s->journal) journal_finish(s->journal, deadline_ns, leave, s);
+  alert_finish(s->alert, deadline_ns, s->o.loop, leave, s);
 }
 
 void supervisor_exit(struct supervisor *s, const struct machine_action *a) {

@@ -79,6 +79,9 @@ void supervisor_vitals(struct supervisor *s, struct vitals *v, struct vitals_roo
       .counts = s->counts,
       .log_dropped = sink_dropped(s->o.sink),
       .journal_dropped = s->journal ? journal_dropped(s->journal) : 0,
+      .alerts = s->alert != NULL,
+      .alerts_sent = alert_sent(s->alert),
+      .alerts_dropped = alert_dropped(s->alert),
   };
   fill_usage(&s->o.probes->meter, v);
   fill_directories(s, v, room);
