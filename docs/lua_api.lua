@@ -169,7 +169,8 @@ emit "error out of the call that waits (`<close>` variables are closed, `pcall` 
 emit "uses at most 1 s of CPU, in slices of 50 ms; a flow file has 500 ms to load; all scripts together have 64 MiB. A `tend"
 emit "script` may compute as long as it likes and has 1 GiB."
 emit ""
-emit "Times are seconds. A failure of the world gives `nil, err`; a mistake of the caller raises and names the key."
+emit "Times are seconds. A failure of the world gives `nil, err`, where `err.code` is a stable word ([events.md](events.md) explains"
+emit "most of them, `tend explain WORD` too); a mistake of the caller raises and names the key."
 emit ""
 
 -- What stubs say of handles: class → method → true.

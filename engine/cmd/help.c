@@ -49,7 +49,7 @@ static const struct {
     {"run", "--config FILE", "settings as JSON"},
     {"run", "--state-dir DIR", "control socket and state"},
     {"run", "--tty", "the main process gets the terminal"},
-    {"run", "--http ADDR:PORT|off", "taken, without effect: nothing is served over HTTP"},
+    {"run", "--http ADDR:PORT|off", "where probes, metrics and the page are served"},
     {"run", "--export-report FILE", "ask the running engine for its report instead"},
     {"run", "-- COMMAND ARG...", "the main process's command, instead of the flow's"},
     {"check", "--flow-name F", "the flow"},

@@ -1,6 +1,6 @@
 ---@meta
 
----A flow's own settings and the values of all. A declared one is given as CONTAINER_<FLOW>_<NAME>, checked with tend's own,
+---A flow's own settings and the values of all. A declared one is given as `CONTAINER_<FLOW>_<NAME>`, checked with tend's own,
 ---and shown by `tend config`.
 ---@class settings
 settings = {}
