@@ -13,15 +13,9 @@
 
 /* Where a spawn failed, in the order in which it happens. */
 enum spawn_stage {
-  SPAWN_LIMIT, /* a bound of tend's own */
-  SPAWN_MEMORY,
-  SPAWN_PIPE,
-  SPAWN_FORK,
-  SPAWN_SESSION,
-  SPAWN_STDIO,
-  SPAWN_USER,
-  SPAWN_CWD,
-  SPAWN_EXEC,
+#define X(id, name, doc, look) SPAWN_##id,
+#include "base/stage.def"
+#undef X
 };
 
 enum output_format { OUTPUT_RAW, OUTPUT_LABEL, OUTPUT_JSON };

@@ -269,6 +269,11 @@ static int write_docs(const char *part) {
       "in a flow's restart rules.\n");
   docs_rows(EXPLAIN_END, "| reason | meaning | look at |\n| --- | --- | --- |");
   puts(
+      "\n## Where a start failed\n\n`stage` of `failure_detected`, and codes of `process.run` in Lua. Its other codes, "
+      "and those of `fs`, are the system's "
+      "names in small letters (`enoent`);\n`tend explain` knows these, too.\n");
+  docs_rows(EXPLAIN_STAGE, "| stage | meaning | look at |\n| --- | --- | --- |");
+  puts(
       "\n## Signals\n\nWhat tend does with a signal; those that are not here are not passed on, real-time ones are.\n");
   docs_rows(EXPLAIN_SIGNAL, "| signal | effect |\n| --- | --- |");
   return 0;

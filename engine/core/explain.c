@@ -52,6 +52,12 @@ static const struct row probes[] = {
 #include "core/reason.def"
 };
 
+static const struct row stages[] = {
+#define X(id, name, doc, look) {name, doc, look},
+#include "base/stage.def"
+#undef X
+};
+
 static const struct {
   const char *name, *title;
   const struct row *rows; /* NULL: exits and events */
@@ -64,7 +70,10 @@ static const struct {
     [EXPLAIN_INSTANCE] = {"process_state", "state of a process", instances, ARRAY_LEN(instances)},
     [EXPLAIN_CAUSE] = {"cause", "cause of a change of state", causes, ARRAY_LEN(causes)},
     [EXPLAIN_END] = {"end_reason", "reason of an end", ends, ARRAY_LEN(ends)},
-    [EXPLAIN_PROBE] = {"probe_reason", "reason of a dependency or check", probes, ARRAY_LEN(probes)},
+    [EXPLAIN_PROBE] = {"probe_reason", "reason of a dependency or check, code of an error in Lua", probes,
+                       ARRAY_LEN(probes)},
+    [EXPLAIN_STAGE] = {"start_stage", "stage of a start that failed", stages, ARRAY_LEN(stages)},
+    [EXPLAIN_ERRNO] = {"errno", "error of the system", NULL, 0},
 };
 
 const char *explain_kind_name(enum explain_kind kind) { return kinds[kind].name; }
@@ -166,6 +175,18 @@ static size_t find_signal(const char *word, struct explain *out) {
   return 1;
 }
 
+static size_t find_errno(const char *word, struct explain *out) {
+  enum { ERRNO_MAX = 133 };
+  for (int error = 1; error <= ERRNO_MAX; error++) {
+    const char *name = strerrorname_np(error);
+    if (!name || strcasecmp(name, word) != 0) continue;
+    *out = (struct explain){.kind = EXPLAIN_ERRNO, .doc = strerrordesc_np(error), .look = "", .code = -1};
+    snprintf(out->name, sizeof out->name, "%s = %d", name, error);
+    return 1;
+  }
+  return 0;
+}
+
 size_t explain_find(const char *word, struct explain *out, size_t max) {
   int code;
   if (!*word || !max) return 0;
@@ -176,5 +197,6 @@ size_t explain_find(const char *word, struct explain *out, size_t max) {
     if (e.kind != EXPLAIN_SIGNAL && strcasecmp(e.name, word) == 0) out[n++] = e;
   bool digits = *word >= '0' && *word <= '9';
   if (!digits && n < max) n += find_signal(word, out + n);
+  if (n < max) n += find_errno(word, out + n);
   return n;
 }

@@ -1,6 +1,6 @@
-/* What the words mean that tend speaks: exit codes, signals, events, states, causes, reasons. All of it is read from
- * the tables that the rest of the program uses; settings have theirs in core/settings.h. Texts are literals but for
- * `name`.
+/* What the words mean that tend speaks: exit codes, signals, events, states, causes, reasons, stages. All of it is read
+ * from the tables that the rest of the program uses; settings have theirs in core/settings.h. Texts are literals but
+ * for `name`.
  */
 #ifndef TEND_CORE_EXPLAIN_H
 #define TEND_CORE_EXPLAIN_H
@@ -17,6 +17,8 @@ enum explain_kind {
   EXPLAIN_CAUSE,
   EXPLAIN_END,
   EXPLAIN_PROBE,
+  EXPLAIN_STAGE,
+  EXPLAIN_ERRNO, /* found by name, not listed */
   EXPLAIN_KINDS
 };
 
@@ -37,7 +39,8 @@ struct explain {
 bool explain_at(size_t i, struct explain *out);
 
 /* All that a word may mean, at most `max`, in any case of letters. Exit codes that no table holds (0 to 255, "128+9")
- * are explained, too, and signals by their names ("KILL", "SIGKILL"). Returns how many; 0: nothing of that name. */
+ * are explained, too, signals by their names ("KILL", "SIGKILL"), and the system's errors ("ENOSPC"). Returns how many;
+ * 0: nothing of that name. */
 size_t explain_find(const char *word, struct explain *out, size_t max);
 
 #endif

@@ -49,6 +49,15 @@ const char *end_reason_name(enum end_reason reason) {
   return reason < END_REASONS ? names[reason] : "?";
 }
 
+const char *spawn_stage_name(enum spawn_stage stage) {
+  static const char *const names[] = {
+#define X(id, name, doc, look) name,
+#include "base/stage.def"
+#undef X
+  };
+  return (size_t)stage < sizeof names / sizeof names[0] ? names[stage] : "start";
+}
+
 struct text_row {
   const char *name, *doc;
 };

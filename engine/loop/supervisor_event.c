@@ -21,21 +21,6 @@ static void usage_json(const struct rusage *u, struct json *j) {
   json_int(j, "max_rss_kb", u->ru_maxrss);
 }
 
-static const char *stage_name(enum spawn_stage stage) {
-  static const char *const names[] = {
-      [SPAWN_LIMIT] = "limit",
-      [SPAWN_MEMORY] = "memory",
-      [SPAWN_PIPE] = "pipe",
-      [SPAWN_FORK] = "fork",
-      [SPAWN_SESSION] = "session",
-      [SPAWN_STDIO] = "stdio",
-      [SPAWN_CWD] = "working directory",
-      [SPAWN_USER] = "user",
-      [SPAWN_EXEC] = "exec",
-  };
-  return names[stage];
-}
-
 static void startup_completed(struct supervisor *s, struct json *j) {
   s->counts.startups_ok++;
   s->startup_result = "completed";
@@ -73,11 +58,11 @@ static void failed(struct supervisor *s, const struct machine_action *a, struct 
   }
   const struct plan_process *p = supervisor_process(s, a->slot);
   if (a->reason == END_EXEC_ERROR || a->reason == END_SYSTEM) {
-    json_str(j, "stage", stage_name(a->stage));
+    json_str(j, "stage", spawn_stage_name(a->stage));
     json_int(j, "errno", a->error);
     json_str(j, "error", strerror(a->error));
     struct slot *slot = &s->slots[a->slot];
-    buf_fmt(message, "cannot execute \"%s\" (%s): %s", p->argv[0], stage_name(a->stage),
+    buf_fmt(message, "cannot execute \"%s\" (%s): %s", p->argv[0], spawn_stage_name(a->stage),
             *slot->spawn_text ? slot->spawn_text : strerror(a->error));
     str_copy(slot->exit_text, sizeof slot->exit_text, buf_cstr(message));
     slot->exit = (struct report_exit){

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/exits.h"
 #include "base/str.h"
+#include "core/machine.h"
 #include "lua/conv.h"
 #include "lua/l.h"
 
@@ -22,7 +23,8 @@ struct run {
   int64_t begun_ns;
   bool timed_out;
   /* the outcome */
-  int failed_stage, failed_error;
+  enum spawn_stage failed_stage;
+  int failed_error;
   bool failed;
   int status;
   bool out_cut;
@@ -44,14 +46,10 @@ static void run_cancel(void *arg) {
   run_free(run);
 }
 
-static const char *const stages[] = {[SPAWN_LIMIT] = "limit", [SPAWN_MEMORY] = "memory",   [SPAWN_PIPE] = "pipe",
-                                     [SPAWN_FORK] = "fork",   [SPAWN_SESSION] = "session", [SPAWN_STDIO] = "stdio",
-                                     [SPAWN_CWD] = "cwd",     [SPAWN_USER] = "user",       [SPAWN_EXEC] = "exec"};
-
 static int l_push_run(lua_State *L, void *data) {
   const struct run *run = data;
   if (run->failed) {
-    const char *stage = (size_t)run->failed_stage < ARRAY_LEN(stages) ? stages[run->failed_stage] : "start";
+    const char *stage = spawn_stage_name(run->failed_stage);
     return l_fail(L, stage, "%s cannot be started (%s): %s", run->command, stage, strerror(run->failed_error));
   }
   if (run->timed_out)
@@ -89,7 +87,7 @@ static void on_failed(void *arg, uint32_t child, enum spawn_stage stage, int err
   (void)child;
   struct run *run = arg;
   run->failed = true;
-  run->failed_stage = (int)stage;
+  run->failed_stage = stage;
   run->failed_error = error;
   complete(run);
 }

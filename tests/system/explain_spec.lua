@@ -43,6 +43,11 @@ describe("tend explain", function()
     assert.truthy(topics("RTMIN+1")[1].doc:find("main process", 1, true))
   end)
 
+  it("tells an error of the system by its name", function()
+    assert.equal("No space left on device", topics("enospc")[1].doc)
+    assert.equal("ENOENT = 2", topics("ENOENT")[1].name)
+  end)
+
   it("tells every meaning of a word", function()
     local kinds = {}
     for i, topic in ipairs(topics "stopped") do kinds[i] = topic.kind end
@@ -142,7 +147,7 @@ describe("the tables", function()
     local function use(word, path)
       assert.is_table(known[word], path .. ": the reason " .. word .. " is not in engine/core/reason.def")
     end
-    for path, text in pairs(sources("loop", "parts")) do
+    for path, text in pairs(sources("loop", "parts", "lua")) do
       for word in text:gmatch 'TEND_%u+, "([%l_]+)"' do use(word, path) end
       for word in text:gmatch '[%.%->]reason = [^,;"\n]*"([%l_]+)"' do use(word, path) end
       for _, body in text:gmatch "const char %*[%w_]*reason[%w_]*(%b()) (%b{})" do
@@ -157,7 +162,7 @@ describe("the tables", function()
       end
     end
     for word in pairs(known) do
-      assert.is_true(used[word] or word == "part", word .. " is explained, but nothing says it") -- part: of Lua's errors alone
+      assert.is_true(used[word] or word == "unknown", word .. " is explained, but nothing says it") -- unknown: of scripts/tend/process.lua
     end
   end)
 

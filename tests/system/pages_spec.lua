@@ -125,6 +125,20 @@ describe("what a page tells to type works:", function()
   end
 end)
 
+describe("the man page", function()
+  it("has examples that work", function()
+    local box = pages.sandbox { CONTAINER_ENVIRONMENT = "test" }
+    local n = 0
+    for line in h.read("docs/tend.1"):match("%.SH EXAMPLES\n%.nf\n(.-)%.fi"):gsub("\\%-", "-"):gmatch("%C+") do
+      n = n + 1
+      local code, out = box:type(line)
+      assert.equal(0, code, line .. "\n" .. out)
+    end
+    assert.is_true(n > 3)
+    assert.equal(0, (box:finish()))
+  end)
+end)
+
 describe("the pages", function()
   it("have no block of which nobody knows what it is", function()
     local known = { sh = true, lua = true, sql = true, picture = true, dockerfile = true, yaml = true, json = true, text = true, promql = true }
