@@ -114,7 +114,8 @@ static void docs_own(struct buf *out) {
   buf_str(
       out,
       "# Configuration\n\n"
-      "Written by `make docs` from the tables in the code; `tend config` shows the same settings with their values.\n\n"
+      "Written by `make docs` from the tables in the code; `tend config` shows the same settings with their values,\n"
+      "`tend explain NAME` one of them.\n\n"
       "A setting takes its value from the highest of these that gives one: command line, environment, configuration\n"
       "file, flow file, built-in default. An empty value counts as not given. The configuration file\n"
       "(`CONTAINER_CONFIG_FILE`, `--config`) is a JSON object; its keys are the names with or without `CONTAINER_`, "
