@@ -37,7 +37,7 @@ static void codes(void **state) {
   (void)state;
   struct explain e;
   for (int code = 0; code < 256; code++) {
-    char word[8];
+    char word[16];
     snprintf(word, sizeof word, "%d", code);
     assert_int_equal(explain_find(word, &e, 1), 1);
     assert_int_equal(e.kind, EXPLAIN_EXIT);
