@@ -333,7 +333,7 @@ static int ask_all_logs(const struct asked *q, int fd) {
 
 static int ask(struct asked *q) {
   struct engine_place engine;
-  int code = find_engine(q->state_dir, q->flow, &engine);
+  int code = find_engine(q->state_dir, q->flow, true, &engine);
   if (code) return code;
   auto_close int fd = engine.fd;
   const struct client_command *c = q->command;
@@ -379,4 +379,19 @@ int client_main(int argc, char **argv) {
 int client_export_report(const char *file, const char *state_dir, const char *flow) {
   struct asked q = {.command = find_command("report"), .last = -1, .word = file, .state_dir = state_dir, .flow = flow};
   return ask(&q);
+}
+
+cJSON *client_setting(const char *state_dir, const char *flow, const char *name) {
+  struct engine_place engine;
+  if (find_engine(state_dir, flow, false, &engine)) return NULL;
+  auto_close int fd = engine.fd;
+  auto_buf struct buf args = {0};
+  struct json j = JSON_INIT(&args);
+  json_object(&j, NULL);
+  json_str(&j, "name", name);
+  json_object_end(&j);
+  cJSON *value = NULL;
+  struct err err = ERR_INIT;
+  struct call call = {.op = "setting", .args = buf_cstr(&args), .patience_ns = NS_PER_S};
+  return call_engine(fd, &call, &value, &err) == 0 ? value : NULL;
 }

@@ -25,6 +25,10 @@ int client_main(int argc, char **argv);
 /* `tend run --export-report FILE` and its kin: the report of the running engine into a file; NULLs: none given. */
 int client_export_report(const char *file, const char *state_dir, const char *flow);
 
+/* A setting as the engine that runs here uses it: {"flow", "value", "origin"}; NULL where none runs, or it does not
+ * know the setting. The caller's to cJSON_Delete. */
+cJSON *client_setting(const char *state_dir, const char *flow, const char *name);
+
 /* --- finding the engine ------------------------------------------------------------------------------------------ */
 
 struct engine_place {
@@ -35,8 +39,8 @@ struct engine_place {
 };
 
 /* Connects to the one engine that is meant. state_dir, flow: as given, NULL: not. CLIENT_OK; else the exit code, after
- * the reason was told on standard error. */
-int find_engine(const char *state_dir, const char *flow, struct engine_place *out);
+ * the reason was told on standard error, where `tell` says so. */
+int find_engine(const char *state_dir, const char *flow, bool tell, struct engine_place *out);
 
 /* --- asking ------------------------------------------------------------------------------------------------------ */
 

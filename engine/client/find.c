@@ -142,19 +142,19 @@ static const struct engine_place *choose(const struct search *s) {
   return one;
 }
 
-int find_engine(const char *state_dir, const char *flow, struct engine_place *out) {
+int find_engine(const char *state_dir, const char *flow, bool tell, struct engine_place *out) {
   struct search s = {.flow = flow, .found = calloc(ENGINES_MAX, sizeof *s.found)};
   if (!s.found) {
-    fprintf(stderr, "tend: out of memory\n");
+    if (tell) fprintf(stderr, "tend: out of memory\n");
     return CLIENT_UNREACHABLE;
   }
   search_all(&s, state_dir);
   const struct engine_place *one = s.n ? choose(&s) : NULL;
   if (one)
     *out = *one;
-  else if (s.n)
+  else if (tell && s.n)
     tell_several(&s);
-  else
+  else if (tell)
     tell_none(&s);
   for (size_t i = 0; i < s.n; i++)
     if (&s.found[i] != one) close(s.found[i].fd);

@@ -9,6 +9,7 @@
 
 #include "base/clean.h"
 #include "base/str.h"
+#include "client/client.h"
 #include "cmd/cmd.h"
 #include "cmd/load.h"
 #include "cmd/options.h"
@@ -64,26 +65,39 @@ static void topic_json(const struct explain *e, struct json *j) {
 
 /* --- one setting ------------------------------------------------------------------------------------------------- */
 
-static void setting_text(const struct setting_view *v) {
-  auto_buf struct buf allowed = {0}, value = {0};
+/* A value on one line. */
+static void put_value(const char *title, const char *value, const char *origin) {
+  auto_buf struct buf b = {0};
+  for (const char *p = value; *p; p++) buf_char(&b, (unsigned char)*p < 0x20 || *p == 0x7f ? ' ' : *p);
+  printf("  %s: %s, from %s\n", title, buf_cstr(&b), origin);
+}
+
+/* running: what the engine that runs here says of it, NULL for none. */
+static void setting_text(const struct setting_view *v, const cJSON *running) {
+  auto_buf struct buf allowed = {0};
   const struct setting_def *def = v->def;
   setting_allowed(def, &allowed);
   printf("%s  setting\n", def->name);
   put_line("", def->doc ? def->doc : "");
   put_line("takes", buf_cstr(&allowed));
   put_line("default", def->fallback ? def->fallback : "none");
-  for (const char *p = v->shown; p && *p; p++) buf_char(&value, (unsigned char)*p < 0x20 || *p == 0x7f ? ' ' : *p);
   if (v->shown)
-    printf("  here: %s, from %s\n", buf_cstr(&value), v->origin);
+    put_value("here", v->shown, v->origin);
   else
     puts("  here: not set");
+  const char *value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(running, "value"));
+  const char *origin = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(running, "origin"));
+  if (value && origin)
+    put_value("in the engine that runs", value, origin);
+  else if (running)
+    puts("  in the engine that runs: not set");
   printf("  also given as: %s_FILE, a path whose content is the value\n", def->name);
   if (def->flags & SETTING_REQUIRED) puts("  required");
   if (def->flags & SETTING_SECRET) puts("  secret: shown as ***");
   if (def->flags & SETTING_RELOADABLE) puts("  a reload may change it");
 }
 
-static void setting_json(const struct setting_view *v, struct json *j) {
+static void setting_json(const struct setting_view *v, const cJSON *running, struct json *j) {
   auto_buf struct buf allowed = {0}, file = {0};
   const struct setting_def *def = v->def;
   setting_allowed(def, &allowed);
@@ -100,6 +114,7 @@ static void setting_json(const struct setting_view *v, struct json *j) {
   json_bool(j, "reloadable", def->flags & SETTING_RELOADABLE);
   json_str(j, "value", v->shown);
   json_str(j, "origin", v->shown ? v->origin : NULL);
+  if (running) json_value(j, "running", running);
   json_object_end(j);
 }
 
@@ -142,6 +157,7 @@ struct asked {
   struct setting_def family;
   struct buf family_name;
   struct setting_view setting;
+  cJSON *running; /* what the engine that runs says of it; NULL: none */
 };
 
 static void find_setting(struct asked *a, const struct load *l) {
@@ -189,7 +205,7 @@ static void answer_text(const struct asked *a) {
     topic_text(&a->topics[i]);
   }
   if (a->n && a->is_setting) puts("");
-  if (a->is_setting) setting_text(&a->setting);
+  if (a->is_setting) setting_text(&a->setting, a->running);
 }
 
 static void list_text(const struct load *l) {
@@ -217,10 +233,10 @@ static void answer_json(const struct asked *a, const struct load *l) {
   json_array(&j, "topics");
   if (a->word) {
     for (size_t i = 0; i < a->n; i++) topic_json(&a->topics[i], &j);
-    if (a->is_setting) setting_json(&a->setting, &j);
+    if (a->is_setting) setting_json(&a->setting, a->running, &j);
   } else {
     for (size_t i = 0; explain_at(i, &e); i++) topic_json(&e, &j);
-    for (size_t i = 0; settings_at(l->settings, i, &v); i++) setting_json(&v, &j);
+    for (size_t i = 0; settings_at(l->settings, i, &v); i++) setting_json(&v, NULL, &j);
   }
   json_array_end(&j);
   json_object_end(&j);
@@ -299,6 +315,9 @@ static int parse(struct options *o, int argc, char **argv) {
 static int explain(struct asked *a, struct load *l, bool json) {
   if (a->word) {
     find_setting(a, l);
+    const char *dir = settings_given_value(l->settings, LAYER_COMMAND_LINE, SET_STATE_DIR);
+    if (a->is_setting && a->setting.def != &a->family)
+      a->running = client_setting(dir, l->flow[0] ? l->flow : NULL, a->setting.def->name);
     a->n = explain_find(a->word, a->topics, FOUND_MAX);
     if (!a->n && !a->is_setting) return unknown(a, l);
   }
@@ -333,6 +352,7 @@ int cmd_explain(int argc, char **argv) {
     fprintf(stderr, "tend explain: standard output: %s\n", strerror(errno));
     rc = EXIT_CANNOT_CREATE;
   }
+  cJSON_Delete(a.running);
   buf_free(&a.family_name);
   load_free(&l);
   loop_free(loop);

@@ -51,6 +51,25 @@ static void op_report(void *arg, const struct control_request *q, struct control
   control_answer_buf(r, &b);
 }
 
+/* One setting as this engine uses it; never a secret value. */
+static void op_setting(void *arg, const struct control_request *q, struct control_reply *r) {
+  struct supervisor *s = arg;
+  const char *name = control_arg_str(q, "name", "");
+  struct setting_view v;
+  if (!settings_view(s->o.settings, name, &v)) {
+    control_refuse(r, "there is no setting \"%.64s\" here", name);
+    return;
+  }
+  auto_buf struct buf b = {0};
+  struct json j = JSON_INIT(&b);
+  json_object(&j, NULL);
+  json_str(&j, "flow", s->o.plan->name);
+  json_str(&j, "value", v.shown);
+  json_str(&j, "origin", v.shown ? v.origin : NULL);
+  json_object_end(&j);
+  control_answer_buf(r, &b);
+}
+
 static void on_tail(void *arg, const char *text, size_t n) {
   auto_buf struct buf b = {0};
   json_quote(&b, text, n);
@@ -222,6 +241,7 @@ const struct control_op supervisor_ops[] = {
     {"metrics", op_metrics, false},
     {"report", op_report, false},
     {"logs", op_logs, false},
+    {"setting", op_setting, false},
     {"check-now", supervisor_check_now, false},
     {"start", op_start, true},
     {"stop", op_stop, true},

@@ -91,6 +91,22 @@ describe("tend explain", function()
     assert.truthy(given.origin:find("f.lua", 1, true) or given.origin:find("flow", 1, true), given.origin)
   end)
 
+  it("tells a setting of the engine that runs, which got it in another way", function()
+    local p = h.spawn { args = { "run", "--flow-name", "f", "--log-level", "WARNING", "--", "sleep", "1000" }, env = { CONTAINER_HTTP_TOKEN = "hunter2" } }
+    h.wait_for(function() return h.ask(p, "status") == 0 end)
+    local code, out = h.ask(p, "explain", "LOG_LEVEL")
+    assert.equal(0, code)
+    assert.truthy(out:find("\n  here: INFO, from default\n  in the engine that runs: WARNING, from --log-level\n", 1, true), out)
+    code, out = h.ask(p, "explain", "LOG_LEVEL", "--json", "--state-dir", p.env.CONTAINER_STATE_DIR)
+    assert.equal(0, code)
+    assert.same({ flow = "f", value = "WARNING", origin = "--log-level" }, cjson.decode(out).topics[1].running)
+    _, out = h.ask(p, "explain", "HTTP_TOKEN")
+    assert.truthy(out:find("in the engine that runs: ***, from environment", 1, true), out)
+    assert.is_nil(out:find("hunter2", 1, true))
+    _, out = h.ask(p, "explain", "LOG_LEVEL", "--flow-name", "other")
+    assert.is_nil(out:find("engine that runs", 1, true))
+  end)
+
   it("ends with 64 and the nearest word for what it does not know", function()
     for words, expected in pairs {
       ["dependancy_failed"] = 'did you mean "dependency_failed"', ["CONTAINER_RESTART_POLISY"] = 'did you mean "CONTAINER_RESTART_POLICY"',
