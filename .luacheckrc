@@ -10,4 +10,6 @@ files["scripts/tend/_meta"] = { ignore = { "121", "122", "212", "241" } } -- stu
 files["flows"] = { read_globals = api }
 files["spec"] = { std = "+busted", max_line_length = 180 }
 files["tests"] = { std = "+busted", max_line_length = 180 }
+files["tests/container/scripts"] = { read_globals = api }
+files["docs"] = { read_globals = api }
 files[".luacheckrc"] = { ignore = { "111", "112" } }
