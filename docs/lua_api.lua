@@ -4,7 +4,8 @@
 local to = ... or "docs"
 local meta = "scripts/tend/_meta"
 local modules = {
-  "settings", "lifecycle", "process", "probe", "postgres", "http", "net", "dns", "fs", "timer", "retry", "signal", "metrics", "log", "json", "clock",
+  "settings", "lifecycle", "process", "probe", "postgres", "http", "net", "dns", "fs", "timer",
+  "retry", "signal", "metrics", "log", "json", "clock",
 }
 local problems = {}
 
@@ -122,8 +123,7 @@ local function emit_function(entry)
   local returns = {}
   for _, annotation in ipairs(entry.annotations) do
     if annotation[1] == "return" then
-      local type_, name, words = split("x " .. annotation[2])
-      type_, words = name, words
+      local _, type_, words = split("x " .. annotation[2])
       returns[#returns + 1] = ("`%s`%s"):format(type_, words ~= "" and " " .. words or "")
     end
   end
