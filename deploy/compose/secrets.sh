@@ -4,7 +4,7 @@
 set -eu
 dir=${1:-$(dirname "$0")/secrets}
 [ ! -e "$dir/rpa_db" ] || exit 0
-mkdir -p -m 700 "$dir"
+(umask 077 && mkdir -p "$dir")
 password=$(od -An -N18 -tx1 /dev/urandom | tr -d ' \n')
 printf '%s\n' "$password" >"$dir/postgres_password"
 printf 'postgresql://tend:%s@postgres/rpa\n' "$password" >"$dir/rpa_db"

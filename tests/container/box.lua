@@ -59,7 +59,12 @@ additionalimagestores = ["%s/images"]
 ]]):format(h.read(cache .. "/driver"):match("%S+"), graph, run, cache))
   h.write(run .. "/containers.conf", (h.read("tests/container/containers.conf"):gsub("@DIR@", run)))
   lfs.mkdir(run .. "/bin")
-  h.write(run .. "/bin/docker", "#!/bin/sh\nexec podman \"$@\"\n")
+  h.write(run .. "/bin/docker", [[
+#!/bin/bash
+# podman in docker's place, without a network
+if [ "$1" = run ]; then shift; set -- run --network none "$@"; fi
+exec podman "$@"
+]])
   h.sh("chmod 755 " .. h.quote(run .. "/bin/docker"))
   local holder = assert(h.start {
     argv = { "/usr/bin/unshare", "-m", "--propagation", "private", "setpriv", "--pdeathsig", "KILL", "sh", "-c", "echo ready; exec sleep 1000" },
@@ -68,7 +73,7 @@ additionalimagestores = ["%s/images"]
   return {
     dir = run, holder = holder,
     env = {
-      CONTAINERS_STORAGE_CONF = run .. "/storage.conf", CONTAINERS_CONF = run .. "/containers.conf", BUILDAH_ISOLATION = "chroot",
+      CONTAINERS_STORAGE_CONF = run .. "/storage.conf", CONTAINERS_CONF = run .. "/containers.conf", BUILDAH_ISOLATION = "chroot", BUILDAH_FORMAT = "docker",
       TMPDIR = run, PATH = run .. "/bin:" .. os.getenv("PATH"),
     },
   }

@@ -9,7 +9,8 @@ local h = require "harness"
 local pages = {}
 
 local PROGRAMS = { make = true, tend = true, ["build/tend"] = true, docker = true, grep = true, export = true, mkdir = true, touch = true,
-  rm = true, kubectl = true, curl = true, psql = true, promtool = true, ["$"] = true }
+  rm = true, kubectl = true, curl = true, psql = true, promtool = true, ["$"] = true,
+  ["deploy/compose/secrets.sh"] = true }
 
 local function kind_of(line)
   local word = line:gsub("^[%u_%d]+=%S+ ", ""):match("^%S+")
@@ -138,6 +139,7 @@ function Sandbox:inside(text)
 end
 
 function Sandbox:write(path, text)
+  h.sh(("mkdir -p %s"):format(h.quote((self.dir .. "/" .. path):match("^(.*)/"))))
   h.write(self.dir .. "/" .. path, self:inside(text))
 end
 

@@ -15,6 +15,9 @@ local PAGES = {
       ["make test"] = { test = "tests/system/house_spec.lua", says = "tests/run.sh", why = "it runs this very test" },
     },
   },
+  ["docs/docker.md"] = {
+    commands = { ["…"] = { test = "tests/container/docs_spec.lua", says = 'PAGE = "docs/docker.md"', why = "there are real containers" } },
+  },
   ["docs/operations.md"] = {
     env = { CONTAINER_ENVIRONMENT = "test", CONTAINER_LOG_STREAM = "stdout", CONTAINER_RESTART_DELAY_SECONDS = "0" },
     before = function(box)
@@ -141,7 +144,7 @@ end)
 
 describe("the pages", function()
   it("have no block of which nobody knows what it is", function()
-    local known = { sh = true, lua = true, sql = true, picture = true, dockerfile = true, yaml = true, json = true, text = true, promql = true }
+    local known = { sh = true, lua = true, sql = true, picture = true, dockerfile = true, yaml = true, json = true, text = true, promql = true, python = true }
     for _, page in ipairs(all_pages()) do
       for _, block in ipairs(pages.blocks(page)) do
         assert.is_true(known[block.kind] or false, ("%s:%d: %s"):format(page, block.line, block[1]))
