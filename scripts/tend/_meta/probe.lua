@@ -11,15 +11,15 @@ probe = {}
 ---@field reason string "" or a stable word: "dns", "refused", "timeout", "tls", "authentication", "missing", …
 ---@field detail string for people
 ---@field seconds number how long it took
----@field data? table facts that the kind found
+---@field data? table facts that the kind found; each probe lists its own
 
----TCP connects.
+---TCP connects. Facts: `address` that answered, `response_ms`.
 ---@async
 ---@param params { host: string, port: integer, timeout?: number }
 ---@return tend.probe.result
 function probe.tcp(params) end
 
----The name resolves.
+---The name resolves. Facts: `addresses`, with ", " between.
 ---@async
 ---@param params { host: string, timeout?: number }
 ---@return tend.probe.result
@@ -35,7 +35,7 @@ function probe.dns(params) end
 ---@field max_age? number|string seconds since it was modified, or "10m"
 ---@field timeout? number
 
----A file is there and can be used as asked.
+---A file is there and can be used as asked. Facts: `size` in bytes, `age_s` since it was modified.
 ---@async
 ---@param params tend.probe.file
 ---@return tend.probe.result
@@ -49,7 +49,7 @@ function probe.file(params) end
 ---@field max_age? number|string seconds since an entry was made or removed
 ---@field timeout? number
 
----A directory is there and can be used as asked.
+---A directory is there and can be used as asked. Facts: `size` of the directory itself, `age_s`.
 ---@async
 ---@param params tend.probe.directory
 ---@return tend.probe.result
@@ -62,7 +62,7 @@ function probe.directory(params) end
 ---@field exits? table<string, string> what exit codes mean: { ["1"] = "warn" }; else 0 is ok
 ---@field timeout? number
 
----A command ends with 0.
+---A command ends with 0. Facts: `exit_code`, `output`: the last of what it said.
 ---@async
 ---@param params tend.probe.command
 ---@return tend.probe.result
@@ -75,7 +75,7 @@ function probe.command(params) end
 function probe.unix(params) end
 
 ---A process is alive, found by its pid file or by its name (as `ps -o comm` shows it). With both, the process of the pid file
----must have that name.
+---must have that name. Facts: `pid`, `name`.
 ---@async
 ---@param params { pid_file?: string, name?: string, timeout?: number }
 ---@return tend.probe.result
@@ -89,7 +89,8 @@ function probe.process(params) end
 ---@field descriptors? integer that a process may have open
 ---@field timeout? number
 
----At least so much is there; reason "resource" where it is not.
+---At least so much is there; reason "resource" where it is not. Facts: what was asked for, as it is: `cpus`, `memory_mb`, `disk_mb`,
+---`descriptors`.
 ---@async
 ---@param params tend.probe.resource
 ---@return tend.probe.result
@@ -104,13 +105,14 @@ function probe.resource(params) end
 
 ---Not more than so much is in use, of the container's limits, or of the machine where it has none; reason "usage" where
 ---it is. CPU is measured between two attempts, pressure is the share of the last 10 s in which something waited, of
----descriptors the process counts that is nearest to its own limit. What cannot be known here is `unknown`.
+---descriptors the process counts that is nearest to its own limit. What cannot be known here is `unknown`. Facts: `percent` (of
+---oom_kills `count`); `used` and `most` where they are numbers of their own, memory in MB.
 ---@async
 ---@param params tend.probe.usage
 ---@return tend.probe.result
 function probe.usage(params) end
 
----A PostgreSQL server lets us in and answers a query.
+---A PostgreSQL server lets us in and answers a query. Facts: `response_ms` of the query, `connect_ms`, `server_version`, `address`.
 ---@async
 ---@param params { conninfo?: string, setting?: string, query?: string, writable?: boolean, timeout?: number }
 ---@return tend.probe.result
@@ -134,7 +136,8 @@ function probe.postgres(params) end
 ---@field timeout? number
 
 ---An HTTP or HTTPS server gives a good answer; at most 10 KiB of it are read. Reasons beside those of connections: "tls"
----(the detail says which check), "protocol", "closed", "too_large" (headers), "status", "body".
+---(the detail says which check), "protocol", "closed", "too_large" (headers), "status", "body". Facts: `status`, `response_ms`,
+---`connect_ms`, `address`.
 ---@async
 ---@param params tend.probe.http
 ---@return tend.probe.result
