@@ -243,8 +243,7 @@ void supervisor_free(struct supervisor *s) {
 
 /* Who declares remedies must know that they are no part of this version. */
 static void tell_not_run(struct supervisor *s) {
-  if (s->o.plan->remedies_n)
-    sink_say(s->o.sink, EVENT_NOTICE, LEVEL_INFO, "remedies of the flow are read, not run");
+  if (s->o.plan->remedies_n) sink_say(s->o.sink, EVENT_NOTICE, LEVEL_INFO, "remedies of the flow are read, not run");
 }
 
 void supervisor_begin(struct supervisor *s) {
@@ -264,7 +263,7 @@ int supervisor_ask(void *arg, const char *what, struct buf *out) {
   else if (STR_EQ(what, "report"))
     supervisor_report_json(s, out);
   else if (STR_EQ(what, "status"))
-    supervisor_status_json(s, out);
+    supervisor_status_json(s, false, out);
   else
     return -EINVAL;
   return out->failed ? -ENOMEM : 0;

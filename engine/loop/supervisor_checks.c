@@ -78,9 +78,9 @@ static struct report_check check_view(const struct health_view *v) {
 }
 
 /* The flow's checks; those that only go on asking for a dependency are seen there. */
-struct report_check *supervisor_view_checks(struct supervisor *s, size_t *n) {
+struct report_check *supervisor_view_checks(struct supervisor *s, bool brief, size_t *n) {
   size_t all = health_count(s->checks);
-  size_t runs = s->o.plan->checks_n <= HISTORY_CHECKS ? all * HISTORY_RUNS : 0;
+  size_t runs = !brief && s->o.plan->checks_n <= HISTORY_CHECKS ? all * HISTORY_RUNS : 0;
   struct report_check *list = calloc(1, (all + 1) * sizeof *list + runs * sizeof(struct report_run));
   struct report_run *room = list ? (struct report_run *)(list + all + 1) : NULL;
   struct health_view v;

@@ -153,7 +153,7 @@ size_t supervisor_reasons(struct supervisor *s, const struct machine_view *m, ch
 void supervisor_health_json(struct supervisor *s, struct buf *out);
 /* free() it; NULL: no memory. */
 struct report_check *supervisor_view_dependencies(struct supervisor *s, size_t *n);
-struct report_check *supervisor_view_checks(struct supervisor *s, size_t *n);
+struct report_check *supervisor_view_checks(struct supervisor *s, bool brief, size_t *n);
 int64_t supervisor_wall(int64_t mono_ns); /* monotonic to wall clock, for print; 0 stays 0 */
 /* `tend check-now` */
 void supervisor_check_now(void *supervisor, const struct control_request *q, struct control_reply *r);
@@ -175,7 +175,7 @@ void supervisor_exit(struct supervisor *s, const struct machine_action *a);
 void supervisor_tell(struct supervisor *s, const struct machine_action *a);
 
 /* supervisor_view.c */
-void supervisor_status_json(struct supervisor *s, struct buf *out);
+void supervisor_status_json(struct supervisor *s, bool brief, struct buf *out); /* brief: no history of checks */
 void supervisor_report_json(struct supervisor *s, struct buf *out);
 void supervisor_why_json(struct supervisor *s, struct buf *out);
 void supervisor_reason(struct supervisor *s, const struct machine_view *m, char *to, size_t size); /* of the state */

@@ -10,7 +10,7 @@
 static void op_status(void *arg, const struct control_request *q, struct control_reply *r) {
   (void)q;
   auto_buf struct buf b = {0};
-  supervisor_status_json(arg, &b);
+  supervisor_status_json(arg, false, &b);
   control_answer_buf(r, &b);
 }
 

@@ -123,7 +123,7 @@ static void fill_processes(struct supervisor *s, struct views *out) {
   out->v.n_processes = s->n_slots;
 }
 
-static void views_fill(struct supervisor *s, struct views *out) {
+static void views_fill(struct supervisor *s, bool brief, struct views *out) {
   struct machine_view m;
   machine_view(s->machine, &m);
   int64_t now = clock_mono_ns();
@@ -149,7 +149,7 @@ static void views_fill(struct supervisor *s, struct views *out) {
     out->v.next = (struct report_next){.what = "restart", .due_real_ns = supervisor_wall(m.due_ns)};
   fill_processes(s, out);
   out->v.dependencies = out->dependencies = supervisor_view_dependencies(s, &out->v.n_dependencies);
-  out->v.checks = out->checks = supervisor_view_checks(s, &out->v.n_checks);
+  out->v.checks = out->checks = supervisor_view_checks(s, brief, &out->v.n_checks);
   size_t w = 0;
   if (m.degraded && m.state == STATE_RUNNING)
     out->warnings[w++] = "a process that is not essential has failed, or waits for its restart";
@@ -159,9 +159,9 @@ static void views_fill(struct supervisor *s, struct views *out) {
   out->v.n_warnings = w;
 }
 
-void supervisor_status_json(struct supervisor *s, struct buf *out) {
+void supervisor_status_json(struct supervisor *s, bool brief, struct buf *out) {
   struct views v;
-  views_fill(s, &v);
+  views_fill(s, brief, &v);
   status_build(&v.v, out);
   views_free(&v);
   settings_redact(s->o.settings, out);
@@ -169,7 +169,7 @@ void supervisor_status_json(struct supervisor *s, struct buf *out) {
 
 void supervisor_why_json(struct supervisor *s, struct buf *out) {
   struct views v;
-  views_fill(s, &v);
+  views_fill(s, false, &v);
   struct why_link chain[16];
   size_t n = 0;
   char answer[400];
@@ -212,7 +212,7 @@ void supervisor_why_json(struct supervisor *s, struct buf *out) {
 
 void supervisor_report_json(struct supervisor *s, struct buf *out) {
   struct views v;
-  views_fill(s, &v);
+  views_fill(s, false, &v);
   struct report_input in = {.status = v.v};
   struct vitals_room room;
   supervisor_vitals(s, &in.vitals, &room);

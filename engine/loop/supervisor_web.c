@@ -4,15 +4,16 @@
 #include "loop/supervisor_impl.h"
 
 /* {"status": "ok" | "fail", "state", "reasons": [text]} */
-static bool verdict_json(struct supervisor *s, const struct machine_view *m, bool good, const char *why,
-                         struct buf *out) {
+static bool verdict_json(struct supervisor *s, const struct machine_view *m, bool good, struct buf *out) {
+  char texts[HEALTH_TEXTS][256];
+  size_t n = good ? 0 : supervisor_reasons(s, m, texts);
   auto_buf struct buf text = {0};
   struct json j = JSON_INIT(&text);
   json_object(&j, NULL);
   json_str(&j, "status", good ? "ok" : "fail");
   json_str(&j, "state", machine_state_name(m->state));
   json_array(&j, "reasons");
-  if (!good) json_str(&j, NULL, why);
+  for (size_t i = 0; i < n; i++) json_str(&j, NULL, texts[i]);
   json_array_end(&j);
   json_object_end(&j);
   settings_redact(s->o.settings, &text);
@@ -30,22 +31,20 @@ static bool verdict(void *arg, enum web_verdict which, struct buf *out) {
   struct supervisor *s = arg;
   struct machine_view m;
   machine_view(s->machine, &m);
-  char why[256] = "";
-  supervisor_reason(s, &m, why, sizeof why);
   switch (which) {
     case WEB_LIVE:
-      return verdict_json(s, &m, m.state != STATE_FAILED || m.held, why, out);
+      return verdict_json(s, &m, m.state != STATE_FAILED || m.held, out);
     case WEB_STARTED:
-      return verdict_json(s, &m, s->counts.startups_ok > 0, why, out);
+      return verdict_json(s, &m, s->counts.startups_ok > 0, out);
     case WEB_READY:
-      return verdict_json(s, &m, supervisor_ready(s, &m), why, out);
+      return verdict_json(s, &m, supervisor_ready(s, &m), out);
     case WEB_HEALTHY:
       break;
   }
   return healthy(s, &m, out);
 }
 
-static void status(void *arg, struct buf *out) { supervisor_status_json(arg, out); }
+static void status(void *arg, bool brief, struct buf *out) { supervisor_status_json(arg, brief, out); }
 static void report(void *arg, struct buf *out) { supervisor_report_json(arg, out); }
 static void metrics(void *arg, struct buf *out) { supervisor_metrics_json(arg, out); }
 static void exposition(void *arg, enum metrics_format format, struct buf *out) {
@@ -60,11 +59,44 @@ void supervisor_sample(void *arg) {
   trend_add(&s->trend, clock_mono_ns(), clock_real_ns(), &v);
 }
 
+/* Runs of all checks together that are told: many checks have few each. */
+enum { RUNS_MAX = 4096 };
+
+static void runs_json(struct supervisor *s, size_t i, unsigned most, struct json *j) {
+  struct health_record runs[HEALTH_HISTORY];
+  unsigned n = health_history(s->checks, i, runs, most);
+  json_array(j, "runs");
+  for (unsigned k = 0; k < n; k++) {
+    json_array(j, NULL);
+    json_num(j, NULL, (double)(supervisor_wall(runs[k].at_ns) / NS_PER_MS) / 1000);
+    json_str(j, NULL, check_result_name(runs[k].result));
+    json_num(j, NULL, (double)(runs[k].duration_ns / NS_PER_US) / 1000);
+    json_array_end(j);
+  }
+  json_array_end(j);
+}
+
+/* {"samples": as trend_json, "checks": [{"name", "process", "instance", "dependency", "runs": [[unix seconds, result,
+ * ms]]}]}, the oldest first */
 static void history(void *arg, struct buf *out) {
-  const struct supervisor *s = arg;
+  struct supervisor *s = arg;
+  size_t checks = health_count(s->checks);
+  unsigned most = checks > RUNS_MAX / HEALTH_HISTORY ? (unsigned)(RUNS_MAX / checks) : HEALTH_HISTORY;
   struct json j = JSON_INIT(out);
   json_object(&j, NULL);
   trend_json(&s->trend, &j, "samples");
+  json_array(&j, "checks");
+  struct health_view v;
+  for (size_t i = 0; health_at(s->checks, i, &v); i++) {
+    json_object(&j, NULL);
+    json_str(&j, "name", v.name);
+    json_str(&j, "process", v.process);
+    json_int(&j, "instance", v.instance);
+    json_bool(&j, "dependency", v.dependency);
+    runs_json(s, i, most, &j);
+    json_object_end(&j);
+  }
+  json_array_end(&j);
   json_object_end(&j);
 }
 

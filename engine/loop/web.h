@@ -20,7 +20,7 @@ enum web_verdict { WEB_LIVE, WEB_STARTED, WEB_READY, WEB_HEALTHY };
 struct web_source {
   void *arg;
   bool (*verdict)(void *arg, enum web_verdict which, struct buf *out); /* true: 200, false: 503 */
-  void (*status)(void *arg, struct buf *out);
+  void (*status)(void *arg, bool brief, struct buf *out);              /* brief: without the history of checks */
   void (*report)(void *arg, struct buf *out);
   void (*metrics)(void *arg, struct buf *out); /* JSON */
   void (*exposition)(void *arg, enum metrics_format format, struct buf *out);

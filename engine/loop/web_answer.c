@@ -81,7 +81,7 @@ static void make(struct web *w, enum web_kept which, struct buf *out) {
   const struct web_source *s = &w->o.source;
   switch (which) {
     case WEB_STATUS:
-      s->status(s->arg, out);
+      s->status(s->arg, false, out);
       break;
     case WEB_REPORT:
       s->report(s->arg, out);

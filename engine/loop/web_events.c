@@ -126,7 +126,7 @@ static void on_state(void *arg) {
   if (!t) return;
   struct json j = JSON_INIT(&t->text);
   json_object(&j, NULL);
-  s->status(s->arg, &part);
+  s->status(s->arg, true, &part);
   json_raw(&j, "status", buf_cstr(&part), part.len);
   buf_clear(&part);
   s->metrics(s->arg, &part);

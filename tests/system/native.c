@@ -382,6 +382,27 @@ static int l_connect_unix(lua_State *L) {
   return 1;
 }
 
+/* connect_tcp(port [, source]) → fd, non-blocking, to 127.0.0.1 or (port given as "[::1]:port") to ::1; source: another
+ * address of this host to come from. The connection may still be under way. */
+static int l_connect_tcp(lua_State *L) {
+  struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in6 b = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+  struct sockaddr_in from = {.sin_family = AF_INET};
+  const char *text = luaL_checkstring(L, 1), *source = luaL_optstring(L, 2, NULL);
+  bool six = *text == '[';
+  a.sin_port = b.sin6_port = htons((uint16_t)strtol(six ? text + 6 : text, NULL, 10));
+  int fd = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd >= 0 && source) inet_pton(AF_INET, source, &from.sin_addr);
+  if (fd < 0 || (source && bind(fd, (struct sockaddr *)&from, sizeof from)) ||
+      (connect(fd, six ? (struct sockaddr *)&b : (struct sockaddr *)&a, six ? sizeof b : sizeof a) && errno != EINPROGRESS)) {
+    int n = fail(L, "connect");
+    if (fd >= 0) close(fd);
+    return n;
+  }
+  lua_pushinteger(L, fd);
+  return 1;
+}
+
 int luaopen_native(lua_State *L);
 int luaopen_native(lua_State *L) {
   static const luaL_Reg functions[] = {
@@ -403,6 +424,7 @@ int luaopen_native(lua_State *L) {
       {"listen_unix", l_listen_unix},
       {"accept", l_accept},
       {"connect_unix", l_connect_unix},
+      {"connect_tcp", l_connect_tcp},
       {NULL, NULL},
   };
   luaL_newlib(L, functions);

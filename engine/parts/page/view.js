@@ -88,11 +88,13 @@ const drawWarnings = (list) => {
 
 // Checks and dependencies. What was seen of each is kept, so that the strip goes on where the engine tells no history.
 const seen = new Map();
-const remember = (where, c) => {
+const runsOf = (where, c) => {
   const key = where + "\0" + c.name + "\0" + (c.process || "") + "\0" + (c.instance || 0);
   if (!seen.has(key)) seen.set(key, []);
-  const list = seen.get(key);
-  for (const [t, result, d] of c.history || []) if (!list.length || t * 1000 > list[list.length - 1][0]) list.push([t * 1000, result, d]);
+  return seen.get(key);
+};
+const remember = (where, c) => {
+  const list = runsOf(where, c);
   const at = ms(c.at);
   const result = c.last || { ok: "ok", warn: "warn", bad: "fail", idle: "unknown" }[tone(c.status)];
   if (at && (!list.length || at > list[list.length - 1][0] + 1)) list.push([at, result, c.duration_ms]);
@@ -152,6 +154,10 @@ const addMetrics = (at, m) => {
   plots.database.add(at, m.database_response_time_ms);
 };
 const addHistory = (h) => {
+  for (const c of h.checks || []) {
+    const list = runsOf(c.dependency ? "dependencies" : "checks", c);
+    list.splice(0, list.length, ...c.runs.map(([t, result, d]) => [t * 1000, result, d]));
+  }
   for (const [t, memory, cpu, disk, database] of h.samples || []) {
     const share = (v) => (v === null ? null : v * 100);
     addMetrics(t * 1000, { memory_usage_percent: share(memory), cpu_usage_percent: share(cpu), disk_usage_percent: share(disk), database_response_time_ms: database });
