@@ -1,7 +1,8 @@
 /* /events: the events that the ring keeps, as Server-Sent Events. An event's id is its number; Last-Event-ID goes on
- * after it, as long as the ring has it. No client has a queue: each reads from the ring at its own pace, and one that
- * the ring has overtaken is dropped. What a client may ask for: last=N (events from before it came; default all),
- * state=1 (also events of type `state`, with status and metrics, at each change and every two seconds).
+ * after it, as long as the ring has it. No client has a queue: each reads from the ring at its own pace. What a burst
+ * has driven out of the ring is told as lost; a client that was behind for seconds before that is dropped. What a
+ * client may ask for: last=N (events from before it came; default all), state=1 (also events of type `state`, with
+ * status and metrics, at each change and every two seconds).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #define BEAT_NS (15 * NS_PER_S)
 #define STATE_SOON_NS (50 * NS_PER_MS) /* what comes in a row is told at once */
 #define STATE_NS (2 * NS_PER_S)
+#define BEHIND_NS (5 * NS_PER_S)
 #define TELL_NS (60 * NS_PER_S)
 
 struct watcher {
@@ -22,6 +24,7 @@ struct watcher {
   struct watcher *next, **slot;
   uint64_t seq; /* the number that it has not seen yet */
   uint64_t version;
+  int64_t even_ns; /* when it had seen everything */
   bool state, beat;
   struct buf out; /* what is being sent */
   size_t at;
@@ -36,6 +39,11 @@ static void add_event(struct watcher *x, const struct event *e) {
   event_json(e, sink_who(x->web->o.sink), &x->out);
   buf_str(&x->out, "\n\n");
   x->seq = e->seq + 1;
+}
+
+static void add_lost(struct watcher *x, uint64_t first) {
+  buf_fmt(&x->out, "event: lost\ndata: {\"lost\": %llu}\n\n", (unsigned long long)(first - x->seq));
+  x->seq = first;
 }
 
 static void tell_overtaken(struct web *w) {
@@ -55,11 +63,15 @@ static bool compose(struct watcher *x) {
   buf_clear(&x->out);
   x->at = 0;
   const struct event *e = event_ring_from(ring_of(w), x->seq);
-  if (e && e->seq > x->seq) {
+  bool overtaken = e && e->seq > x->seq;
+  if (!e) x->even_ns = clock_mono_ns();
+  if (overtaken && clock_mono_ns() - x->even_ns > BEHIND_NS) {
     tell_overtaken(w);
     return false;
   }
-  if (e) {
+  if (overtaken) {
+    add_lost(x, e->seq);
+  } else if (e) {
     add_event(x, e);
   } else if (x->state && w->now && x->version != w->version) {
     x->version = w->version;
@@ -182,15 +194,14 @@ static void begin(struct watcher *x, const char *last_event_id, const char *last
   int64_t id;
   int64_t n;
   x->seq = first;
+  x->even_ns = clock_mono_ns();
   /* a number from the future is one of an engine before this */
   if (str_int(last_event_id, 0, INT64_MAX, &id) == 0 && (uint64_t)id <= newest)
     x->seq = (uint64_t)id + 1;
   else if (last && str_int(last, 0, INT64_MAX, &n) == 0 && (uint64_t)n < newest - first + 1)
     x->seq = newest + 1 - (uint64_t)n;
   buf_str(&x->out, "retry: 2000\n\n");
-  if (x->seq >= first) return;
-  buf_fmt(&x->out, "event: lost\ndata: {\"lost\": %llu}\n\n", (unsigned long long)(first - x->seq));
-  x->seq = first;
+  if (x->seq < first) add_lost(x, first);
 }
 
 void web_events_stream(struct web *w, struct tend_request *q, const char *last_event_id) {
