@@ -127,7 +127,18 @@ static bool same_name(const char *name, const char *word) {
   return strncasecmp(name, word, n) == 0 && (!word[n] || strcasecmp(word + n, "_FILE") == 0);
 }
 
-/* CONTAINER_DATABASE_<NAME>_POOL_SIZE and so on, of a database that is not given here. */
+/* The ith of CONTAINER_DATABASE_<NAME>_POOL_SIZE and so on; name holds the name of *def. */
+static bool family_at(size_t i, struct setting_def *def, struct buf *name) {
+  const struct setting_def *field = settings_family_field(i);
+  if (!field) return false;
+  *def = *field;
+  buf_clear(name);
+  buf_fmt(name, "CONTAINER_DATABASE_<NAME>%s", field->name);
+  def->name = buf_cstr(name);
+  return true;
+}
+
+/* One of these, of a database that is not given here. */
 static bool find_family(const char *word, struct setting_def *def, struct buf *name) {
   size_t prefix = strlen("CONTAINER_");
   if (strncasecmp(word, "CONTAINER_", prefix) == 0) word += prefix;
@@ -138,11 +149,7 @@ static bool find_family(const char *word, struct setting_def *def, struct buf *n
   for (size_t i = 0; (field = settings_family_field(i)); i++) {
     size_t k = strlen(field->name);
     if (n <= k + strlen("DATABASE_") || strncasecmp(word + n - k, field->name, k) != 0) continue;
-    *def = *field;
-    buf_str(name, "CONTAINER_DATABASE_<NAME>");
-    buf_str(name, field->name);
-    def->name = buf_cstr(name);
-    return true;
+    return family_at(i, def, name);
   }
   return false;
 }
@@ -221,6 +228,9 @@ static void list_text(const struct load *l) {
   struct setting_view v;
   for (size_t i = 0; settings_at(l->settings, i, &v); i++)
     printf("  %-*s %s\n", TITLE_WIDTH, v.def->name, v.def->doc ? v.def->doc : "");
+  auto_buf struct buf name = {0};
+  struct setting_def def;
+  for (size_t i = 0; family_at(i, &def, &name); i++) printf("  %-*s %s\n", TITLE_WIDTH, def.name, def.doc);
 }
 
 static void answer_json(const struct asked *a, const struct load *l) {
@@ -237,6 +247,9 @@ static void answer_json(const struct asked *a, const struct load *l) {
   } else {
     for (size_t i = 0; explain_at(i, &e); i++) topic_json(&e, &j);
     for (size_t i = 0; settings_at(l->settings, i, &v); i++) setting_json(&v, NULL, &j);
+    auto_buf struct buf name = {0};
+    struct setting_def def;
+    for (size_t i = 0; family_at(i, &def, &name); i++) setting_json(&(struct setting_view){.def = &def}, NULL, &j);
   }
   json_array_end(&j);
   json_object_end(&j);
