@@ -15,7 +15,7 @@
 #include "cmd/options.h"
 #include "core/explain.h"
 
-enum { FOUND_MAX = 16, SHOWN_MAX = 60, TITLE_WIDTH = 26 };
+enum { FOUND_MAX = 16, SHOWN_MAX = 60, NAME_WIDTH = 24, SETTING_WIDTH = 44 };
 
 /* --- one topic --------------------------------------------------------------------------------------------------- */
 
@@ -222,15 +222,15 @@ static void list_text(const struct load *l) {
     auto_buf struct buf doc = {0};
     plain(e.doc, &doc);
     if ((int)e.kind != last) printf("%s%s:\n", i ? "\n" : "", explain_kind_title(e.kind));
-    printf("  %-*s %s\n", TITLE_WIDTH, e.name, buf_cstr(&doc));
+    printf("  %-*s %s\n", NAME_WIDTH, e.name, buf_cstr(&doc));
   }
   puts("\nsetting:");
   struct setting_view v;
   for (size_t i = 0; settings_at(l->settings, i, &v); i++)
-    printf("  %-*s %s\n", TITLE_WIDTH, v.def->name, v.def->doc ? v.def->doc : "");
+    printf("  %-*s %s\n", SETTING_WIDTH, v.def->name, v.def->doc ? v.def->doc : "");
   auto_buf struct buf name = {0};
   struct setting_def def;
-  for (size_t i = 0; family_at(i, &def, &name); i++) printf("  %-*s %s\n", TITLE_WIDTH, def.name, def.doc);
+  for (size_t i = 0; family_at(i, &def, &name); i++) printf("  %-*s %s\n", SETTING_WIDTH, def.name, def.doc);
 }
 
 static void answer_json(const struct asked *a, const struct load *l) {
