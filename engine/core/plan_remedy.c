@@ -155,6 +155,7 @@ static bool read_step(struct plan_reader *r, const struct at *at, const cJSON *v
                 : out->kind == PLAN_STEP_CLEANUP ? (out->cleanup.kind ? out->cleanup.kind : "")
                                                  : plan_step_kind_name(out->kind);
   if (!out->name) out->name = "";
+  out->cleanup.name = out->name;
   read_text(r, at, v, "description", &out->description);
   read_duration(r, at, v, "timeout", NS_PER_MS, 3600 * NS_PER_S, &out->timeout_ns);
   read_duration(r, at, v, "settle", 0, 3600 * NS_PER_S, &out->settle_ns);

@@ -161,7 +161,8 @@ static uint16_t asking_check(const struct remedy *r, const struct rule_state *s)
   const struct remedy_rule *c = config_of(r, s);
   for (unsigned i = 0; i < c->checks; i++) {
     const struct check_state *check = &r->check[c->check[i]];
-    if (check->failures >= c->failures && check->busy == REMEDY_NONE) return c->check[i];
+    bool bad = c->failures ? check->failures >= c->failures : check->unhealthy;
+    if (bad && check->failures && check->busy == REMEDY_NONE) return c->check[i];
   }
   return REMEDY_NONE;
 }
@@ -208,6 +209,7 @@ static void on_failing(struct remedy *r, const struct remedy_input *in) {
   struct check_state *c = &r->check[in->check];
   if (!c->failures) c->since_ns = r->now;
   c->failures = in->failures;
+  c->unhealthy = in->on;
 }
 
 static void on_good(struct remedy *r, const struct remedy_input *in) {

@@ -33,7 +33,7 @@ struct remedy_step {
 struct remedy_rule {
   const uint16_t *check; /* indices of checks; none: by an operator alone */
   unsigned checks;
-  unsigned failures; /* in a row */
+  unsigned failures; /* in a row; 0: as soon as the check counts as unhealthy */
   const struct remedy_step *step;
   unsigned steps, escalations; /* step[steps + escalations] */
   int64_t cooldown_ns;         /* from the end of a run to the begin of the next */
@@ -49,7 +49,7 @@ struct remedy_config {
 };
 
 enum remedy_input_kind {
-  REMEDY_IN_FAILING,     /* check, failures: a bad result */
+  REMEDY_IN_FAILING,     /* check, failures, on (it counts as unhealthy): a bad result */
   REMEDY_IN_GOOD,        /* check: it is good (again) */
   REMEDY_IN_DONE,        /* run, outcome: its step has ended */
   REMEDY_IN_ANSWER,      /* run, answer: what the check that was asked for says */
@@ -142,6 +142,9 @@ struct remedy_view {
   enum remedy_outcome outcome[LIMIT_REMEDY_STEPS]; /* of the run's steps so far, by step */
 };
 void remedy_view(const struct remedy *r, unsigned rule, int64_t now_ns, struct remedy_view *out);
+/* Steps were carried out since the check failed. */
+bool remedy_tried(const struct remedy *r, unsigned check);
+uint32_t remedy_next_run(const struct remedy *r); /* the number of the run that begins next */
 bool remedy_maintenance(const struct remedy *r, int64_t *until_ns); /* until_ns may be NULL */
 
 #endif

@@ -9,6 +9,7 @@ enum phase { PHASE_IDLE, PHASE_STEP, PHASE_SETTLE, PHASE_ASK };
 
 struct check_state {
   unsigned failures; /* in a row; 0: good */
+  bool unhealthy;
   int64_t since_ns;  /* of the first of them */
   uint16_t busy;     /* the rule whose run looks after it; REMEDY_NONE */
   /* what was done about it since then */

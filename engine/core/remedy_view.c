@@ -41,6 +41,10 @@ void remedy_view(const struct remedy *r, unsigned rule, int64_t now_ns, struct r
   for (unsigned i = 0; i < s->count; i++) out->in_window += now_ns - s->ring[(s->head + i) % c->max] < c->window_ns;
 }
 
+bool remedy_tried(const struct remedy *r, unsigned check) { return r->check[check].steps > 0; }
+
+uint32_t remedy_next_run(const struct remedy *r) { return r->runs + 1; }
+
 bool remedy_maintenance(const struct remedy *r, int64_t *until_ns) {
   if (until_ns) *until_ns = r->maintenance_until_ns;
   return r->maintenance;
@@ -51,7 +55,6 @@ bool remedy_maintenance(const struct remedy *r, int64_t *until_ns) {
 static bool rule_is_possible(const struct remedy_config *config, const struct remedy_rule *c) {
   if (!c->steps || c->steps + c->escalations > LIMIT_REMEDY_STEPS || !c->max || c->max > LIMIT_REMEDY_RUNS)
     return false;
-  if (c->checks && !c->failures) return false;
   for (unsigned i = 0; i < c->checks; i++)
     if (c->check[i] >= config->checks) return false;
   for (unsigned i = 0; i < c->steps + c->escalations; i++)

@@ -146,6 +146,7 @@ static void state_json(const struct status_view *v, struct json *j) {
   json_str(j, "health", v->health);
   json_bool(j, "ready", v->ready);
   json_bool(j, "maintenance", v->maintenance);
+  report_time_json(v->maintenance_until_real_ns, j, "maintenance_until");
   pid_json(v->pid, j, "pid");
   json_str(j, "version", TEND_VERSION);
   report_time_json(v->started_real_ns, j, "started");
@@ -162,6 +163,7 @@ void status_build(const struct status_view *v, struct buf *out) {
   processes_json(v, &j, "processes");
   checks_json(v->dependencies, v->n_dependencies, &j, "dependencies");
   checks_json(v->checks, v->n_checks, &j, "checks");
+  report_remedies_json(v, &j);
   texts_json(v->warnings, v->n_warnings, &j, "warnings");
   json_object_end(&j);
 }
@@ -249,23 +251,6 @@ static void startup_json(const struct report_input *in, struct json *j) {
   json_object_end(j);
 }
 
-static void remedies_json(const struct report_input *in, struct json *j) {
-  json_array(j, "remedies");
-  for (size_t i = 0; i < in->n_remedies; i++) {
-    const struct report_remedy *r = &in->remedies[i];
-    json_object(j, NULL);
-    json_str(j, "name", r->name);
-    json_str(j, "check", r->check);
-    json_int(j, "runs", r->runs);
-    json_str(j, "result", r->result);
-    json_str(j, "detail", r->detail);
-    report_time_json(r->at_real_ns, j, "at");
-    duration_ms_json(r->duration_ns, j, "duration_ms");
-    json_object_end(j);
-  }
-  json_array_end(j);
-}
-
 static void exit_json(const struct report_input *in, struct json *j) {
   if (!in->exit_known) {
     json_null(j, "exit");
@@ -305,7 +290,7 @@ void report_build(const struct report_input *in, struct buf *out) {
   else
     json_null(&j, "previous_run");
   checks_json(in->status.checks, in->status.n_checks, &j, "checks");
-  remedies_json(in, &j);
+  report_remedies_json(&in->status, &j);
   processes_json(&in->status, &j, "processes");
   exit_json(in, &j);
   json_object_end(&j);

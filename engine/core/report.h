@@ -5,7 +5,7 @@
  * status: {"container_id", "flow", "state", "since", "reason", "environment", "mode" (execution mode), "run_mode",
  *   "health", "ready", "maintenance", "pid", "version", "started", "uptime_seconds", "restarts", "restarts_in_window",
  *   "next": {"what", "due", "in_seconds"} | null, "processes": [process], "dependencies": [check], "checks": [check],
- *   "warnings": [text]}
+ *   "remedies": [remedy], "remediations": [run], "warnings": [text]}
  * process: {"name", "instance", "main", "essential", "state", "pid", "since", "runs", "restarts", "last_exit": {"code",
  *   "signal", "text", "at", "duration_seconds"} | null, "next": {"what", "due", "in_seconds"} | null, "command":
  * [text]} check: {"name", "kind", "required", "status", "reason", "detail", "attempts", "failures", "duration_ms",
@@ -14,7 +14,13 @@
  * why: {"state", "answer": one sentence, "chain": [{"what", "at"}], effect first, each
  * caused by the one after it} health: {"status": "healthy" | "degraded" | "unhealthy" | "unknown", "healthy": bool,
  * "ready": bool, "state", "reasons": [text]} report: {"container_info", "metrics", "restart_config", "event_history",
- * "dependency_checks", "startup", "previous_run", "checks", "remedies", "processes", "exit"}
+ * "dependency_checks", "startup", "previous_run", "checks", "remedies", "remediations", "processes", "exit"}
+ *
+ * remedy: {"name", "checks": [text], "state": "idle" | "running" | "resting" | "gave_up", "step", "check", "dry_run",
+ *   "runs", "runs_in_window", "max", "ready_at", "last_result"}
+ *
+ * run, the newest first: {"remedy", "check", "trigger": "check" | "operator", "cause", "result", "dry_run", "at",
+ *   "duration_ms", "steps": [{"name", "kind", "outcome", "detail", "duration_ms"}]}
  */
 #ifndef TEND_CORE_REPORT_H
 #define TEND_CORE_REPORT_H
@@ -90,9 +96,27 @@ struct report_phase { /* of the start: validation, dependencies, health, process
 };
 
 struct report_remedy {
-  const char *name, *check, *result, *detail;
-  unsigned runs;
+  const char *name, *state;
+  const char *const *checks;
+  size_t n_checks;
+  const char *step, *check; /* of the run that goes on; NULL: none */
+  bool dry_run;
+  unsigned runs, in_window, max;
+  int64_t ready_real_ns;   /* resting: until then */
+  const char *last_result; /* NULL: none yet */
+};
+
+struct report_step {
+  const char *name, *kind, *outcome, *detail;
+  int64_t duration_ns; /* -1: not begun */
+};
+
+struct report_run {
+  const char *remedy, *check, *trigger, *cause, *result;
+  bool dry_run;
   int64_t at_real_ns, duration_ns;
+  const struct report_step *steps;
+  size_t n_steps;
 };
 
 struct report_cleanup {
@@ -121,7 +145,12 @@ struct status_view {
   size_t n_dependencies;
   const struct report_check *checks;
   size_t n_checks;
-  const char *const *warnings; /* what makes it degraded, what tend does without */
+  const struct report_remedy *remedies;
+  size_t n_remedies;
+  const struct report_run *remediations;
+  size_t n_remediations;
+  int64_t maintenance_until_real_ns; /* 0: without end */
+  const char *const *warnings;       /* what makes it degraded, what tend does without */
   size_t n_warnings;
 };
 
@@ -143,8 +172,6 @@ struct report_input {
   int64_t startup_duration_ns;
   const struct report_phase *phases;
   size_t n_phases;
-  const struct report_remedy *remedies;
-  size_t n_remedies;
   const struct report_cleanup *cleanups;
   size_t n_cleanups;
   /* how tend ends; exit_known false in a report of a running engine ("exit": null) */
@@ -180,6 +207,8 @@ void health_build(const struct report_health *v, struct buf *out);
 
 /* The parts above, for who builds more of that kind. */
 void report_process_json(const struct report_process *p, int64_t now_real_ns, struct json *j, const char *key);
+void report_steps_json(const struct report_step *steps, size_t n, struct json *j); /* key steps */
+void report_remedies_json(const struct status_view *v, struct json *j);            /* keys remedies, remediations */
 void report_check_json(const struct report_check *c, struct json *j, const char *key);
 /* An RFC 3339 time; null for 0. */
 void report_time_json(int64_t real_ns, struct json *j, const char *key);

@@ -137,23 +137,30 @@ static int add_params(const cJSON *params, char **argv, int n, char **made, int 
   return n;
 }
 
-static void start_helper(struct cleanup *c, const struct plan_cleanup *h) {
+uint32_t cleanup_spawn(struct children *children, const struct plan_cleanup *h, bool dry_run,
+                       const struct child_ops *ops, void *arg, struct err *err) {
   const cJSON *path = cJSON_GetObjectItem(h->params, "path"); /* the plan's check wants one */
-  char *argv[ARGV_MAX] = {(char *)"tend", (char *)"helper", (char *)(uintptr_t)h->helper, path->valuestring};
+  char *argv[ARGV_MAX + 1] = {(char *)"tend", (char *)"helper", (char *)(uintptr_t)h->helper, path->valuestring};
   char *made[ARGV_MAX];
   int n_made = 0;
   int n = add_params(h->params, argv, 4, made, &n_made);
+  uint32_t child = 0;
   if (n < 0) {
-    settle_later(c, "failed", "too many parameters");
+    err_set(err, -E2BIG, "too many parameters");
   } else {
+    if (dry_run) argv[n++] = (char *)"--dry-run";
     argv[n] = NULL;
-    struct err err = ERR_INIT;
-    c->child =
-        children_spawn(c->env->children, &(struct child_spec){.kind = CHILD_HELPER, .name = h->name, .argv = argv},
-                       &helper_ops, c, &err);
-    if (!c->child) settle_later(c, "failed", err.msg);
+    child = children_spawn(children, &(struct child_spec){.kind = CHILD_HELPER, .name = h->name, .argv = argv}, ops,
+                           arg, err);
   }
   while (n_made > 0) free(made[--n_made]);
+  return child;
+}
+
+static void start_helper(struct cleanup *c, const struct plan_cleanup *h) {
+  struct err err = ERR_INIT;
+  c->child = cleanup_spawn(c->env->children, h, false, &helper_ops, c, &err);
+  if (!c->child) settle_later(c, "failed", err.msg);
 }
 
 static void start_function(struct cleanup *c, const struct plan_cleanup *h, int64_t due_ns) {

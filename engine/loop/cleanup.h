@@ -34,4 +34,9 @@ void cleanup_free(struct cleanup *c); /* NULL is allowed */
 
 size_t cleanup_results(const struct cleanup *c, const struct report_cleanup **out); /* c may be NULL: 0 */
 
+/* Starts the helper of a handler with a kind; for cleanup and for remedies. dry_run: only kinds whose helper knows it.
+ * The child's number; 0 with err. */
+uint32_t cleanup_spawn(struct children *children, const struct plan_cleanup *h, bool dry_run,
+                       const struct child_ops *ops, void *arg, struct err *err);
+
 #endif

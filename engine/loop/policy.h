@@ -25,6 +25,8 @@ struct policy {
                    policy_done_fn *done, void *arg, struct err *err);
   /* Ends the task; done is not called. A stale token is ignored. */
   void (*cancel)(void *self, uint64_t token);
+  /* Collects the scripts' garbage; returns how many bytes it gave back. */
+  int64_t (*collect)(void *self);
 };
 
 #endif

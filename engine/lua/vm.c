@@ -275,6 +275,13 @@ static void policy_cancel(void *self, uint64_t token) {
   task_cancel(vm->host.sched, token, TASK_CANCELLED, true);
 }
 
+static int64_t policy_collect(void *self) {
+  const struct vm *vm = self;
+  size_t before = vm->used;
+  lua_gc(vm->L, LUA_GCCOLLECT);
+  return before > vm->used ? (int64_t)(before - vm->used) : 0;
+}
+
 struct policy vm_policy(struct vm *vm) {
-  return (struct policy){.self = vm, .call = policy_call, .cancel = policy_cancel};
+  return (struct policy){.self = vm, .call = policy_call, .cancel = policy_cancel, .collect = policy_collect};
 }

@@ -95,8 +95,10 @@ remedy.c|s/    s->over_ns = r->now;//
 remedy.c|s/s->escalated < c->escalations) {/s->escalated <= c->escalations) {/
 remedy.c|s/s->ready_ns = r->now + config_of(r, s)->cooldown_ns;/s->ready_ns = r->now;/
 remedy.c|s/if (!s->dry || !s->by_operator) s->ready_ns/s->ready_ns/
-remedy.c|s/ \&\& check->busy == REMEDY_NONE) return c->check/) return c->check/
-remedy.c|s/if (check->failures >= c->failures/if (check->failures > c->failures/
+remedy.c|s/ \&\& check->failures \&\& check->busy == REMEDY_NONE) return c->check/ \&\& check->failures) return c->check/
+remedy.c|s/if (bad \&\& check->failures \&\&/if (bad \&\&/
+remedy.c|s/check->failures >= c->failures :/check->failures > c->failures :/
+remedy.c|s/: check->unhealthy;/: true;/
 remedy.c|s/if (!r->active || r->maintenance) return;/if (!r->active) return;/
 remedy.c|s/if (!r->active || r->maintenance) return;/if (r->maintenance) return;/
 remedy.c|s/  if (!c->failures) c->since_ns = r->now;/  c->since_ns = r->now;/

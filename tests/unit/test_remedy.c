@@ -326,6 +326,20 @@ static void a_dry_run_changes_nothing(void **state) {
   end(&t);
 }
 
+static void a_rule_may_wait_for_the_checks_own_verdict(void **state) {
+  (void)state;
+  struct trace t;
+  begin(&t);
+  rules[0].failures = 0;
+  WANT(&t, "", FAILING(0, 3));
+  WANT(&t, "begin[0] hold[0] step[0.0]", FAILING(0, 1), .on = true);
+  feed(&t, &(struct remedy_input){DONE(1, REMEDY_OK)});
+  feed(&t, &(struct remedy_input){ANSWER(1, REMEDY_GOOD)});
+  t.now = S(100);
+  WANT(&t, "", TICK); /* good ones are left alone */
+  end(&t);
+}
+
 static void what_cannot_be_is_refused(void **state) {
   (void)state;
   struct trace t;
@@ -574,6 +588,7 @@ int main(void) {
       cmocka_unit_test(maintenance_holds_remedies),
       cmocka_unit_test(an_operator_runs_all_of_a_ladder_or_one_step),
       cmocka_unit_test(a_dry_run_changes_nothing),
+      cmocka_unit_test(a_rule_may_wait_for_the_checks_own_verdict),
       cmocka_unit_test(what_cannot_be_is_refused),
       cmocka_unit_test(walks),
   };

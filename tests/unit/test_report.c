@@ -91,8 +91,10 @@ static void test_status(void **state) {
   status_build(&v, &b);
   auto_json cJSON *s = parsed(&b);
   assert_keys(s,
-              "container_id flow state since reason environment mode run_mode health ready maintenance pid version "
-              "started uptime_seconds restarts restarts_in_window next processes dependencies checks warnings");
+              "container_id flow state since reason environment mode run_mode health ready maintenance "
+              "maintenance_until pid version "
+              "started uptime_seconds restarts restarts_in_window next processes dependencies checks remedies "
+              "remediations warnings");
   const cJSON *next = cJSON_GetObjectItem(s, "next");
   assert_string_equal(cJSON_GetObjectItem(next, "due")->valuestring, "2024-01-15T10:30:10.000Z");
   assert_true(cJSON_GetObjectItem(next, "in_seconds")->valuedouble == 6);
@@ -156,7 +158,20 @@ static void test_report(void **state) {
   const struct report_phase phases[] = {{"validation", SOME_TIME, 3 * NS_PER_MS, "ok"},
                                         {"dependencies", SOME_TIME, -1, "failed"}};
   const struct report_cleanup cleanups[] = {{"sync", "timeout", "took longer than 5 s", true, 5 * NS_PER_S}};
-  const struct report_remedy remedies[] = {{.name = "restart_pool", .check = "db", .result = "ok", .runs = 2}};
+  static const char *const checks[] = {"db", "db2"};
+  const struct report_remedy remedies[] = {
+      {.name = "database", .state = "resting", .checks = checks, .n_checks = 2, .runs = 2, .ready_real_ns = SOME_TIME}};
+  const struct report_step steps[] = {{"reset", "reset_database", "ok", "3 connections", 5 * NS_PER_MS},
+                                      {"restart", "restart", "skipped", "", -1}};
+  const struct report_run runs[] = {{.remedy = "database",
+                                     .check = "db",
+                                     .trigger = "check",
+                                     .cause = "timeout",
+                                     .result = "healed",
+                                     .at_real_ns = SOME_TIME,
+                                     .duration_ns = NS_PER_S,
+                                     .steps = steps,
+                                     .n_steps = 2}};
   struct report_input in = {
       .status = some_status(),
       .vitals = {.health = "healthy", .memory_used = NAN, .cpu_used = NAN},
@@ -171,8 +186,6 @@ static void test_report(void **state) {
       .startup_duration_ns = 20 * NS_PER_MS,
       .phases = phases,
       .n_phases = 2,
-      .remedies = remedies,
-      .n_remedies = 1,
       .cleanups = cleanups,
       .n_cleanups = 1,
       .exit_known = true,
@@ -180,13 +193,23 @@ static void test_report(void **state) {
       .exit_source = "workload",
       .exit_reason = "restart attempts are used up",
   };
+  in.status.remedies = remedies;
+  in.status.n_remedies = 1;
+  in.status.remediations = runs;
+  in.status.n_remediations = 1;
   auto_buf struct buf b = {0};
   report_build(&in, &b);
   auto_json cJSON *r = parsed(&b);
   assert_keys(r,
               "container_info metrics restart_config event_history dependency_checks startup previous_run checks "
-              "remedies processes "
+              "remedies remediations processes "
               "exit");
+  const cJSON *remedy = cJSON_GetObjectItem(r, "remedies")->child, *run = cJSON_GetObjectItem(r, "remediations")->child;
+  assert_keys(remedy, "name checks state step check dry_run runs runs_in_window max ready_at last_result");
+  assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(remedy, "checks")), 2);
+  assert_keys(run, "remedy check trigger cause result dry_run at duration_ms steps");
+  assert_keys(cJSON_GetObjectItem(run, "steps")->child, "name kind outcome detail duration_ms");
+  assert_int_equal(cJSON_GetObjectItem(run, "duration_ms")->valueint, 1000);
   const cJSON *events = cJSON_GetObjectItem(r, "event_history");
   assert_int_equal(cJSON_GetArraySize(events), 10);
   assert_keys(cJSON_GetArrayItem(events, 0), "timestamp level component container_id flow event details");

@@ -1,0 +1,386 @@
+#include "loop/remedies.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "loop/remedies_impl.h"
+
+#define HOLD_NS (24 * 3600 * NS_PER_S) /* a run ends long before */
+#define ANSWER_NS (3700 * NS_PER_S)    /* a check's own timeout, an hour at most, comes before */
+
+/* --- asking a check ---------------------------------------------------------------------------------------------- */
+
+static void on_answer(void *arg, const struct probe_result *result) {
+  struct question *q = arg;
+  struct remedies *r = q->r;
+  uint32_t run = q->run;
+  for (struct question **p = &r->questions; *p; p = &(*p)->next)
+    if (*p == q) {
+      *p = q->next;
+      break;
+    }
+  free(q);
+  bool good = result->status == PROBE_OK || result->status == PROBE_WARN;
+  remedies_feed(r, &(struct remedy_input){.kind = REMEDY_IN_ANSWER,
+                                          .run = run,
+                                          .answer = good                              ? REMEDY_GOOD
+                                                    : result->status == PROBE_UNKNOWN ? REMEDY_UNKNOWN
+                                                                                      : REMEDY_BAD});
+}
+
+static void ask_check(struct remedies *r, const struct remedy_action *a) {
+  struct question *q = malloc(sizeof *q);
+  struct err err = ERR_INIT;
+  if (q) {
+    *q = (struct question){r, a->run, r->questions};
+    if (health_probe_now(r->env.health, check_name(r, a->check), true, on_answer, q, &err) == 0) {
+      r->questions = q;
+      return;
+    }
+  }
+  free(q);
+  remedies_feed(r, &(struct remedy_input){.kind = REMEDY_IN_ANSWER, .run = a->run, .answer = REMEDY_UNKNOWN});
+}
+
+/* --- carrying out ------------------------------------------------------------------------------------------------ */
+
+static void begin_run(struct remedies *r, const struct remedy_action *a) {
+  struct job *j = &r->job[a->rule];
+  j->run = a->run;
+  j->check = a->check;
+  j->dry = a->dry;
+  j->by_operator = a->by_operator;
+  j->begun_real_ns = clock_real_ns();
+  j->runs++;
+  memset(j->record, 0, job_steps(j) * sizeof *j->record);
+  j->cause[0] = 0;
+  struct health_view v;
+  if (a->check != REMEDY_NONE && health_at(r->env.health, a->check, &v))
+    snprintf(j->cause, sizeof j->cause, "check %s: %s", v.name,
+             *v.detail   ? v.detail
+             : *v.reason ? v.reason
+                         : check_result_name(v.check->last));
+  remedies_tell_begin(j, a);
+}
+
+static void begin_step(struct remedies *r, const struct remedy_action *a) {
+  struct job *j = &r->job[a->rule];
+  j->step = a->step;
+  j->stepping = true;
+  j->record[a->step].begun = true;
+  j->record[a->step].started_ns = clock_mono_ns();
+  remedies_step_start(j, a->deadline_ns);
+}
+
+static void cancel_step(struct remedies *r, const struct remedy_action *a) {
+  struct job *j = &r->job[a->rule];
+  bool late = clock_mono_ns() - j->record[a->step].started_ns >= j->plan->steps[a->step].timeout_ns;
+  remedies_step_cancel(j);
+  str_copy(j->record[a->step].detail, STEP_DETAIL_MAX, late ? "it did not end in its time" : "cancelled");
+  if (late) remedies_note_step(j, REMEDY_TIMEOUT);
+}
+
+static void end_run(struct remedies *r, const struct remedy_action *a) {
+  struct job *j = &r->job[a->rule];
+  auto_buf struct buf summary = {0};
+  remedies_tell_end(j, a, &summary);
+  bool ok = a->result == REMEDY_HEALED_RESULT || a->result == REMEDY_DONE_RESULT || a->result == REMEDY_DRY_RUN_RESULT;
+  for (struct remedy_waiter **p = &r->waiters; *p;) {
+    struct remedy_waiter *w = *p;
+    if (w->run != a->run) {
+      p = &w->next;
+      continue;
+    }
+    *p = w->next;
+    w->done(w->arg, ok, buf_cstr(&summary));
+    free(w);
+  }
+}
+
+static void carry_out(struct remedies *r, const struct remedy_action *a) {
+  switch (a->kind) {
+    case REMEDY_ACT_BEGIN:
+      begin_run(r, a);
+      break;
+    case REMEDY_ACT_STEP:
+      begin_step(r, a);
+      break;
+    case REMEDY_ACT_CANCEL:
+      cancel_step(r, a);
+      break;
+    case REMEDY_ACT_ASK:
+      ask_check(r, a);
+      break;
+    case REMEDY_ACT_HOLD:
+      health_hold(r->env.health, check_name(r, a->check), a->on ? clock_mono_ns() + HOLD_NS : 0);
+      break;
+    case REMEDY_ACT_END:
+      end_run(r, a);
+      break;
+    case REMEDY_ACT_RECOVERED:
+      remedies_tell_recovered(r, a);
+      break;
+    case REMEDY_ACT_GAVE_UP:
+      remedies_tell_gave_up(r, a);
+      break;
+    case REMEDY_ACT_MAINTENANCE:
+      remedies_tell_maintenance(r, a);
+      break;
+  }
+}
+
+/* Inputs that arise while one is carried out wait for their own turn. */
+void remedies_feed(struct remedies *r, const struct remedy_input *in) {
+  if (r->queued == r->queue_cap) {
+    unsigned cap = r->queue_cap ? r->queue_cap * 2 : 16;
+    struct remedy_input *p = realloc(r->queue, cap * sizeof *p);
+    if (!p) { /* an input lost is a run that hangs: better a new engine than that */
+      sink_say(r->env.sink, EVENT_NOTICE, LEVEL_CRITICAL, "out of memory");
+      abort();
+    }
+    r->queue = p;
+    r->queue_cap = cap;
+  }
+  r->queue[r->queued++] = *in;
+  if (r->busy) return;
+  r->busy = true;
+  for (unsigned i = 0; i < r->queued; i++) {
+    struct remedy_input input = r->queue[i];
+    struct remedy_out out;
+    remedy_feed(r->core, &input, loop_update_now(r->env.loop), &out);
+    for (unsigned k = 0; k < out.n; k++) carry_out(r, &out.action[k]);
+  }
+  r->queued = 0;
+  r->busy = false;
+  timer_at(r->timer, remedy_due_ns(r->core));
+}
+
+static void on_due(void *arg) { remedies_feed(arg, &(struct remedy_input){.kind = REMEDY_IN_TICK}); }
+
+/* --- what it hears of -------------------------------------------------------------------------------------------- */
+
+static void on_news(void *arg, const struct health_news *news) {
+  struct remedies *r = arg;
+  size_t i = news->check->index;
+  if (i >= r->env.plan->checks_n || news->result->status == PROBE_UNKNOWN) return;
+  bool unhealthy = news->change->to == CHECK_UNHEALTHY;
+  if (news->result->status == PROBE_FAIL)
+    remedies_feed(
+        r, &(struct remedy_input){
+               .kind = REMEDY_IN_FAILING, .check = (uint16_t)i, .failures = news->change->failures, .on = unhealthy});
+  else if (!unhealthy)
+    remedies_feed(r, &(struct remedy_input){.kind = REMEDY_IN_GOOD, .check = (uint16_t)i});
+}
+
+void remedies_follow(struct remedies *r, bool active, bool ended) {
+  for (unsigned i = 0; i < r->n; i++) {
+    struct job *j = &r->job[i];
+    if (!j->restarting) continue;
+    int rc = r->env.restarted(r->env.arg, job_step(j)->process, j->mark);
+    if (rc == REMEDY_RESTART_WAIT) continue;
+    remedies_step_done(j, rc == REMEDY_RESTART_DONE ? REMEDY_OK : REMEDY_FAILED, "%s",
+                       rc == REMEDY_RESTART_DONE ? "it is up again" : "it has failed for good");
+  }
+  if (active != r->active) {
+    r->active = active;
+    remedies_feed(r, &(struct remedy_input){.kind = REMEDY_IN_ACTIVE, .on = active});
+  }
+  if (ended && !r->ended) remedies_feed(r, &(struct remedy_input){.kind = REMEDY_IN_STOP});
+  r->ended = ended;
+}
+
+void remedies_on_reset(struct remedies *r, remedies_reset_fn *fn, void *arg) {
+  r->reset = fn;
+  r->reset_arg = arg;
+}
+
+static int find_check(const struct remedies *r, const char *name) {
+  for (size_t i = 0; i < r->env.plan->checks_n; i++)
+    if (STR_EQ(r->env.plan->checks[i].name, name)) return (int)i;
+  return -1;
+}
+
+bool remedies_name(const struct remedies *r, const char *check) {
+  int at = find_check(r, check);
+  for (unsigned i = 0; i < r->n; i++)
+    for (size_t k = 0; k < r->job[i].plan->checks_n; k++)
+      if (r->job[i].plan->checks[k] == at) return true;
+  return false;
+}
+
+bool remedies_tried(const struct remedies *r, const char *check) {
+  int at = find_check(r, check);
+  return at >= 0 && remedy_tried(r->core, (unsigned)at);
+}
+
+/* --- operators --------------------------------------------------------------------------------------------------- */
+
+static int find_step(const struct job *j, const char *name) {
+  for (unsigned i = 0; i < job_steps(j); i++)
+    if (STR_EQ(j->plan->steps[i].name, name)) return (int)i;
+  return -1;
+}
+
+static int refuse_unknown(const struct remedies *r, const char *action, struct err *err) {
+  if (!r->n) return err_set(err, -ENOENT, "the flow has no remedies");
+  auto_buf struct buf all = {0};
+  for (unsigned i = 0; i < r->n; i++) {
+    const struct job *j = &r->job[i];
+    buf_fmt(&all, "%s%s (", i ? ", " : "", j->plan->name);
+    for (unsigned k = 0; k < job_steps(j); k++) buf_fmt(&all, "%s%s", k ? ", " : "", j->plan->steps[k].name);
+    buf_char(&all, ')');
+  }
+  return err_set(err, -ENOENT, "no remedy and no step \"%s\"; there are %s", action, buf_cstr(&all));
+}
+
+/* ACTION: a remedy; REMEDY/STEP; a step of one remedy alone. */
+static int resolve(const struct remedies *r, const char *action, struct remedy_input *in, struct err *err) {
+  const char *slash = strchr(action, '/');
+  unsigned found = 0;
+  in->step = REMEDY_NONE;
+  for (unsigned i = 0; i < r->n; i++) {
+    const struct job *j = &r->job[i];
+    in->rule = (uint16_t)i;
+    if (STR_EQ(j->plan->name, action)) return 0;
+    bool its =
+        slash && strncmp(j->plan->name, action, (size_t)(slash - action)) == 0 && j->plan->name[slash - action] == 0;
+    int step = its ? find_step(j, slash + 1) : -1;
+    if (step < 0) continue;
+    in->step = (uint16_t)step;
+    return 0;
+  }
+  for (unsigned i = 0; i < r->n; i++) {
+    int step = find_step(&r->job[i], action);
+    if (step < 0) continue;
+    found++;
+    in->rule = (uint16_t)i;
+    in->step = (uint16_t)step;
+  }
+  if (found == 1) return 0;
+  if (!found) return refuse_unknown(r, action, err);
+  return err_set(err, -EINVAL, "several remedies have a step %s: say REMEDY/%s", action, action);
+}
+
+int remedies_ask(struct remedies *r, const char *action, bool dry_run, remedies_done_fn *done, void *arg,
+                 struct err *err) {
+  struct remedy_input in = {.kind = REMEDY_IN_ASK, .dry = dry_run};
+  int rc = resolve(r, action, &in, err);
+  if (rc) return rc;
+  const struct job *j = &r->job[in.rule];
+  struct remedy_view v;
+  remedy_view(r->core, in.rule, clock_mono_ns(), &v);
+  if (v.running)
+    return err_set(err, -EBUSY, "remedy %s is running: step %s", j->plan->name, j->plan->steps[v.step].name);
+  if (!r->active && !dry_run) return err_set(err, -EAGAIN, "the container is not RUNNING");
+  struct remedy_waiter *w = done ? malloc(sizeof *w) : NULL;
+  if (done && !w) return err_set(err, -ENOMEM, "out of memory");
+  if (w) {
+    *w = (struct remedy_waiter){remedy_next_run(r->core), done, arg, r->waiters};
+    r->waiters = w;
+  }
+  remedies_feed(r, &in);
+  return 0;
+}
+
+void remedies_maintain(struct remedies *r, bool on, int64_t for_ns) {
+  int64_t until = for_ns == TIME_NEVER ? TIME_NEVER : clock_mono_ns() + for_ns;
+  remedies_feed(r, &(struct remedy_input){.kind = REMEDY_IN_MAINTENANCE, .on = on, .until_ns = until});
+}
+
+bool remedies_in_maintenance(const struct remedies *r, int64_t *until_ns) {
+  return remedy_maintenance(r->core, until_ns);
+}
+
+/* --- making ------------------------------------------------------------------------------------------------------ */
+
+static void make_rule(struct remedies *r, unsigned i, struct remedy_step *step) {
+  struct job *j = &r->job[i];
+  const struct plan_remedy *m = j->plan;
+  for (unsigned k = 0; k < job_steps(j); k++)
+    step[k] = (struct remedy_step){.timeout_ns = m->steps[k].timeout_ns,
+                                   .settle_ns = m->steps[k].settle_ns,
+                                   .final = m->steps[k].kind == PLAN_STEP_FAIL};
+  r->rule[i] = (struct remedy_rule){.check = m->checks,
+                                    .checks = (unsigned)m->checks_n,
+                                    .failures = m->failures == PLAN_UNSET ? 0 : (unsigned)m->failures,
+                                    .step = step,
+                                    .steps = (unsigned)m->steps_n,
+                                    .escalations = (unsigned)m->escalations_n,
+                                    .cooldown_ns = m->cooldown_ns,
+                                    .max = (unsigned)m->max,
+                                    .window_ns = m->window_ns,
+                                    .dry_run = m->dry_run};
+}
+
+static bool make_jobs(struct remedies *r) {
+  const struct plan *plan = r->env.plan;
+  size_t n = plan->remedies_n, steps = 0;
+  r->job = calloc(n + 1, sizeof *r->job);
+  r->rule = calloc(n + 1, sizeof *r->rule);
+  for (size_t i = 0; i < n; i++) steps += plan->remedies[i].steps_n + plan->remedies[i].escalations_n;
+  r->step = calloc(steps + 1, sizeof *r->step);
+  if (!r->job || !r->rule || !r->step) return false;
+  struct remedy_step *step = r->step;
+  for (unsigned i = 0; i < n; i++) {
+    struct job *j = &r->job[i];
+    *j = (struct job){.r = r, .plan = &plan->remedies[i], .check = REMEDY_NONE, .last_result = -1};
+    r->n = i + 1;
+    j->record = calloc(job_steps(j), sizeof *j->record);
+    if (!j->record) return false;
+    make_rule(r, i, step);
+    step += job_steps(j);
+  }
+  return true;
+}
+
+struct remedies *remedies_new(const struct remedies_env *env, struct err *err) {
+  struct remedies *r = calloc(1, sizeof *r);
+  if (!r) goto memory;
+  r->env = *env;
+  r->timer = timer_new(env->loop, on_due, r);
+  if (!r->timer || !make_jobs(r)) goto memory;
+  r->config = (struct remedy_config){
+      .rule = r->rule, .rules = r->n, .checks = (unsigned)env->plan->checks_n, .answer_ns = ANSWER_NS};
+  r->core = remedy_new(&r->config);
+  if (!r->core || health_listen(env->health, on_news, r)) goto memory;
+  if (remedies_declare(r, err)) {
+    remedies_free(r);
+    return NULL;
+  }
+  return r;
+memory:
+  remedies_free(r);
+  err_set(err, -ENOMEM, "no memory for the remedies");
+  return NULL;
+}
+
+void remedies_free(struct remedies *r) {
+  if (!r) return;
+  while (r->waiters) {
+    struct remedy_waiter *w = r->waiters;
+    r->waiters = w->next;
+    w->done(w->arg, false, "tend is ending");
+    free(w);
+  }
+  while (r->questions) {
+    struct question *q = r->questions;
+    r->questions = q->next;
+    free(q);
+  }
+  for (unsigned i = 0; i < r->n; i++) {
+    remedies_step_cancel(&r->job[i]);
+    free(r->job[i].record);
+  }
+  remedies_forget(r);
+  remedy_free(r->core);
+  timer_free(r->timer);
+  free(r->queue);
+  free(r->step);
+  free(r->rule);
+  free(r->job);
+  free(r);
+}
