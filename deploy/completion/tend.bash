@@ -12,6 +12,8 @@ _tend() {
           words+=" $(cd "$dir" 2>/dev/null && printf '%s\n' *.lua | sed -n 's/\.lua$//p' | grep -v '\*')"
         done
         ;;
+      maintenance) words="on off" ;;
+      on) [ "$command" != maintenance ] || words=for ;;
       explain) words=$(tend explain 2>/dev/null | sed -n 's/^  \([^ ]*\) .*/\1/p') ;;
       help) words=$(tend help 2>/dev/null | sed -n 's/^  \([a-z-]*\) .*/\1/p') ;;
       --*)

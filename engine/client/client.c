@@ -18,8 +18,9 @@ struct asked {
   const char *state_dir, *flow;
   const char *word; /* PROCESS, FILE, ACTION, NAME, on|off; NULL: none */
   const char *level;
-  int64_t last; /* -1: not given */
-  bool json, follow, no_wait;
+  const char *lasts; /* maintenance: for how long; NULL: without end */
+  int64_t last;      /* -1: not given */
+  bool json, follow, no_wait, dry_run;
 };
 
 typedef void show_fn(const cJSON *v, int64_t now_real_ns, struct buf *out);
@@ -97,11 +98,12 @@ static bool takes(const char *option, int argc, char **argv, int *i, const char 
 
 static int parse_option(struct asked *q, int argc, char **argv, int *i) {
   const struct client_command *c = q->command;
-  bool events = STR_EQ(c->name, "events");
+  bool events = STR_EQ(c->name, "events"), remediate = STR_EQ(c->name, "remediate");
   const char *names[8] = {"--json", "--flow-name", "--state-dir"};
   size_t n = 3;
   if (c->changes) names[n++] = "--no-wait";
   if (c->follows) names[n++] = "--follow";
+  if (remediate) names[n++] = "--dry-run";
   if (events) names[n++] = "--last";
   if (events) names[n++] = "--level";
   const char *last = NULL;
@@ -110,6 +112,8 @@ static int parse_option(struct asked *q, int argc, char **argv, int *i) {
     q->json = true;
   } else if (c->changes && STR_EQ(option, "--no-wait")) {
     q->no_wait = true;
+  } else if (remediate && STR_EQ(option, "--dry-run")) {
+    q->dry_run = true;
   } else if (c->follows && (STR_EQ(option, "--follow") || STR_EQ(option, "-f"))) {
     q->follow = true;
   } else if (takes("--flow-name", argc, argv, i, &q->flow)) {
@@ -136,6 +140,8 @@ static int parse(struct asked *q, int argc, char **argv) {
     } else if (argv[i][0] == '-' && argv[i][1] && !only_words) {
       int rc = parse_option(q, argc, argv, &i);
       if (rc) return rc;
+    } else if (q->word && STR_EQ(c->name, "maintenance") && STR_EQ(argv[i], "for") && i + 1 < argc && !q->lasts) {
+      q->lasts = argv[++i];
     } else if (c->word == WORD_NONE || q->word) {
       return wrong(c, "unexpected argument ", argv[i], NULL, 0);
     } else {
@@ -144,9 +150,12 @@ static int parse(struct asked *q, int argc, char **argv) {
   }
   if (c->word == WORD_MUST && !q->word) return wrong(c, "an argument is missing: ", c->meaning, NULL, 0);
   static const char *const on_off[] = {"on", "off"};
-  bool on;
+  bool on = false;
   if (c->key && STR_EQ(c->key, "on") && str_bool(q->word, &on))
     return wrong(c, "expected on or off, not ", q->word, on_off, 2);
+  int64_t lasts_ns;
+  if (q->lasts && (!on || str_duration(q->lasts, NS_PER_S, &lasts_ns) || lasts_ns <= 0))
+    return wrong(c, on ? "expected a duration like 90, 30m or 2h, not " : "off takes no duration: ", q->lasts, NULL, 0);
   return CLIENT_OK;
 }
 
@@ -161,6 +170,8 @@ static void build_args(const struct asked *q, struct buf *out) {
     json_str(&j, c->key, q->word);
   if (c->changes) json_bool(&j, "wait", !q->no_wait);
   if (c->follows) json_bool(&j, "follow", q->follow);
+  if (q->dry_run) json_bool(&j, "dry_run", true);
+  if (q->lasts) json_str(&j, "for", q->lasts);
   if (q->level) json_str(&j, "level", q->level);
   if (q->last >= 0) json_int(&j, "last", q->last);
   json_object_end(&j);

@@ -22,14 +22,14 @@ const struct command commands[] = {
     {"stop", cmd_client, "[PROCESS] [--no-wait]", "stop the processes; tend stays"},
     {"restart", cmd_client, "[PROCESS] [--no-wait]", "stop, and start again"},
     {"shutdown", cmd_client, "[--no-wait]", "stop everything in order, and end tend"},
+    {"remediate", cmd_client, "ACTION [--dry-run] [--no-wait]", "run a remedy, or one of its steps, now"},
+    {"maintenance", cmd_client, "on|off [for DURATION]", "on: checks run, remedies do not"},
     {"script", cmd_script, "FILE [ARG...]", "a Lua file with all primitives, without an engine"},
     {"explain", cmd_explain, "[WORD] [--flow-name F] [--json]",
      "what an exit code, event, setting, state or reason means"},
     {"version", cmd_version, "", "print the version"},
     {"help", cmd_help, "[COMMAND]", "this list, or one command with its options"},
     {"reload", cmd_client, "", NULL},
-    {"remediate", cmd_client, "", NULL},
-    {"maintenance", cmd_client, "", NULL},
     {"check-now", cmd_client, "", NULL},
     {"helper", cmd_helper, "ACTION PATH [--option VALUE]...", NULL},
     {0},
@@ -70,6 +70,9 @@ static const struct {
     {"stop", "--no-wait", "do not wait for the outcome"},
     {"restart", "--no-wait", "do not wait for the outcome"},
     {"shutdown", "--no-wait", "do not wait for the outcome"},
+    {"remediate", "--dry-run", "say what would be done, do nothing"},
+    {"remediate", "--no-wait", "do not wait for the outcome"},
+    {"maintenance", "--no-wait", "do not wait for the outcome"},
 };
 
 int cmd_version(int argc, char **argv) {

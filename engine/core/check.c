@@ -154,6 +154,11 @@ void check_hurry(struct check *c, int64_t now_ns) {
   if (c->active && !c->running && c->due_ns > now_ns) c->due_ns = now_ns;
 }
 
+void check_slow(struct check *c, double factor, int64_t now_ns) {
+  bool settled = (c->state == CHECK_HEALTHY || c->state == CHECK_DEGRADED) && !c->failures;
+  if (settled && c->active && c->due_ns > now_ns) c->due_ns = now_ns + (int64_t)((double)(c->due_ns - now_ns) * factor);
+}
+
 int64_t check_due_ns(const struct check *c) {
   if (!c->active || c->running) return TIME_NEVER;
   return c->due_ns > c->hold_ns ? c->due_ns : c->hold_ns;

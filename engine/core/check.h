@@ -99,6 +99,8 @@ void check_end(struct check *c, const struct check_spec *s, enum check_result r,
 void check_hold(struct check *c, int64_t until_ns, int64_t now_ns);
 /* Due now, where it is active and no hold is on it. */
 void check_hurry(struct check *c, int64_t now_ns);
+/* A good one that is settled: its next wait, from now_ns on, times factor. */
+void check_slow(struct check *c, double factor, int64_t now_ns);
 /* When it is to be run; TIME_NEVER: not, or it runs. */
 int64_t check_due_ns(const struct check *c);
 bool check_is_good(enum check_result r);

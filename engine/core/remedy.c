@@ -43,8 +43,9 @@ static void spend(struct remedy *r, struct rule_state *s) {
 
 /* --- a run --- */
 
-static void hold(struct remedy *r, const struct rule_state *s, bool on) {
-  if (s->check == REMEDY_NONE || s->dry) return;
+static void hold(struct remedy *r, struct rule_state *s, bool on) {
+  if (s->check == REMEDY_NONE || s->dry || s->held == on) return;
+  s->held = on;
   struct remedy_action *a = act(r, REMEDY_ACT_HOLD);
   a->check = s->check;
   a->on = on;
@@ -96,6 +97,7 @@ static void begin_step(struct remedy *r, struct rule_state *s) {
     end_run(r, s, result_of(s));
     return;
   }
+  hold(r, s, true);
   s->phase = PHASE_STEP;
   s->due_ns = r->now + config_of(r, s)->step[s->step].timeout_ns;
   struct remedy_action *a = act_of(r, s, REMEDY_ACT_STEP);
@@ -109,9 +111,23 @@ static void ask(struct remedy *r, struct rule_state *s) {
   act_of(r, s, REMEDY_ACT_ASK);
 }
 
+static void watch(struct remedy *r, struct rule_state *s) {
+  s->phase = PHASE_WATCH;
+  s->due_ns = r->now + r->config->watch_ns;
+  hold(r, s, false);
+}
+
+/* Whether the step that has ended helped. */
+static void find_out(struct remedy *r, struct rule_state *s) {
+  if (config_of(r, s)->step[s->step].patience) {
+    watch(r, s);
+  } else {
+    ask(r, s);
+  }
+}
+
 static void end_step(struct remedy *r, struct rule_state *s, enum remedy_outcome outcome) {
   const struct remedy_step *step = &config_of(r, s)->step[s->step];
-  s->outcome[s->step] = outcome;
   s->any_failed |= outcome == REMEDY_FAILED || outcome == REMEDY_TIMEOUT;
   bool done = outcome != REMEDY_SKIPPED && !s->dry;
   if (done) s->done++;
@@ -130,7 +146,7 @@ static void end_step(struct remedy *r, struct rule_state *s, enum remedy_outcome
     s->phase = PHASE_SETTLE;
     s->due_ns = r->now + step->settle_ns;
   } else {
-    ask(r, s);
+    find_out(r, s);
   }
 }
 
@@ -142,7 +158,6 @@ static void begin_run(struct remedy *r, struct rule_state *s, uint16_t check, ui
   s->leaving = s->any_failed = false;
   s->done = 0;
   s->since_ns = r->now;
-  for (unsigned i = 0; i < LIMIT_REMEDY_STEPS; i++) s->outcome[i] = REMEDY_SKIPPED;
   struct remedy_action *a = act_of(r, s, REMEDY_ACT_BEGIN);
   a->step = first;
   if (check != REMEDY_NONE) {
@@ -150,7 +165,6 @@ static void begin_run(struct remedy *r, struct rule_state *s, uint16_t check, ui
     a->failures = r->check[check].failures;
   }
   a->over_budget = !s->by_operator && first > 0;
-  hold(r, s, true);
   begin_step(r, s);
 }
 
@@ -204,21 +218,6 @@ static struct rule_state *find_run(struct remedy *r, uint32_t run, enum phase ph
   return NULL;
 }
 
-static void on_failing(struct remedy *r, const struct remedy_input *in) {
-  if (in->check >= r->config->checks || !in->failures) return;
-  struct check_state *c = &r->check[in->check];
-  if (!c->failures) c->since_ns = r->now;
-  c->failures = in->failures;
-  c->unhealthy = in->on;
-}
-
-static void on_good(struct remedy *r, const struct remedy_input *in) {
-  if (in->check >= r->config->checks) return;
-  struct check_state *c = &r->check[in->check];
-  c->failures = 0;
-  if (c->busy == REMEDY_NONE) tell_recovered(r, in->check); /* else at the end of its run */
-}
-
 static void on_answer(struct remedy *r, struct rule_state *s, enum remedy_answer answer) {
   if (answer == REMEDY_GOOD) {
     end_run(r, s, REMEDY_HEALED_RESULT);
@@ -228,6 +227,31 @@ static void on_answer(struct remedy *r, struct rule_state *s, enum remedy_answer
     s->step++;
     begin_step(r, s);
   }
+}
+
+/* The run that watches this check. */
+static struct rule_state *watching(struct remedy *r, const struct check_state *c) {
+  struct rule_state *s = c->busy == REMEDY_NONE ? NULL : &r->rule[c->busy];
+  return s && s->phase == PHASE_WATCH ? s : NULL;
+}
+
+static void on_failing(struct remedy *r, const struct remedy_input *in) {
+  if (in->check >= r->config->checks || !in->failures) return;
+  struct check_state *c = &r->check[in->check];
+  if (!c->failures) c->since_ns = r->now;
+  c->failures = in->failures;
+  c->unhealthy = in->on;
+  struct rule_state *s = watching(r, c);
+  if (s && c->failures >= config_of(r, s)->step[s->step].patience) on_answer(r, s, REMEDY_BAD);
+}
+
+static void on_good(struct remedy *r, const struct remedy_input *in) {
+  if (in->check >= r->config->checks) return;
+  struct check_state *c = &r->check[in->check];
+  c->failures = 0;
+  struct rule_state *s = watching(r, c);
+  if (s) on_answer(r, s, REMEDY_GOOD);
+  if (c->busy == REMEDY_NONE) tell_recovered(r, in->check); /* else at the end of its run */
 }
 
 static void set_maintenance(struct remedy *r, bool on, int64_t until_ns) {
@@ -285,9 +309,10 @@ static void on_tick(struct remedy *r) {
         end_step(r, s, REMEDY_TIMEOUT);
         break;
       case PHASE_SETTLE:
-        ask(r, s);
+        find_out(r, s);
         break;
       case PHASE_ASK:
+      case PHASE_WATCH:
         on_answer(r, s, REMEDY_UNKNOWN);
         break;
     }

@@ -27,6 +27,7 @@ enum { REMEDY_NONE = UINT16_MAX };
 struct remedy_step {
   int64_t timeout_ns; /* more than 0 */
   int64_t settle_ns;  /* from its end to the question whether it helped */
+  unsigned patience;  /* more than 0: the check is not asked but watched, and bad after so many failures in a row */
   bool final;         /* it ends the container: nothing is asked after it */
 };
 
@@ -46,6 +47,7 @@ struct remedy_config {
   const struct remedy_rule *rule;
   unsigned rules, checks;
   int64_t answer_ns; /* the longest wait for a check's answer */
+  int64_t watch_ns;  /* the longest time for which one is watched; then its answer is unknown */
 };
 
 enum remedy_input_kind {
@@ -137,14 +139,13 @@ struct remedy_view {
   uint16_t check, step; /* of the run; REMEDY_NONE */
   bool dry, by_operator, gave_up;
   unsigned in_window;
-  int64_t since_ns;                                /* of the run */
-  int64_t ready_ns;                                /* no run of its own begins before */
-  enum remedy_outcome outcome[LIMIT_REMEDY_STEPS]; /* of the run's steps so far, by step */
+  int64_t since_ns; /* of the run */
+  int64_t ready_ns; /* no run of its own begins before */
 };
 void remedy_view(const struct remedy *r, unsigned rule, int64_t now_ns, struct remedy_view *out);
 /* Steps were carried out since the check failed. */
 bool remedy_tried(const struct remedy *r, unsigned check);
-uint32_t remedy_next_run(const struct remedy *r); /* the number of the run that begins next */
+uint32_t remedy_next_run(const struct remedy *r);                   /* the number of the run that begins next */
 bool remedy_maintenance(const struct remedy *r, int64_t *until_ns); /* until_ns may be NULL */
 
 #endif

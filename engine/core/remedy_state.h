@@ -5,13 +5,13 @@
 #include "base/clock.h"
 #include "core/remedy.h"
 
-enum phase { PHASE_IDLE, PHASE_STEP, PHASE_SETTLE, PHASE_ASK };
+enum phase { PHASE_IDLE, PHASE_STEP, PHASE_SETTLE, PHASE_ASK, PHASE_WATCH };
 
 struct check_state {
   unsigned failures; /* in a row; 0: good */
   bool unhealthy;
-  int64_t since_ns;  /* of the first of them */
-  uint16_t busy;     /* the rule whose run looks after it; REMEDY_NONE */
+  int64_t since_ns; /* of the first of them */
+  uint16_t busy;    /* the rule whose run looks after it; REMEDY_NONE */
   /* what was done about it since then */
   uint16_t rule, step;
   unsigned steps;
@@ -23,10 +23,10 @@ struct rule_state {
   uint16_t check;      /* REMEDY_NONE: none is bad (an operator's run) */
   uint16_t step, last; /* present, and the one after the last */
   bool dry, by_operator, leaving, any_failed;
+  bool held;      /* its check */
   unsigned done;  /* steps of this run that were carried out */
   int64_t due_ns; /* of the phase */
   int64_t since_ns;
-  enum remedy_outcome outcome[LIMIT_REMEDY_STEPS];
   /* budget */
   int64_t ready_ns;
   unsigned head, count;

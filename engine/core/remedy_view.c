@@ -1,6 +1,5 @@
 /* The remedies: making them, and what can be seen. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/remedy_state.h"
 
@@ -27,7 +26,7 @@ void remedy_view(const struct remedy *r, unsigned rule, int64_t now_ns, struct r
   bool running = s->phase != PHASE_IDLE;
   *out = (struct remedy_view){
       .running = running,
-      .asking = s->phase == PHASE_ASK || s->phase == PHASE_SETTLE,
+      .asking = running && s->phase != PHASE_STEP,
       .run = s->run,
       .check = running ? s->check : REMEDY_NONE,
       .step = running ? s->step : REMEDY_NONE,
@@ -37,7 +36,6 @@ void remedy_view(const struct remedy *r, unsigned rule, int64_t now_ns, struct r
       .since_ns = s->since_ns,
       .ready_ns = s->ready_ns,
   };
-  memcpy(out->outcome, s->outcome, sizeof out->outcome);
   for (unsigned i = 0; i < s->count; i++) out->in_window += now_ns - s->ring[(s->head + i) % c->max] < c->window_ns;
 }
 
@@ -64,7 +62,9 @@ static bool rule_is_possible(const struct remedy_config *config, const struct re
 
 struct remedy *remedy_new(const struct remedy_config *config) {
   unsigned rings = 0;
-  if (config->rules > LIMIT_REMEDIES || config->checks >= REMEDY_NONE || config->answer_ns <= 0) return NULL;
+  if (config->rules > LIMIT_REMEDIES + LIMIT_DEPENDENCIES || config->checks >= REMEDY_NONE || config->answer_ns <= 0 ||
+      config->watch_ns <= 0)
+    return NULL;
   for (unsigned i = 0; i < config->rules; i++) {
     if (!rule_is_possible(config, &config->rule[i])) return NULL;
     rings += config->rule[i].max;

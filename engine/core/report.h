@@ -111,7 +111,7 @@ struct report_step {
   int64_t duration_ns; /* -1: not begun */
 };
 
-struct report_run {
+struct report_remediation {
   const char *remedy, *check, *trigger, *cause, *result;
   bool dry_run;
   int64_t at_real_ns, duration_ns;
@@ -147,7 +147,7 @@ struct status_view {
   size_t n_checks;
   const struct report_remedy *remedies;
   size_t n_remedies;
-  const struct report_run *remediations;
+  const struct report_remediation *remediations;
   size_t n_remediations;
   int64_t maintenance_until_real_ns; /* 0: without end */
   const char *const *warnings;       /* what makes it degraded, what tend does without */

@@ -26,7 +26,7 @@ static void duration_json(struct json *j, int64_t ns) {
     json_int(j, "duration_ms", ns / 1000000);
 }
 
-static void run_json(const struct report_run *r, struct json *j) {
+static void run_json(const struct report_remediation *r, struct json *j) {
   json_object(j, NULL);
   json_str(j, "remedy", r->remedy);
   json_str(j, "check", r->check);

@@ -57,6 +57,8 @@ struct health {
   struct listener *listeners;
   size_t n_listeners;
   struct extra *extras;
+  double pace;
+  int64_t pace_until_ns;
 };
 
 struct health *health_new(struct loop *loop, struct probe_env *probes, const struct policy *policy, struct err *err) {
@@ -157,6 +159,7 @@ static void count(struct item *it, const struct probe_result *r) {
   struct health_view v;
   keep(it, r, now);
   check_end(&it->check, &it->spec.check, (enum check_result)r->status, now, &change);
+  if (now < h->pace_until_ns) check_slow(&it->check, h->pace, now);
   arm(it);
   view(it, &v);
   for (size_t i = 0; i < h->n_listeners; i++)
@@ -259,6 +262,11 @@ int health_hold(struct health *h, const char *name, int64_t until_ns) {
     if (!ask_runs(&it->ask)) arm(it);
   }
   return rc;
+}
+
+void health_pace(struct health *h, double factor, int64_t until_ns) {
+  h->pace = factor;
+  h->pace_until_ns = until_ns;
 }
 
 void health_note(struct health *h, size_t i, const struct probe_result *result) { count(h->items[i], result); }

@@ -82,6 +82,9 @@ void health_hurry(struct health *h, size_t i);
  * hold ends, and a started check runs at once. Of all checks of that name; -ENOENT. */
 int health_hold(struct health *h, const char *name, int64_t until_ns);
 
+/* Until until_ns checks that are good run at intervals times factor: to take load away. */
+void health_pace(struct health *h, double factor, int64_t until_ns);
+
 /* Runs it once, beside its schedule, started or not. counts: the result is taken as one of a normal run (listeners
  * hear of it, thresholds count); else nothing is changed by it. done is called once from the loop, at the check's
  * timeout at the latest, or by health_free (unknown). 0; -ENOENT, -ENOMEM with err. */

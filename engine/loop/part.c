@@ -12,7 +12,9 @@
 #include "base/str.h"
 
 /* What the parts of our own need; Debian's names. */
-static const struct { const char *name, *package; } needs[] = {{"postgres", "libpq5"}, {"http", "libcurl4"}, {"server", "libmicrohttpd12"}};
+static const struct {
+  const char *name, *package;
+} needs[] = {{"postgres", "libpq5"}, {"http", "libcurl4"}, {"server", "libmicrohttpd12"}};
 
 struct loaded {
   char name[LIMIT_NAME];

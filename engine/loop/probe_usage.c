@@ -145,7 +145,8 @@ static void end(struct tend_probe *p, const struct tend_params *ps, const struct
              failed ? fail : warn, unit);
     if (kinds[find(of)].count) snprintf(detail, sizeof detail, "%.0f %s", f->value, f->what);
   }
-  struct tend_fact facts[3] = {{.name = kinds[find(of)].count ? "count" : "percent", .number = round(f->value * 100) / 100}};
+  struct tend_fact facts[3] = {
+      {.name = kinds[find(of)].count ? "count" : "percent", .number = round(f->value * 100) / 100}};
   size_t n = 1;
   if (!isnan(f->used)) facts[n++] = (struct tend_fact){.name = "used", .number = f->used};
   if (!isnan(f->most)) facts[n++] = (struct tend_fact){.name = "most", .number = f->most};

@@ -10,7 +10,8 @@
 #include "loop/remedies_impl.h"
 
 #define HOLD_NS (24 * 3600 * NS_PER_S) /* a run ends long before */
-#define ANSWER_NS (3700 * NS_PER_S)    /* a check's own timeout, an hour at most, comes before */
+#define WATCH_NS (900 * NS_PER_S)
+#define ANSWER_NS (3700 * NS_PER_S) /* a check's own timeout, an hour at most, comes before */
 
 /* --- asking a check ---------------------------------------------------------------------------------------------- */
 
@@ -18,6 +19,10 @@ static void on_answer(void *arg, const struct probe_result *result) {
   struct question *q = arg;
   struct remedies *r = q->r;
   uint32_t run = q->run;
+  if (!r) { /* the end */
+    free(q);
+    return;
+  }
   for (struct question **p = &r->questions; *p; p = &(*p)->next)
     if (*p == q) {
       *p = q->next;
@@ -204,14 +209,6 @@ static int find_check(const struct remedies *r, const char *name) {
   return -1;
 }
 
-bool remedies_name(const struct remedies *r, const char *check) {
-  int at = find_check(r, check);
-  for (unsigned i = 0; i < r->n; i++)
-    for (size_t k = 0; k < r->job[i].plan->checks_n; k++)
-      if (r->job[i].plan->checks[k] == at) return true;
-  return false;
-}
-
 bool remedies_tried(const struct remedies *r, const char *check) {
   int at = find_check(r, check);
   return at >= 0 && remedy_tried(r->core, (unsigned)at);
@@ -297,12 +294,22 @@ bool remedies_in_maintenance(const struct remedies *r, int64_t *until_ns) {
 
 /* --- making ------------------------------------------------------------------------------------------------------ */
 
+/* After a restart a check gets as many tries as make it bad. */
+static unsigned patience(const struct remedies *r, const struct plan_remedy *m) {
+  unsigned most = m->failures == PLAN_UNSET ? 1 : (unsigned)m->failures;
+  struct health_view v;
+  for (size_t i = 0; i < m->checks_n; i++)
+    if (health_at(r->env.health, m->checks[i], &v) && v.spec->failures > most) most = v.spec->failures;
+  return most;
+}
+
 static void make_rule(struct remedies *r, unsigned i, struct remedy_step *step) {
   struct job *j = &r->job[i];
   const struct plan_remedy *m = j->plan;
   for (unsigned k = 0; k < job_steps(j); k++)
     step[k] = (struct remedy_step){.timeout_ns = m->steps[k].timeout_ns,
                                    .settle_ns = m->steps[k].settle_ns,
+                                   .patience = m->steps[k].kind == PLAN_STEP_RESTART ? patience(r, m) : 0,
                                    .final = m->steps[k].kind == PLAN_STEP_FAIL};
   r->rule[i] = (struct remedy_rule){.check = m->checks,
                                     .checks = (unsigned)m->checks_n,
@@ -316,24 +323,63 @@ static void make_rule(struct remedies *r, unsigned i, struct remedy_step *step) 
                                     .dry_run = m->dry_run};
 }
 
+static bool is_named(const struct plan *plan, size_t check) {
+  for (size_t i = 0; i < plan->remedies_n; i++)
+    for (size_t k = 0; k < plan->remedies[i].checks_n; k++)
+      if (plan->remedies[i].checks[k] == check) return true;
+  return false;
+}
+
+/* The restart policy of the process has its own delays and window. */
+static struct implied *imply(const struct plan *plan, size_t check) {
+  const struct plan_check *c = &plan->checks[check];
+  struct implied *m = calloc(1, sizeof *m);
+  if (!m) return NULL;
+  m->check = (uint16_t)check;
+  snprintf(m->name, sizeof m->name, "restart_%s", c->name);
+  m->step = (struct plan_step){.name = "restart",
+                               .description = "",
+                               .kind = PLAN_STEP_RESTART,
+                               .process = (unsigned)c->process,
+                               .timeout_ns = 3600 * NS_PER_S};
+  m->remedy = (struct plan_remedy){.name = m->name,
+                                   .description = "",
+                                   .checks = &m->check,
+                                   .checks_n = 1,
+                                   .failures = PLAN_UNSET,
+                                   .steps = &m->step,
+                                   .steps_n = 1,
+                                   .window_ns = 3600 * NS_PER_S,
+                                   .max = LIMIT_REMEDY_RUNS};
+  return m;
+}
+
+static bool add_job(struct remedies *r, const struct plan_remedy *m, struct implied *implied) {
+  struct job *j = &r->job[r->n++];
+  *j = (struct job){.r = r, .plan = m, .implied = implied, .check = REMEDY_NONE, .last_result = -1};
+  j->record = calloc(job_steps(j), sizeof *j->record);
+  return j->record != NULL;
+}
+
 static bool make_jobs(struct remedies *r) {
   const struct plan *plan = r->env.plan;
-  size_t n = plan->remedies_n, steps = 0;
-  r->job = calloc(n + 1, sizeof *r->job);
-  r->rule = calloc(n + 1, sizeof *r->rule);
-  for (size_t i = 0; i < n; i++) steps += plan->remedies[i].steps_n + plan->remedies[i].escalations_n;
-  r->step = calloc(steps + 1, sizeof *r->step);
-  if (!r->job || !r->rule || !r->step) return false;
-  struct remedy_step *step = r->step;
-  for (unsigned i = 0; i < n; i++) {
-    struct job *j = &r->job[i];
-    *j = (struct job){.r = r, .plan = &plan->remedies[i], .check = REMEDY_NONE, .last_result = -1};
-    r->n = i + 1;
-    j->record = calloc(job_steps(j), sizeof *j->record);
-    if (!j->record) return false;
-    make_rule(r, i, step);
-    step += job_steps(j);
+  size_t n = plan->remedies_n, implied = 0, steps = 0;
+  for (size_t i = 0; i < plan->checks_n; i++) implied += plan->checks[i].role == CHECK_LIVENESS && !is_named(plan, i);
+  r->job = calloc(n + implied + 1, sizeof *r->job);
+  r->rule = calloc(n + implied + 1, sizeof *r->rule);
+  if (!r->job || !r->rule) return false;
+  for (size_t i = 0; i < n; i++)
+    if (!add_job(r, &plan->remedies[i], NULL)) return false;
+  for (size_t i = 0; i < plan->checks_n; i++) {
+    if (plan->checks[i].role != CHECK_LIVENESS || is_named(plan, i)) continue;
+    struct implied *m = imply(plan, i);
+    if (!m || !add_job(r, &m->remedy, m)) return false;
   }
+  for (unsigned i = 0; i < r->n; i++) steps += job_steps(&r->job[i]);
+  r->step = calloc(steps + 1, sizeof *r->step);
+  if (!r->step) return false;
+  struct remedy_step *step = r->step;
+  for (unsigned i = 0; i < r->n; step += job_steps(&r->job[i++])) make_rule(r, i, step);
   return true;
 }
 
@@ -343,8 +389,11 @@ struct remedies *remedies_new(const struct remedies_env *env, struct err *err) {
   r->env = *env;
   r->timer = timer_new(env->loop, on_due, r);
   if (!r->timer || !make_jobs(r)) goto memory;
-  r->config = (struct remedy_config){
-      .rule = r->rule, .rules = r->n, .checks = (unsigned)env->plan->checks_n, .answer_ns = ANSWER_NS};
+  r->config = (struct remedy_config){.rule = r->rule,
+                                     .rules = r->n,
+                                     .checks = (unsigned)env->plan->checks_n,
+                                     .answer_ns = ANSWER_NS,
+                                     .watch_ns = WATCH_NS};
   r->core = remedy_new(&r->config);
   if (!r->core || health_listen(env->health, on_news, r)) goto memory;
   if (remedies_declare(r, err)) {
@@ -366,14 +415,11 @@ void remedies_free(struct remedies *r) {
     w->done(w->arg, false, "tend is ending");
     free(w);
   }
-  while (r->questions) {
-    struct question *q = r->questions;
-    r->questions = q->next;
-    free(q);
-  }
+  for (struct question *q = r->questions; q; q = q->next) q->r = NULL; /* freed with their answers */
   for (unsigned i = 0; i < r->n; i++) {
     remedies_step_cancel(&r->job[i]);
     free(r->job[i].record);
+    free(r->job[i].implied);
   }
   remedies_forget(r);
   remedy_free(r->core);

@@ -50,8 +50,6 @@ void remedies_follow(struct remedies *r, bool active, bool ended);
 typedef int remedies_reset_fn(void *arg, const char *database, char *detail, size_t size);
 void remedies_on_reset(struct remedies *r, remedies_reset_fn *fn, void *arg);
 
-/* True: a remedy names this check; its failures are for that alone. */
-bool remedies_name(const struct remedies *r, const char *check);
 /* True: remedies have been tried on it since it failed; they tell its recovery. */
 bool remedies_tried(const struct remedies *r, const char *check);
 
@@ -72,6 +70,6 @@ bool remedies_in_maintenance(const struct remedies *r, int64_t *until_ns);
 /* The remedies, the last runs (newest first), for status and report; texts are valid until the next turn. Each list is
  * the caller's to free; NULL: none, or no memory. */
 struct report_remedy *remedies_list(const struct remedies *r, size_t *n);
-struct report_run *remedies_past(const struct remedies *r, size_t *n);
+struct report_remediation *remedies_past(const struct remedies *r, size_t *n);
 
 #endif

@@ -15,10 +15,19 @@ struct step_record {
   char detail[STEP_DETAIL_MAX];
 };
 
+/* Whoever declares a liveness check and no remedy for it wants its process restarted. */
+struct implied {
+  struct plan_remedy remedy;
+  struct plan_step step;
+  uint16_t check;
+  char name[LIMIT_NAME + 16];
+};
+
 /* One remedy: what it is, its run, the step that is being carried out. */
 struct job {
   struct remedies *r;
   const struct plan_remedy *plan;
+  struct implied *implied;    /* a remedy that no flow names; NULL: of the plan */
   struct step_record *record; /* one for each step, those of the escalation included */
   /* the run: the present one, else the last */
   uint32_t run; /* 0: none yet */

@@ -270,24 +270,25 @@ struct report_remedy *remedies_list(const struct remedies *r, size_t *n) {
   return list;
 }
 
-struct report_run *remedies_past(const struct remedies *r, size_t *n) {
+struct report_remediation *remedies_past(const struct remedies *r, size_t *n) {
   size_t runs = r->n_past < LIMIT_REMEDY_PAST ? (size_t)r->n_past : LIMIT_REMEDY_PAST;
   *n = 0;
-  struct report_run *list = calloc(1, runs * (sizeof *list + LIMIT_REMEDY_STEPS * sizeof(struct report_step)) + 1);
+  struct report_remediation *list =
+      calloc(1, runs * (sizeof *list + LIMIT_REMEDY_STEPS * sizeof(struct report_step)) + 1);
   if (!list) return NULL;
   struct report_step *steps = (struct report_step *)(list + runs);
   for (size_t i = 0; i < runs; i++, steps += LIMIT_REMEDY_STEPS) {
     const struct past *p = &r->past[(r->n_past - 1 - i) % LIMIT_REMEDY_PAST];
-    list[i] = (struct report_run){.remedy = p->job->plan->name,
-                                  .check = check_name(r, p->check),
-                                  .trigger = p->by_operator ? "operator" : "check",
-                                  .cause = p->cause,
-                                  .result = remedy_result_name(p->result),
-                                  .dry_run = p->dry,
-                                  .at_real_ns = p->at_real_ns,
-                                  .duration_ns = p->duration_ns,
-                                  .steps = steps,
-                                  .n_steps = fill_steps(p->job, p->record, steps)};
+    list[i] = (struct report_remediation){.remedy = p->job->plan->name,
+                                          .check = check_name(r, p->check),
+                                          .trigger = p->by_operator ? "operator" : "check",
+                                          .cause = p->cause,
+                                          .result = remedy_result_name(p->result),
+                                          .dry_run = p->dry,
+                                          .at_real_ns = p->at_real_ns,
+                                          .duration_ns = p->duration_ns,
+                                          .steps = steps,
+                                          .n_steps = fill_steps(p->job, p->record, steps)};
   }
   *n = runs;
   return list;

@@ -1,8 +1,9 @@
 /* The event path: the one way in which anything is told. Redacts, keeps in the ring, writes the log line to
  * init's pipe, feeds subscribers (control clients, the journal).
  *
- * A line is written at the end of the loop's turn, CRITICAL ones at once. Writing never blocks: what the pipe does not take waits, LIMIT_LOG_PIPE bytes at most; beyond that whole lines are
- * dropped and counted, and a notice says how many as soon as there is room.
+ * A line is written at the end of the loop's turn, CRITICAL ones at once. Writing never blocks: what the pipe does not
+ * take waits, LIMIT_LOG_PIPE bytes at most; beyond that whole lines are dropped and counted, and a notice says how many
+ * as soon as there is room.
  */
 #ifndef TEND_LOOP_SINK_H
 #define TEND_LOOP_SINK_H

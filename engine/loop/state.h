@@ -21,7 +21,8 @@ struct state_dir {
   { .fd = -1, .lock_fd = -1 }
 
 /* root: the directory that was given, NULL to try /run/tend, $XDG_RUNTIME_DIR/tend, /tmp/tend-UID,
- * /dev/shm/tend-UID. pid: what to tell a second engine (tend's own). -EBUSY: another engine holds it, err names its pid (exit 73); else what hindered. */
+ * /dev/shm/tend-UID. pid: what to tell a second engine (tend's own). -EBUSY: another engine holds it, err names its pid
+ * (exit 73); else what hindered. */
 int state_open(struct state_dir *s, const char *root, const char *flow, pid_t pid, struct err *err);
 void state_close(struct state_dir *s); /* any state */
 

@@ -117,6 +117,7 @@ void supervisor_feed(struct supervisor *s, const struct machine_input *in) {
   if (s->ended) return;
   if (s->plan_stale && !s->plan_due) s->plan_due = loop_defer(s->o.loop, tell_init, s) == 0;
   supervisor_health_follow(s);
+  supervisor_remedies_follow(s);
   timer_at(s->due, machine_due_ns(s->machine));
   supervisor_answer_waiters(s);
 }
@@ -205,7 +206,8 @@ struct supervisor *supervisor_new(const struct supervisor_options *options, stru
   if (!s->slots || !s->standings) goto memory;
   for (uint32_t i = 0; i < s->n_slots; i++) s->slots[i] = (struct slot){.sup = s, .index = i};
   s->cleanup_env = (struct cleanup_env){options->loop, options->children, options->sink, options->policy};
-  if (make_dependencies(s, err) || supervisor_health_new(s, err) || make_alert(s, err)) {
+  if (make_dependencies(s, err) || supervisor_health_new(s, err) || supervisor_remedies_new(s, err) ||
+      make_alert(s, err)) {
     supervisor_free(s);
     return NULL;
   }
@@ -220,6 +222,7 @@ void supervisor_free(struct supervisor *s) {
   if (!s) return;
   supervisor_answer_all(s);
   loop_cancel(s->o.loop, tell_init, s);
+  remedies_free(s->remedies);
   web_free(s->web);
   trend_free(&s->trend);
   control_free(s->control);
@@ -241,17 +244,11 @@ void supervisor_free(struct supervisor *s) {
   free(s);
 }
 
-/* Who declares remedies must know that they are no part of this version. */
-static void tell_not_run(struct supervisor *s) {
-  if (s->o.plan->remedies_n) sink_say(s->o.sink, EVENT_NOTICE, LEVEL_INFO, "remedies of the flow are read, not run");
-}
-
 void supervisor_begin(struct supervisor *s) {
   children_on_signal(s->o.children, on_signal, s);
   open_state(s);
   supervisor_find_previous(s);
   supervisor_open_web(s);
-  tell_not_run(s);
   bool mark = s->state.fd >= 0 && state_is_stopped(&s->state);
   supervisor_feed(s, &(struct machine_input){.kind = IN_BEGIN, .stopped_mark = mark});
 }

@@ -229,7 +229,9 @@ static void tell_result(struct supervisor *s, const struct health_news *n) {
   if (c->to == CHECK_UNHEALTHY)
     tell(s, EVENT_FAILURE_DETECTED, v->spec->role == CHECK_MONITOR ? LEVEL_WARNING : LEVEL_ERROR, n, "is unhealthy",
          -1);
-  if (c->from == CHECK_UNHEALTHY) tell(s, EVENT_RECOVERY_COMPLETED, LEVEL_INFO, n, "is good again", c->outage_ns);
+  /* where remedies were tried they tell it, with what they did */
+  if (c->from == CHECK_UNHEALTHY && !remedies_tried(s->remedies, v->name))
+    tell(s, EVENT_RECOVERY_COMPLETED, LEVEL_INFO, n, "is good again", c->outage_ns);
 }
 
 /* --- results ----------------------------------------------------------------------------------------------------- */
@@ -257,12 +259,6 @@ static void startup_result(struct supervisor *s, const struct health_news *n, ui
   supervisor_feed(s, &(struct machine_input){.kind = IN_STARTUP_CHECK, .slot = slot, .ok = to != CHECK_UNHEALTHY});
 }
 
-static void restart_process(struct supervisor *s, int process) {
-  for (uint32_t i = 0; i < s->n_slots; i++)
-    if ((int)machine_slot_process(s->machine, i) == process)
-      supervisor_feed(s, &(struct machine_input){.kind = IN_CHECK_FAILED, .slot = i});
-}
-
 void supervisor_health_news(void *arg, const struct health_news *n) {
   struct supervisor *s = arg;
   const struct watched *w = &s->watched[n->check->index];
@@ -275,8 +271,6 @@ void supervisor_health_news(void *arg, const struct health_news *n) {
   tell_result(s, n);
   if (w->dependency != NO_DEPENDENCY && !s->noting) note_dependency(s, n, w->dependency);
   if (n->change->from != n->change->to || w->dependency != NO_DEPENDENCY) feed_health(s);
-  if (n->check->spec->role == CHECK_LIVENESS && n->change->to == CHECK_UNHEALTHY && n->change->from != CHECK_UNHEALTHY)
-    restart_process(s, w->process);
 }
 
 /* --- when they run ----------------------------------------------------------------------------------------------- */
@@ -285,14 +279,14 @@ enum { PROCESS_UP = 1, PROCESS_ENDED_WELL = 2 };
 
 static int look_at_process(struct supervisor *s, int process) {
   int64_t now = clock_mono_ns();
-  unsigned n = s->o.plan->processes[process].instances;
+  unsigned n = plan_slots(&s->o.plan->processes[process]);
   unsigned well = 0;
   bool up = false;
   for (unsigned i = 0; i < n; i++) {
     struct instance_view v;
     machine_instance(s->machine, machine_slot(s->machine, (unsigned)process, i), now, &v);
     up |= v.state == INSTANCE_UP;
-    well += v.state == INSTANCE_INTERVAL || v.state == INSTANCE_DONE;
+    well += v.state == INSTANCE_INTERVAL || v.state == INSTANCE_DONE || v.spare;
   }
   return (up ? PROCESS_UP : 0) | (well == n ? PROCESS_ENDED_WELL : 0);
 }

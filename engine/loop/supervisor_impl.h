@@ -15,6 +15,7 @@
 #include "loop/health.h"
 #include "loop/journal.h"
 #include "loop/log_follow.h"
+#include "loop/remedies.h"
 #include "loop/supervisor.h"
 #include "loop/validate.h"
 #include "loop/web.h"
@@ -84,6 +85,7 @@ struct supervisor {
   unsigned validation_checks, validation_failed;
   struct dependencies *dependencies;
   struct health *checks;
+  struct remedies *remedies;
   struct watched *watched;          /* of each check */
   int *dependency_check;            /* of each dependency: the number of the check that goes on asking for it */
   struct check_standing *standings; /* room for all, see supervisor_verdict */
@@ -157,6 +159,12 @@ struct report_check *supervisor_view_checks(struct supervisor *s, bool brief, si
 int64_t supervisor_wall(int64_t mono_ns); /* monotonic to wall clock, for print; 0 stays 0 */
 /* `tend check-now` */
 void supervisor_check_now(void *supervisor, const struct control_request *q, struct control_reply *r);
+
+/* supervisor_remedy.c */
+int supervisor_remedies_new(struct supervisor *s, struct err *err);
+void supervisor_remedies_follow(struct supervisor *s); /* after each change of the machine */
+void supervisor_remediate(void *supervisor, const struct control_request *q, struct control_reply *r);
+void supervisor_maintain(void *supervisor, const struct control_request *q, struct control_reply *r);
 
 /* supervisor_hook.c */
 void supervisor_hook_start(struct supervisor *s);   /* then the processes are started */

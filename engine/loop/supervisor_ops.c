@@ -147,7 +147,8 @@ static int outcome(struct supervisor *s, const struct waiter *w, const char **wh
     struct instance_view x;
     machine_instance(s->machine, i, clock_mono_ns(), &x);
     if (state_is(x.state, LIVE | 1U << INSTANCE_BACKOFF)) all_down = false;
-    if (!state_is(x.state, 1U << INSTANCE_UP | 1U << INSTANCE_INTERVAL | 1U << INSTANCE_DONE)) all_up = false;
+    if (!x.spare && !state_is(x.state, 1U << INSTANCE_UP | 1U << INSTANCE_INTERVAL | 1U << INSTANCE_DONE))
+      all_up = false;
     if (x.state == INSTANCE_FAILED) failed = true;
   }
   bool ends = v.stopping || (v.state == STATE_FAILED && !v.held);
@@ -243,6 +244,8 @@ const struct control_op supervisor_ops[] = {
     {"logs", op_logs, false},
     {"setting", op_setting, false},
     {"check-now", supervisor_check_now, false},
+    {"remediate", supervisor_remediate, true},
+    {"maintenance", supervisor_maintain, true},
     {"start", op_start, true},
     {"stop", op_stop, true},
     {"restart", op_restart, true},

@@ -16,11 +16,15 @@ struct views {
   struct status_view v;
   struct report_process *processes;
   struct report_check *dependencies, *checks;
+  struct report_remedy *remedies;
+  struct report_remediation *remediations;
   const char *warnings[4];
   char reason[256];
 };
 
 static void views_free(struct views *v) {
+  free(v->remedies);
+  free(v->remediations);
   free(v->processes);
   free(v->dependencies);
   free(v->checks);
@@ -127,6 +131,7 @@ static void views_fill(struct supervisor *s, bool brief, struct views *out) {
   struct machine_view m;
   machine_view(s->machine, &m);
   int64_t now = clock_mono_ns();
+  int64_t until = TIME_NEVER;
   *out = (struct views){0};
   out->v = (struct status_view){
       .now_real_ns = clock_real_ns(),
@@ -155,6 +160,10 @@ static void views_fill(struct supervisor *s, bool brief, struct views *out) {
     out->warnings[w++] = "a process that is not essential has failed, or waits for its restart";
   if (!s->control) out->warnings[w++] = "there is no control socket";
   if (!s->log_dir[0]) out->warnings[w++] = "there is no log directory: no events.jsonl";
+  out->v.maintenance = remedies_in_maintenance(s->remedies, &until);
+  out->v.maintenance_until_real_ns = out->v.maintenance && until != TIME_NEVER ? supervisor_wall(until) : 0;
+  out->v.remedies = out->remedies = remedies_list(s->remedies, &out->v.n_remedies);
+  out->v.remediations = out->remediations = remedies_past(s->remedies, &out->v.n_remediations);
   out->v.warnings = out->warnings;
   out->v.n_warnings = w;
 }
@@ -170,10 +179,10 @@ void supervisor_status_json(struct supervisor *s, bool brief, struct buf *out) {
 void supervisor_why_json(struct supervisor *s, struct buf *out) {
   struct views v;
   views_fill(s, false, &v);
-  struct why_link chain[16];
+  struct why_link chain[20];
   size_t n = 0;
   char answer[400];
-  char links[12][320];
+  char links[14][320];
   size_t k = 0;
   snprintf(answer, sizeof answer, "%s, for %.0f s", v.reason,
            (double)(v.v.now_real_ns - v.v.since_real_ns) / (double)NS_PER_S);
@@ -202,6 +211,15 @@ void supervisor_why_json(struct supervisor *s, struct buf *out) {
              c->last, *c->reason ? ", " : "", c->reason, *c->detail ? ", " : "", c->detail);
     chain[n++] = (struct why_link){links[k++], c->since_real_ns};
   }
+  for (size_t i = 0; i < v.v.n_remedies && k < 14; i++) {
+    const struct report_remedy *m = &v.v.remedies[i];
+    if (STR_EQ(m->state, "idle")) continue;
+    snprintf(links[k], sizeof links[k], "remedy %s is %s%s%s%s%s", m->name,
+             STR_EQ(m->state, "gave_up") ? "used up" : m->state, m->step ? ", step " : "", m->step ? m->step : "",
+             m->last_result ? ", its last result: " : "", m->last_result ? m->last_result : "");
+    chain[n++] = (struct why_link){links[k++], 0};
+  }
+  if (v.v.maintenance) chain[n++] = (struct why_link){"in maintenance: remedies do not run", 0};
   chain[n++] = (struct why_link){"tend was started", s->begun_real_ns};
   why_build(&(struct why_view){.state = v.v.state, .answer = answer, .chain = chain, .n_chain = n}, out);
   views_free(&v);

@@ -111,6 +111,11 @@ remedy.c|s/!done || s->check == REMEDY_NONE/s->check == REMEDY_NONE/
 remedy.c|s/done \&\& step->final \&\& outcome/false \&\& outcome/
 remedy.c|s/end_run(r, s, REMEDY_UNKNOWN_RESULT);/s->step++, begin_step(r, s);/
 remedy.c|s/ || s->by_operator) continue;/) continue;/
+remedy.c|s/ || s->held == on) return;/) return;/
+remedy.c|s/c->failures >= config_of(r, s)->step/c->failures > config_of(r, s)->step/
+remedy.c|s/  if (s) on_answer(r, s, REMEDY_GOOD);//
+remedy.c|s/r->now + r->config->watch_ns;/r->now + r->config->answer_ns;/
+remedy.c|s/s \&\& s->phase == PHASE_WATCH ? s : NULL/s/
 remedy.c|s/if (s->phase != PHASE_STEP) end_run/if (true) end_run/
 remedy.c|s/(one ? in->step + 1U : c->steps)/(one ? in->step + 1U : c->steps + c->escalations)/
 remedy.c|s/    if (s->phase == PHASE_STEP) act_of(r, s, REMEDY_ACT_CANCEL)/    if (false) act_of(r, s, REMEDY_ACT_CANCEL)/

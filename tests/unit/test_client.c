@@ -320,7 +320,7 @@ static void test_wrong_use(void **state) {
   (void)state;
   auto_buf struct buf text = {0};
   static const struct {
-    const char *words[4], *says;
+    const char *words[5], *says;
   } cases[] = {
       {{"status", "--jsn"}, "tend status: unknown option --jsn; did you mean \"--json\"?\n"},
       {{"status", "--follow"}, "unknown option --follow"},
@@ -328,7 +328,12 @@ static void test_wrong_use(void **state) {
       {{"status", "word"}, "unexpected argument word"},
       {{"logs", "a", "b"}, "unexpected argument b"},
       {{"remediate"}, "an argument is missing: ACTION"},
+      {{"remediate", "disk", "--dry-rum"}, "did you mean \"--dry-run\"?"},
+      {{"restart", "main", "--dry-run"}, "unknown option --dry-run"},
       {{"maintenance", "onn"}, "expected on or off, not onn"},
+      {{"maintenance", "on", "for"}, "unexpected argument for"},
+      {{"maintenance", "on", "for", "ever"}, "expected a duration like 90, 30m or 2h, not ever"},
+      {{"maintenance", "off", "for", "3m"}, "off takes no duration: 3m"},
       {{"events", "--last", "x"}, "expects a number from 0 to 1000, not x"},
       {{"nonsense"}, "unknown command"},
   };

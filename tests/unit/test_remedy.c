@@ -16,8 +16,9 @@
 
 /* Two checks. Rule 0: check 0 after 3 failures, steps a b, escalation restart, fail; rule 1: both checks. */
 static const uint16_t checks_0[] = {0}, checks_1[] = {0, 1};
-static struct remedy_step steps_0[] = {{S(10), 0, false}, {S(10), S(2), false}, {S(30), 0, false}, {S(5), 0, true}};
-static struct remedy_step steps_1[] = {{S(10), 0, false}};
+static struct remedy_step steps_0[] = {
+    {S(10), 0, 0, false}, {S(10), S(2), 0, false}, {S(30), 0, 0, false}, {S(5), 0, 0, true}};
+static struct remedy_step steps_1[] = {{S(10), 0, 0, false}};
 static struct remedy_rule rules[2];
 static struct remedy_config config;
 
@@ -45,7 +46,7 @@ static void begin(struct trace *t) {
                                   .cooldown_ns = S(5),
                                   .max = 1,
                                   .window_ns = S(100)};
-  config = (struct remedy_config){.rule = rules, .rules = 2, .checks = 2, .answer_ns = S(30)};
+  config = (struct remedy_config){.rule = rules, .rules = 2, .checks = 2, .answer_ns = S(30), .watch_ns = S(50)};
   *t = (struct trace){0};
 }
 
@@ -326,6 +327,42 @@ static void a_dry_run_changes_nothing(void **state) {
   end(&t);
 }
 
+static void what_was_restarted_is_watched(void **state) {
+  (void)state;
+  struct trace t;
+  begin(&t);
+  steps_0[2].patience = 2;
+  WANT(&t, "begin[0 operator] step[0.2]", ASK(0, 2));
+  WANT(&t, "end[0 done 1 0s]", DONE(1, REMEDY_OK)); /* nothing to watch */
+  WANT(&t, "", FAILING(0, 3));
+  WANT(&t, "begin[0 operator] hold[0] step[0.2]", ASK(0, 2));
+  WANT(&t, "release[0]", DONE(2, REMEDY_OK));
+  WANT(&t, "", ANSWER(2, REMEDY_BAD)); /* nobody has asked */
+  WANT(&t, "", FAILING(1, 2));
+  WANT(&t, "", FAILING(0, 1));
+  WANT(&t, "end[0 not_healed 1 0s]", FAILING(0, 2));
+  t.now = S(60);
+  WANT(&t, "", FAILING(0, 1));
+  WANT(&t, "begin[0] hold[0] step[0.0]", FAILING(0, 3));
+  feed(&t, &(struct remedy_input){DONE(3, REMEDY_SKIPPED)});
+  feed(&t, &(struct remedy_input){DONE(3, REMEDY_SKIPPED)});
+  WANT(&t, "release[0]", DONE(3, REMEDY_OK));
+  WANT(&t, "hold[0] step[0.3]", FAILING(0, 2));
+  WANT(&t, "ask[0]", DONE(3, REMEDY_TIMEOUT));
+  WANT(&t, "end[0 not_healed 2 0s] release[0]", ANSWER(3, REMEDY_BAD));
+  WANT(&t, "begin[0 operator] hold[0] step[0.2]", ASK(0, 2));
+  WANT(&t, "release[0]", DONE(4, REMEDY_OK));
+  WANT(&t, "end[0 healed 1 0s] recovered[0 by 0.2 4 60s]", GOOD(0));
+  WANT(&t, "begin[0 operator] step[0.2]", ASK(0, 2));
+  WANT(&t, "end[0 done 1 0s]", DONE(5, REMEDY_OK));
+  feed(&t, &(struct remedy_input){FAILING(0, 1)});
+  feed(&t, &(struct remedy_input){ASK(0, 2)});
+  feed(&t, &(struct remedy_input){DONE(6, REMEDY_OK)});
+  assert_string_equal(tick(&t), "end[0 unknown 1 50s]"); /* it said nothing */
+  steps_0[2].patience = 0;
+  end(&t);
+}
+
 static void a_rule_may_wait_for_the_checks_own_verdict(void **state) {
   (void)state;
   struct trace t;
@@ -389,7 +426,8 @@ static uint64_t any(struct world *w, uint64_t below) { return random_below(&w->s
 
 static void make_world(struct world *w, uint64_t seed) {
   *w = (struct world){.seed = seed * 7919 + 1};
-  w->config = (struct remedy_config){.rule = w->rule, .rules = RULES, .checks = CHECKS, .answer_ns = S(20)};
+  w->config =
+      (struct remedy_config){.rule = w->rule, .rules = RULES, .checks = CHECKS, .answer_ns = S(20), .watch_ns = S(30)};
   for (unsigned i = 0; i < RULES; i++) {
     w->rule[i] = (struct remedy_rule){.check = w->check[i],
                                       .checks = (unsigned)any(w, CHECKS + 1),
@@ -404,7 +442,8 @@ static void make_world(struct world *w, uint64_t seed) {
     for (unsigned k = 0; k < w->rule[i].checks; k++) w->check[i][k] = (uint16_t)((i + k) % CHECKS);
     unsigned all = w->rule[i].steps + w->rule[i].escalations;
     for (unsigned k = 0; k < all; k++)
-      w->step[i][k] = (struct remedy_step){S(1 + any(w, 10)), S(any(w, 2)), any(w, 2) && k >= w->rule[i].steps};
+      w->step[i][k] = (struct remedy_step){S(1 + any(w, 10)), S(any(w, 2)), (unsigned)any(w, 3),
+                                           any(w, 2) && k >= w->rule[i].steps};
     w->ended[i] = INT64_MIN;
   }
   w->r = remedy_new(&w->config);
@@ -588,6 +627,7 @@ int main(void) {
       cmocka_unit_test(maintenance_holds_remedies),
       cmocka_unit_test(an_operator_runs_all_of_a_ladder_or_one_step),
       cmocka_unit_test(a_dry_run_changes_nothing),
+      cmocka_unit_test(what_was_restarted_is_watched),
       cmocka_unit_test(a_rule_may_wait_for_the_checks_own_verdict),
       cmocka_unit_test(what_cannot_be_is_refused),
       cmocka_unit_test(walks),

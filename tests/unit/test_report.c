@@ -135,13 +135,14 @@ static void test_why_and_health(void **state) {
   buf_clear(&b);
   const char *const reasons[] = {"disk is at 95 %"};
   health_build(&(struct report_health){"degraded", "RUNNING", true, reasons, 1}, &b);
-  assert_string_equal(
-      b.data,
-      "{\"status\": \"degraded\", \"healthy\": true, \"ready\": true, \"state\": \"RUNNING\", \"reasons\": [\"disk is at 95 %\"]}");
+  assert_string_equal(b.data,
+                      "{\"status\": \"degraded\", \"healthy\": true, \"ready\": true, \"state\": \"RUNNING\", "
+                      "\"reasons\": [\"disk is at 95 %\"]}");
   buf_clear(&b);
   health_build(&(struct report_health){"unknown", "STARTING", false, NULL, 0}, &b);
-  assert_string_equal(b.data,
-                      "{\"status\": \"unknown\", \"healthy\": false, \"ready\": false, \"state\": \"STARTING\", \"reasons\": []}");
+  assert_string_equal(
+      b.data,
+      "{\"status\": \"unknown\", \"healthy\": false, \"ready\": false, \"state\": \"STARTING\", \"reasons\": []}");
 }
 
 static void test_report(void **state) {
@@ -163,15 +164,15 @@ static void test_report(void **state) {
       {.name = "database", .state = "resting", .checks = checks, .n_checks = 2, .runs = 2, .ready_real_ns = SOME_TIME}};
   const struct report_step steps[] = {{"reset", "reset_database", "ok", "3 connections", 5 * NS_PER_MS},
                                       {"restart", "restart", "skipped", "", -1}};
-  const struct report_run runs[] = {{.remedy = "database",
-                                     .check = "db",
-                                     .trigger = "check",
-                                     .cause = "timeout",
-                                     .result = "healed",
-                                     .at_real_ns = SOME_TIME,
-                                     .duration_ns = NS_PER_S,
-                                     .steps = steps,
-                                     .n_steps = 2}};
+  const struct report_remediation runs[] = {{.remedy = "database",
+                                             .check = "db",
+                                             .trigger = "check",
+                                             .cause = "timeout",
+                                             .result = "healed",
+                                             .at_real_ns = SOME_TIME,
+                                             .duration_ns = NS_PER_S,
+                                             .steps = steps,
+                                             .n_steps = 2}};
   struct report_input in = {
       .status = some_status(),
       .vitals = {.health = "healthy", .memory_used = NAN, .cpu_used = NAN},
