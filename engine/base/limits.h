@@ -33,6 +33,7 @@ enum {
   LIMIT_LOG_PIPE = 1024 * 1024,           /* engine's event lines on their way to init, bytes */
   LIMIT_EVENTS = 1000,                    /* events kept in memory */
   LIMIT_EVENT_LINE = 32 * 1024,           /* one event line, bytes */
+  LIMIT_SPAWN_INLINE = 16 * 1024,         /* a larger one goes in a memfd of its own */
   LIMIT_SPAWN_BLOB = 8 * 1024 * 1024,     /* argv and environment of one spawn */
   LIMIT_FLOW_FILE = 1024 * 1024,          /* a flow file or script, bytes */
   LIMIT_JSON_FILE = 1024 * 1024,          /* a configuration file, bytes */

@@ -50,7 +50,8 @@ struct proto_plan {
 
 enum proto_type {
   /* to init */
-  PROTO_SPAWN = 1, /* proto_spawn; descriptors: blob, then helper output, then helper input, where there are such */
+  PROTO_SPAWN = 1, /* proto_spawn, then its blob; descriptors: a large blob, helper output, helper input, where there
+                    * are such */
   PROTO_KILL,
   PROTO_SWEEP,
   PROTO_PLAN,
@@ -84,6 +85,7 @@ enum proto_spawn_flags {
   PROTO_USER = 16,        /* uid, gid and groups are set */
   PROTO_SELF = 32,        /* the running binary */
   PROTO_INPUT = 64,       /* helper: a descriptor for its standard input came along */
+  PROTO_INSIDE = 128,     /* one of tend's own helpers: needs no exec */
 };
 
 struct proto_spawn {
@@ -91,12 +93,15 @@ struct proto_spawn {
   uint32_t flags;
   uint32_t instance;
   uint32_t uid, gid;
+  uint32_t blob; /* its bytes, behind this struct; 0: it comes as a sealed memfd */
+  uint32_t none;
   char name[LIMIT_NAME];
 };
 
-/* The head of a spawn's blob, a sealed memfd: counts, then `slots` of offsets from the blob's start (uintptr_t,
- * 0 for NULL), then groups (uint32_t), then strings. Slots: one free, argv, NULL, environment, NULL,
- * candidates for exec in order, NULL. */
+/* The head of a spawn's blob: counts, then `slots` of offsets from the blob's start (uintptr_t, 0 for NULL), then
+ * groups (uint32_t), then strings. Slots: one free, argv, NULL, environment, NULL, candidates for exec in order, NULL.
+ * A slot with PROTO_ENVIRON is the number of a variable of tend's own environment, which both ends have. */
+#define PROTO_ENVIRON (UINT64_C(1) << 63)
 struct proto_blob {
   uint32_t size;
   uint32_t argc, envc, ncandidates, ngroups;

@@ -10,6 +10,7 @@
 #include "cmd/cmd.h"
 #include "cmd/load.h"
 #include "core/metric.h"
+#include "helper/helper.h"
 #include "init/init.h"
 #include "loop/settings_source.h"
 #include "loop/supervisor.h"
@@ -147,5 +148,5 @@ int cmd_run(int argc, char **argv) {
   if (rc) return rc;
   if (options.help) return cmd_help(2, (char *[]){(char *)"help", (char *)"run", NULL});
   if (options.export_report) return export_report(&options);
-  return init_run(&(struct init_options){.tty = options.tty}, engine_main, &options);
+  return init_run(&(struct init_options){.tty = options.tty, .helper = helper_main}, engine_main, &options);
 }

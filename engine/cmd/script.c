@@ -14,6 +14,7 @@
 #include "cmd/load.h"
 #include "cmd/options.h"
 #include "core/metric.h"
+#include "helper/helper.h"
 #include "init/init.h"
 
 struct script {
@@ -175,7 +176,7 @@ int cmd_script(int argc, char **argv) {
     load_free(&s.load);
     return EXIT_NOT_FOUND;
   }
-  rc = init_run(&(struct init_options){.engine_is_main = true}, engine_main, &s);
+  rc = init_run(&(struct init_options){.engine_is_main = true, .helper = helper_main}, engine_main, &s);
   load_free(&s.load);
   if (rc == EXIT_TERMINATED || rc == EXIT_SIGNALED + SIGINT) { /* as whoever waits expects it */
     int sig = rc - EXIT_SIGNALED;

@@ -14,7 +14,10 @@ enum { READS = 64 }; /* requests taken before signals are looked at again */
 
 union message {
   struct proto_head head;
-  struct proto_spawn spawn;
+  struct {
+    struct proto_spawn spawn;
+    char blob[LIMIT_SPAWN_INLINE];
+  };
   struct proto_kill kill;
   struct proto_sweep sweep;
   struct proto_plan_msg plan;
@@ -76,11 +79,11 @@ static void answer(struct init *in, const void *m, size_t n, int fd) {
   }
 }
 
-static void on_spawn(struct init *in, const struct proto_spawn *m, const int *fds, unsigned n) {
+static void on_spawn(struct init *in, struct proto_spawn *m, size_t behind, const int fds[PROTO_FDS]) {
   if (!in->engine || in->exiting) return; /* the last words of one that died start nothing */
-  int out = n > 1 ? fds[1] : -1;
-  int input = n > 2 && (m->flags & PROTO_INPUT) ? fds[2] : -1;
-  spawn_child(in, m, n > 0 ? fds[0] : -1, out, input);
+  if (m->blob > behind) return;
+  const int *out = m->blob ? fds : fds + 1;
+  spawn_child(in, m, m->blob, m->blob ? -1 : fds[0], out[0], m->flags & PROTO_INPUT ? out[1] : -1);
 }
 
 static void on_kill(struct init *in, const struct proto_kill *m) {
@@ -150,13 +153,13 @@ static void on_ack(struct init *in, const struct proto_head *m) {
   if (in->alone.active && in->engine) alone_end(in);
 }
 
-static void dispatch(struct init *in, const union message *m, size_t n, int *fds, unsigned nfds) {
+static void dispatch(struct init *in, union message *m, size_t n, int *fds) {
   switch (m->head.type) {
 #define CASE(type, size, call) \
   case type: \
     if (n >= (size)) call; \
     break
-    CASE(PROTO_SPAWN, sizeof m->spawn, on_spawn(in, &m->spawn, fds, nfds));
+    CASE(PROTO_SPAWN, sizeof m->spawn, on_spawn(in, &m->spawn, n - sizeof m->spawn, fds));
     CASE(PROTO_KILL, sizeof m->kill, on_kill(in, &m->kill));
     CASE(PROTO_SWEEP, sizeof m->sweep, on_sweep(in, &m->sweep));
     CASE(PROTO_PLAN, sizeof m->head, on_plan(in, &m->plan, n));
@@ -172,14 +175,13 @@ static void dispatch(struct init *in, const union message *m, size_t n, int *fds
 }
 
 /* Descriptors of a message, -1 where there are fewer. */
-static unsigned take_fds(struct msghdr *h, int fds[PROTO_FDS]) {
+static void take_fds(struct msghdr *h, int fds[PROTO_FDS]) {
   unsigned n = 0;
   for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
     size_t k = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < k && n < PROTO_FDS; i++) memcpy(&fds[n++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
   }
-  return n;
 }
 
 /* Returns how many requests were taken. */
@@ -202,8 +204,8 @@ static unsigned take_requests(struct init *in) {
     }
     got++;
     int fds[PROTO_FDS] = {-1, -1, -1};
-    unsigned nfds = take_fds(&h, fds);
-    if ((size_t)n >= sizeof m.head && !(h.msg_flags & MSG_TRUNC)) dispatch(in, &m, (size_t)n, fds, nfds);
+    take_fds(&h, fds);
+    if ((size_t)n >= sizeof m.head && !(h.msg_flags & MSG_TRUNC)) dispatch(in, &m, (size_t)n, fds);
     for (unsigned k = 0; k < PROTO_FDS; k++)
       if (fds[k] >= 0) close(fds[k]);
   }

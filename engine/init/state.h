@@ -12,6 +12,7 @@
 #include "base/proto.h"
 #include "base/stopreq.h"
 #include "init/init.h"
+#include "init/launch.h"
 
 enum {
   SOURCE_BYTES = 2 * LIMIT_LINE,
@@ -22,18 +23,19 @@ enum {
 
 /* A spawned child, from its request until its end is told and its group is empty. */
 struct child {
-  uint32_t number; /* the engine's; 0: a free slot */
-  pid_t pid;       /* 0 once reaped */
-  pid_t first_pid; /* to be told, also when it is reaped already */
-  pid_t group;     /* its process group, 0 when nothing is left of it */
-  int status_fd;   /* the exec's result, -1 once known */
-  uint32_t flags;  /* enum proto_spawn_flags */
-  bool started;    /* executed */
-  bool tell_start; /* STARTED or FAILED has still to be sent */
-  bool tell_exit;  /* EXITED has still to be sent */
-  bool failed;     /* stage and error say why */
-  bool stop_sent;  /* got its stop signal from init */
-  bool killed;     /* got SIGKILL from init */
+  uint32_t number;       /* the engine's; 0: a free slot */
+  pid_t pid;             /* 0 once reaped */
+  pid_t first_pid;       /* to be told, also when it is reaped already */
+  pid_t group;           /* its process group, 0 when nothing is left of it */
+  int status_fd;         /* the exec's result, -1 once known */
+  struct launch *launch; /* in use until then */
+  uint32_t flags;        /* enum proto_spawn_flags */
+  bool started;          /* executed */
+  bool tell_start;       /* STARTED or FAILED has still to be sent */
+  bool tell_exit;        /* EXITED has still to be sent */
+  bool failed;           /* stage and error say why */
+  bool stop_sent;        /* got its stop signal from init */
+  bool killed;           /* got SIGKILL from init */
   uint64_t oom_before;
   int32_t stage, error;
   struct proto_exited exited;
@@ -207,8 +209,14 @@ void child_kill(struct init *in, struct child *c, int sig, bool group);
 void child_release(struct child *c); /* frees the slot when nothing more is to be told or signalled */
 
 /* spawn.c */
-void spawn_child(struct init *in, const struct proto_spawn *m, int blob_fd, int out_fd, int in_fd);
+/* The blob follows m, or is a memfd. */
+void spawn_child(struct init *in, struct proto_spawn *m, size_t blob_bytes, int blob_fd, int out_fd, int in_fd);
 void spawn_status(struct init *in, struct child *c);
+
+/* blob.c: checked, and its slots made pointers; the bytes stay where they are. -errno */
+int blob_read(struct blob *b, char *bytes, size_t n);
+int blob_map(struct blob *b, int fd);
+void blob_free(struct blob *b);
 
 /* reap.c */
 void reap_all(struct init *in);

@@ -180,7 +180,10 @@ static uint32_t flags_of(const struct child_spec *spec) {
   if (spec->own_stdin) flags |= PROTO_STDIN;
   if (spec->tty) flags |= PROTO_TTY;
   if (spec->user) flags |= PROTO_USER;
-  if (STR_EQ(spec->argv[0], "tend")) flags |= PROTO_SELF;
+  bool self = STR_EQ(spec->argv[0], "tend");
+  if (self) flags |= PROTO_SELF;
+  bool inside = self && spec->kind == CHILD_HELPER && spec->argv[1] && STR_EQ(spec->argv[1], "helper");
+  if (inside && !spec->envp && !spec->user) flags |= PROTO_INSIDE;
   if (spec->kind == CHILD_HELPER && (spec->input || spec->input_fd > 0)) flags |= PROTO_INPUT;
   return flags;
 }
@@ -189,11 +192,17 @@ static int request_spawn(struct children *c, struct entry *e, const struct child
                          struct err *err) {
   struct proto_spawn m = {.head = {PROTO_SPAWN, e->number}, .flags = flags_of(spec), .instance = spec->instance};
   str_copy(m.name, sizeof m.name, spec->name ? spec->name : spec->argv[0]);
-  auto_close int blob = -1;
+  auto_buf struct buf blob = {0};
+  auto_close int blob_fd = -1;
+  int fds[PROTO_FDS];
+  unsigned n = 0;
   int r = spawn_blob(spec, &m, &blob, err);
+  if (r == 0 && blob.len > LIMIT_SPAWN_INLINE) {
+    r = spawn_seal(&blob, &blob_fd, err);
+    fds[n++] = blob_fd;
+    blob.len = 0;
+  }
   if (r < 0) return r;
-  int fds[PROTO_FDS] = {blob};
-  unsigned n = 1;
   if (spec->kind == CHILD_HELPER) {
     r = open_helper(spec, f, err);
     if (r < 0) return r;
@@ -204,7 +213,11 @@ static int request_spawn(struct children *c, struct entry *e, const struct child
     fds[n++] = f->out[1];
     if (f->input >= 0) fds[n++] = f->input;
   }
-  r = post(c, &m, sizeof m, fds, n);
+  m.blob = (uint32_t)blob.len;
+  char message[sizeof m + LIMIT_SPAWN_INLINE];
+  memcpy(message, &m, sizeof m);
+  if (blob.len) memcpy(message + sizeof m, blob.data, blob.len);
+  r = post(c, message, sizeof m + blob.len, fds, n);
   return r < 0 ? err_errno(err, r, "cannot ask init to start %s", m.name) : 0;
 }
 

@@ -80,43 +80,59 @@ static const char *lookup(char *const *env, const char *key) {
   return NULL;
 }
 
-/* The strings of a blob and the offsets that the slots will hold. */
+/* A blob that is being written: its slots lie in front of its strings. */
 struct layout {
-  struct buf text;
-  size_t base; /* where the text begins in the blob */
-  uintptr_t *slots;
-  size_t at;
+  struct buf *out;
+  size_t slots; /* where they begin */
+  size_t at;    /* the next one */
 };
 
-static uintptr_t add_string(struct layout *l, const char *s, size_t n) {
-  uintptr_t offset = l->base + l->text.len;
-  buf_add(&l->text, s, n);
-  buf_char(&l->text, 0);
+static void add_slot(struct layout *l, uint64_t v) {
+  uintptr_t slot = (uintptr_t)v;
+  if (!l->out->failed) memcpy(l->out->data + l->slots + l->at++ * sizeof slot, &slot, sizeof slot);
+}
+
+/* Its offset. */
+static size_t add_string(struct layout *l, const char *s) {
+  size_t offset = l->out->len;
+  buf_add(l->out, s, strlen(s) + 1);
   return offset;
 }
 
-static void add_list(struct layout *l, char *const *list) {
-  for (; *list; list++) l->slots[l->at++] = add_string(l, *list, strlen(*list));
-  l->slots[l->at++] = 0;
+static void add_arguments(struct layout *l, char *const *list) {
+  for (; *list; list++) add_slot(l, add_string(l, *list));
+  add_slot(l, 0);
+}
+
+/* Variables that are tend's own go as their number: there may be thousands of them, for each process. */
+static void add_environment(struct layout *l, char *const *list) {
+  size_t own = 0;
+  for (; *list; list++) {
+    size_t i = own;
+    while (environ[i] && environ[i] != *list) i++;
+    if (environ[i]) own = i + 1;
+    add_slot(l, environ[i] ? PROTO_ENVIRON | i : add_string(l, *list));
+  }
+  add_slot(l, 0);
 }
 
 /* As execvpe looks: the name itself where it has a slash, else below each directory of PATH. */
 static void add_candidates(struct layout *l, const char *name, const char *path) {
   if (strchr(name, '/') || !*name) {
-    l->slots[l->at++] = add_string(l, name, strlen(name));
-    l->slots[l->at++] = 0;
+    add_slot(l, add_string(l, name));
+    add_slot(l, 0);
     return;
   }
   for (const char *dir = path;; dir++) {
     const char *end = strchrnul(dir, ':');
-    l->slots[l->at++] = l->base + l->text.len;
-    buf_add(&l->text, end > dir ? dir : ".", end > dir ? (size_t)(end - dir) : 1);
-    buf_char(&l->text, '/');
-    add_string(l, name, strlen(name));
+    add_slot(l, l->out->len);
+    buf_add(l->out, end > dir ? dir : ".", end > dir ? (size_t)(end - dir) : 1);
+    buf_char(l->out, '/');
+    add_string(l, name);
     dir = end;
     if (!*dir) break;
   }
-  l->slots[l->at++] = 0;
+  add_slot(l, 0);
 }
 
 static size_t candidates_of(const char *name, const char *path) {
@@ -126,31 +142,14 @@ static size_t candidates_of(const char *name, const char *path) {
   return n;
 }
 
-static int seal(const struct proto_blob *head, const struct layout *l, size_t slots, const uint32_t *groups, int *out) {
-  auto_close int fd = memfd_create("spawn", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (fd < 0) return -errno;
-  struct {
-    const void *p;
-    size_t n;
-  } parts[] = {{head, sizeof *head},
-               {l->slots, slots * sizeof *l->slots},
-               {groups, head->ngroups * sizeof *groups},
-               {l->text.data, l->text.len}};
-  for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-    const char *p = parts[i].p;
-    for (size_t n = parts[i].n; n;) {
-      ssize_t r = write(fd, p, n);
-      if (r < 0) return -errno;
-      p += r;
-      n -= (size_t)r;
-    }
-  }
-  if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) return -errno;
-  *out = take_fd(&fd);
-  return 0;
+static void add_zeros(struct buf *out, size_t n) {
+  char *p = buf_room(out, n);
+  if (!p) return;
+  memset(p, 0, n);
+  out->len += n;
 }
 
-int spawn_blob(const struct child_spec *spec, struct proto_spawn *m, int *fd, struct err *err) {
+int spawn_blob(const struct child_spec *spec, struct proto_spawn *m, struct buf *out, struct err *err) {
   uint32_t groups[GROUPS_MAX];
   unsigned ngroups = 0;
   if (spec->user) {
@@ -165,19 +164,28 @@ int spawn_blob(const struct child_spec *spec, struct proto_spawn *m, int *fd, st
                             .envc = (uint32_t)count(env),
                             .ncandidates = (uint32_t)candidates_of(spec->argv[0], path),
                             .ngroups = ngroups};
-  size_t slots = (size_t)head.argc + head.envc + head.ncandidates + 4;
-  auto_free uintptr_t *slot = calloc(slots, sizeof *slot);
-  if (!slot) return err_set(err, -ENOMEM, "no memory to start %s", m->name);
-  struct layout l = {.base = sizeof head + slots * sizeof *slot + ngroups * sizeof *groups, .slots = slot, .at = 1};
-  l.text.max = LIMIT_SPAWN_BLOB - 1;
-  add_list(&l, spec->argv);
-  add_list(&l, env);
+  out->max = LIMIT_SPAWN_BLOB;
+  add_zeros(out, sizeof head);
+  struct layout l = {.out = out, .slots = out->len, .at = 1};
+  add_zeros(out, ((size_t)head.argc + head.envc + head.ncandidates + 4) * sizeof(uintptr_t));
+  buf_add(out, groups, ngroups * sizeof *groups);
+  add_arguments(&l, spec->argv);
+  add_environment(&l, env);
   add_candidates(&l, spec->argv[0], path);
-  if (spec->cwd) head.cwd = (uint32_t)add_string(&l, spec->cwd, strlen(spec->cwd));
-  int r = l.text.failed || l.base + l.text.len > LIMIT_SPAWN_BLOB ? -E2BIG : 0;
-  head.size = (uint32_t)(l.base + l.text.len);
-  if (r == 0) r = seal(&head, &l, slots, groups, fd);
-  buf_free(&l.text);
-  if (r == -E2BIG) return err_set(err, r, "arguments and environment of %s are larger than 8 MiB", m->name);
-  return r < 0 ? err_errno(err, r, "cannot hand the command of %s to init", m->name) : 0;
+  if (spec->cwd) head.cwd = (uint32_t)add_string(&l, spec->cwd);
+  if (out->failed) return err_set(err, -E2BIG, "arguments and environment of %s are larger than 8 MiB", m->name);
+  head.size = (uint32_t)out->len;
+  memcpy(out->data, &head, sizeof head);
+  return 0;
+}
+
+int spawn_seal(const struct buf *blob, int *out, struct err *err) {
+  auto_close int fd = memfd_create("spawn", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  ssize_t r = 0;
+  for (size_t done = 0; fd >= 0 && done < blob->len && r >= 0; done += (size_t)r)
+    r = write(fd, blob->data + done, blob->len - done);
+  if (fd < 0 || r < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return err_errno(err, -errno, "cannot hand a command to init");
+  *out = take_fd(&fd);
+  return 0;
 }

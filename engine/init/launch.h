@@ -1,0 +1,49 @@
+/* A new process between its request and its exec.
+ *
+ * Until its exec it shares init's memory (to copy it would cost more than all the rest together) while init goes on,
+ * because an exec can hang on a dead mount. So it has a stack and a request of its own, which init does not touch until
+ * the exec is known to be over, and it makes its system calls itself, since the C library's would write init's errno.
+ * When no such place is free, or where this cannot be done, it is an ordinary fork.
+ */
+#ifndef TEND_INIT_LAUNCH_H
+#define TEND_INIT_LAUNCH_H
+
+#include <sys/types.h>
+
+#include "base/proto.h"
+
+struct init;
+
+/* What is to be executed; its slots are pointers. */
+struct blob {
+  char *base;
+  size_t size;
+  bool mapped;                       /* is ours to unmap */
+  char **argv, **envp, **candidates; /* argv[-1] is free */
+  const gid_t *groups;
+  const struct proto_blob *head;
+};
+
+/* Filled in by the caller; what its pointers lead to must live until launch_over. */
+struct launch {
+  const struct init *in;
+  uint32_t flags; /* enum proto_spawn_flags */
+  uid_t uid;
+  gid_t gid;
+  struct blob blob;
+  int stdio[3];
+  int status_fd; /* close-on-exec: its end is the exec, else it tells {stage, errno} */
+  bool used;
+};
+
+struct launch *launch_new(const struct init *in, const struct proto_spawn *m);
+/* Takes the blob that came with the request, a copy where it lies in the message, or maps a sealed memfd. -errno. */
+int launch_read(struct launch *l, char *inside, size_t n);
+int launch_map(struct launch *l, int fd);
+/* Starts it; its pid or -errno. */
+pid_t launch_go(struct launch *l);
+/* After launch_go: whether it is to be kept until the status pipe ends. */
+bool launch_pending(const struct launch *l);
+void launch_over(struct launch *l);
+
+#endif
