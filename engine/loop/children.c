@@ -83,7 +83,7 @@ static void entry_free(struct entry *e) {
 /* As outbox_post; what is queued is sent when the channel takes it. */
 static int post(struct children *c, const void *m, size_t n, const int *fds, unsigned nfds) {
   int r = outbox_post(&c->out, c->fd, m, n, fds, nfds);
-  if (c->out.first) watch_events(c->watch, WATCH_READ | WATCH_WRITE);
+  if (!outbox_empty(&c->out)) watch_events(c->watch, WATCH_READ | WATCH_WRITE);
   return r;
 }
 
@@ -333,7 +333,7 @@ void children_exit(struct children *c, int code, bool asked) {
   post(c, &m, sizeof m, NULL, 0);
   /* the loop may not run again after this */
   int64_t due = clock_mono_ns() + FLUSH_MS * NS_PER_MS;
-  while (c->out.first && clock_mono_ns() < due) {
+  while (!outbox_empty(&c->out) && clock_mono_ns() < due) {
     struct pollfd pfd = {.fd = c->fd, .events = POLLOUT};
     if (poll(&pfd, 1, clock_ms_until(due, clock_mono_ns())) <= 0 || (pfd.revents & (POLLERR | POLLHUP))) break;
     outbox_flush(&c->out, c->fd);
@@ -438,7 +438,7 @@ static int fd_of(struct msghdr *h) {
 static void on_channel(void *arg, int channel, int events) {
   struct children *c = arg;
   if (events & WATCH_WRITE) outbox_flush(&c->out, channel);
-  if (!c->out.first) watch_events(c->watch, WATCH_READ);
+  if (outbox_empty(&c->out)) watch_events(c->watch, WATCH_READ);
   if (!(events & WATCH_READ)) return;
   for (int i = 0; i < READS; i++) {
     union answer m;

@@ -3,25 +3,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/proto.h"
 
+/* In front of a message in the queue. */
 struct unsent {
-  struct unsent *next;
   size_t n;
   int fds[PROTO_FDS];
   unsigned nfds;
-  char data[];
 };
-
-static void drop(struct unsent *u) {
-  for (unsigned i = 0; i < u->nfds; i++) close(u->fds[i]);
-  free(u);
-}
 
 static int send_now(int socket, const void *m, size_t n, const int *fds, unsigned nfds) {
   struct iovec v = {.iov_base = (void *)(uintptr_t)m, .iov_len = n};
@@ -43,41 +36,69 @@ static int send_now(int socket, const void *m, size_t n, const int *fds, unsigne
 
 static bool is_full(int r) { return r == -EAGAIN || r == -ENOBUFS || r == -ENOMEM || r == -ETOOMANYREFS; }
 
-int outbox_post(struct outbox *o, int socket, const void *m, size_t n, const int *fds, unsigned nfds) {
-  int r = o->first ? -EAGAIN : send_now(socket, m, n, fds, nfds);
-  if (!is_full(r)) return r;
-  struct unsent *u = calloc(1, sizeof *u + n);
-  if (!u) return -ENOMEM;
-  memcpy(u->data, m, n);
-  u->n = n;
-  for (; u->nfds < nfds; u->nfds++) {
-    u->fds[u->nfds] = fcntl(fds[u->nfds], F_DUPFD_CLOEXEC, 3);
-    if (u->fds[u->nfds] < 0) {
-      r = -errno;
-      drop(u);
-      return r;
-    }
+static void close_all(const struct unsent *u) {
+  for (unsigned i = 0; i < u->nfds; i++) close(u->fds[i]);
+}
+
+static int queue(struct outbox *o, const void *m, size_t n, const int *fds, unsigned nfds) {
+  struct unsent u = {.n = n};
+  int r = 0;
+  for (; u.nfds < nfds; u.nfds++) {
+    u.fds[u.nfds] = fcntl(fds[u.nfds], F_DUPFD_CLOEXEC, 3);
+    if (u.fds[u.nfds] >= 0) continue;
+    r = -errno;
+    break;
   }
-  if (o->last)
-    o->last->next = u;
-  else
-    o->first = u;
-  o->last = u;
+  if (r == 0 && !buf_room(&o->queue, sizeof u + n)) {
+    o->queue.failed = false;
+    r = -ENOMEM;
+  }
+  if (r < 0) {
+    close_all(&u);
+    return r;
+  }
+  buf_add(&o->queue, &u, sizeof u);
+  buf_add(&o->queue, m, n);
   return 0;
 }
 
+int outbox_post(struct outbox *o, int socket, const void *m, size_t n, const int *fds, unsigned nfds) {
+  int r = outbox_empty(o) ? send_now(socket, m, n, fds, nfds) : -EAGAIN;
+  return is_full(r) ? queue(o, m, n, fds, nfds) : r;
+}
+
+bool outbox_empty(const struct outbox *o) { return o->sent == o->queue.len; }
+
+/* The first that waits; what it points to is good until the queue changes. */
+static const char *first(const struct outbox *o, struct unsent *u) {
+  memcpy(u, o->queue.data + o->sent, sizeof *u);
+  return o->queue.data + o->sent + sizeof *u;
+}
+
 static void drop_first(struct outbox *o) {
-  struct unsent *u = o->first;
-  o->first = u->next;
-  if (!o->first) o->last = NULL;
-  drop(u);
+  struct unsent u;
+  first(o, &u);
+  close_all(&u);
+  o->sent += sizeof u + u.n;
+  if (!outbox_empty(o)) return;
+  buf_free(&o->queue);
+  o->sent = 0;
 }
 
 void outbox_flush(struct outbox *o, int socket) {
-  while (o->first && !is_full(send_now(socket, o->first->data, o->first->n, o->first->fds, o->first->nfds)))
+  struct unsent u;
+  while (!outbox_empty(o)) {
+    const char *m = first(o, &u);
+    if (is_full(send_now(socket, m, u.n, u.fds, u.nfds))) break;
     drop_first(o);
+  }
+  /* thousands of requests at once: what is sent makes room before more is asked of the system */
+  if (o->sent > o->queue.len / 2) {
+    buf_drop(&o->queue, o->sent);
+    o->sent = 0;
+  }
 }
 
 void outbox_clear(struct outbox *o) {
-  while (o->first) drop_first(o);
+  while (!outbox_empty(o)) drop_first(o);
 }

@@ -2,18 +2,21 @@
 #ifndef TEND_LOOP_OUTBOX_H
 #define TEND_LOOP_OUTBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-struct unsent;
+#include "base/buf.h"
 
 /* Zero-initialise it; outbox_clear drops what is queued. */
 struct outbox {
-  struct unsent *first, *last;
+  struct buf queue;
+  size_t sent; /* bytes at its beginning that are done with */
 };
 
 /* Sends or queues. The descriptors (PROTO_FDS at most) stay the caller's; a queued message has duplicates. */
 int outbox_post(struct outbox *o, int socket, const void *m, size_t n, const int *fds, unsigned nfds);
-/* Sends what the socket takes; first is NULL when all is sent. */
+bool outbox_empty(const struct outbox *o);
+/* Sends what the socket takes. */
 void outbox_flush(struct outbox *o, int socket);
 void outbox_clear(struct outbox *o);
 
