@@ -19,10 +19,10 @@
 
 static void close_inits(struct init *in) {
   close(in->epoll_fd);
-  close(in->signal_fd);
+  if (in->signal_fd > 0) close(in->signal_fd);
   if (in->tty_fd >= 0) close(in->tty_fd);
   if (in->oom_fd >= 0) close(in->oom_fd);
-  close(in->self_fd);
+  if (in->self_fd > 0) close(in->self_fd);
 }
 
 /* A session of its own, so that Ctrl-C reaches it by init alone; what somebody sends to every process of the

@@ -52,19 +52,24 @@ static int prepare(struct init *in, const struct init_options *options) {
   in->opt = *options;
   in->pid = getpid();
   in->pid1 = in->pid == 1;
-  in->channel = in->log_fd = -1;
+  in->channel = in->log_fd = in->tty_fd = in->oom_fd = -1;
   in->stop_due_ns = in->ack_due_ns = in->engine_due_ns = in->drain_due_ns = TIME_NEVER;
   in->now_ns = clock_mono_ns();
   signals_block(in);
   return open_standard(in);
 }
 
+/* What the engine's start needs. */
 static int begin(struct init *in) {
   getrlimit(RLIMIT_NOFILE, &in->nofile);
   struct rlimit most = {in->nofile.rlim_max, in->nofile.rlim_max};
   setrlimit(RLIMIT_NOFILE, &most);
   in->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  if (in->epoll_fd < 0) return -errno;
+  return in->epoll_fd < 0 ? -errno : 0;
+}
+
+/* The rest, while the engine starts. */
+static int go_on(struct init *in) {
   int r = signals_open(in);
   if (r < 0) return r;
   find_self(in);
@@ -144,6 +149,7 @@ int init_run(const struct init_options *options, init_engine_fn *engine_main, vo
   if (r > 0) return code;
   if (r == 0) r = begin(in);
   if (r == 0) r = engine_start(in, engine_main, arg);
+  if (r == 0) r = go_on(in);
   if (r < 0) {
     fprintf(stderr, "tend: init cannot start: %s\n", strerror(-r));
     in->code = EXIT_SYSTEM;

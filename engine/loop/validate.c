@@ -119,9 +119,10 @@ static void need_above(struct validation *v, enum setting_id id, int64_t need, c
 
 static void check_resource_limits(struct validation *v) {
   struct cgroup cg;
-  cgroup_read(v->in->cgroup_root ? v->in->cgroup_root : "", &cg);
   int64_t memory = settings_int(v->in->settings, SET_MAX_MEMORY_MB);
   int64_t cpu = settings_int(v->in->settings, SET_MAX_CPU_PERCENT);
+  if (memory <= 0 && cpu <= 0) return;
+  cgroup_read(v->in->cgroup_root ? v->in->cgroup_root : "", &cg);
   auto_buf struct buf limit = {0};
   auto_buf struct buf fix = {0};
   if (cg.memory_limit_bytes >= 0 && memory > cg.memory_limit_bytes / MB) {
