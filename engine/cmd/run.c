@@ -75,7 +75,6 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
   e->sink = sink_new(e->loop, &so);
   if (!e->sink) return err_set(err, -ENOMEM, "out of memory");
   sink_configure(e->sink, &so, e->load.settings);
-  tell_output(e);
   e->probes =
       (struct probe_env){.loop = e->loop, .children = e->children, .sink = e->sink, .settings = e->load.settings};
   probe_env_init(&e->probes);

@@ -73,6 +73,7 @@ struct supervisor {
   struct control *control;
   struct journal *journal; /* NULL until the first process has its moment */
   struct timer *settle_timer;
+  bool settled;        /* and has come */
   struct alert *alert; /* NULL: no webhook */
   struct web *web;     /* NULL: nothing is served over HTTP */
   struct trend trend;

@@ -36,6 +36,7 @@ void supervisor_open_journal(struct supervisor *s) {
 
 void supervisor_settle(void *arg) {
   struct supervisor *s = arg;
+  s->settled = true;
   supervisor_open_journal(s);
   supervisor_note_run(s);
   supervisor_measure(s);
