@@ -25,6 +25,7 @@ limits() {
 mkdir "$new/tables"
 limits >"$new/tables/limits"
 "$tend" explain --docs exits >"$new/tables/exits"
+"$tend" explain --docs signals >"$new/tables/signals"
 awk -v tables="$new/tables/" '
   /^<!-- [a-z]+: written by/ { print; name = $2; sub(/:/, "", name); while ((getline line <(tables name)) > 0) print line; skip = 1; next }
   /^<!-- end -->/ { skip = 0 }

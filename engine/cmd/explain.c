@@ -271,16 +271,32 @@ static void docs_rows(enum explain_kind kind, const char *head) {
     }
     if (kind == EXPLAIN_EVENT)
       printf("| %s | %s | %s | %s |\n", e.name, e.doc, buf_cstr(&keys), e.look);
-    else if (kind == EXPLAIN_SIGNAL)
-      printf("| %s | %s |\n", e.name, e.doc);
     else
       printf("| %s | %s | %s |\n", e.name, e.doc, e.look);
   }
 }
 
+/* Those of which the same is said are one row. */
+static void docs_signals(void) {
+  struct explain e;
+  const char *last = NULL;
+  puts("| signal | effect |\n| --- | --- |");
+  for (size_t i = 0; explain_at(i, &e); i++) {
+    if (e.kind != EXPLAIN_SIGNAL) continue;
+    if (last && !STR_EQ(last, e.doc)) printf(" | %s |\n", last);
+    printf("%s%s", last && STR_EQ(last, e.doc) ? ", " : "| ", e.name + strlen("SIG"));
+    last = e.doc;
+  }
+  printf(" | %s |\n", last);
+}
+
 static int write_docs(const char *part) {
   if (part && STR_EQ(part, "exits")) {
     docs_rows(EXPLAIN_EXIT, "| code | meaning | look at |\n| --- | --- | --- |");
+    return 0;
+  }
+  if (part && STR_EQ(part, "signals")) {
+    docs_signals();
     return 0;
   }
   puts(
@@ -302,9 +318,6 @@ static int write_docs(const char *part) {
       "and those of `fs`, are the system's "
       "names in small letters (`enoent`);\n`tend explain` knows these, too.\n");
   docs_rows(EXPLAIN_STAGE, "| stage | meaning | look at |\n| --- | --- | --- |");
-  puts(
-      "\n## Signals\n\nWhat tend does with a signal; those that are not here are not passed on, real-time ones are.\n");
-  docs_rows(EXPLAIN_SIGNAL, "| signal | effect |\n| --- | --- |");
   return 0;
 }
 
