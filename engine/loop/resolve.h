@@ -11,7 +11,12 @@
 
 struct resolve;
 
-/* done is called once, from the loop, at the deadline at the latest. All addresses are given, both families, at most
+/* The two families are asked for apart: when the addresses of one are there, the other's answer is waited for only a
+ * moment. IPv6 comes first, what no route leads to last. With a port, which says that somebody will connect, link-local
+ * addresses that a name server gives are left out: whoever answers for a name must not lead us to what lies next to
+ * this machine (a cloud's metadata service). Such an address as a literal, or in /etc/hosts, is taken.
+ *
+ * done is called once, from the loop, at the deadline at the latest. All addresses are given, both families, at most
  * RESOLVE_MAX. NULL when there is no memory. */
 enum { RESOLVE_MAX = 32 };
 struct resolve *resolve_start(struct loop *loop, const char *host, uint16_t port, int64_t deadline_ns,

@@ -26,7 +26,9 @@ struct tend_http_call {
   bool proxied;
   struct curl_slist *headers, *addresses;
   struct tend_resolve *resolve;
-  struct tend_timer *deadline;
+  struct tend_address *found; /* where the name leads */
+  size_t nfound, turn;        /* the present turn: the turn-th address of each family */
+  struct tend_timer *deadline, *turn_end;
   int64_t started_ns, deadline_ns;
   enum phase phase;
   char doing[HTTP_NAME_MAX + 40];
@@ -74,6 +76,8 @@ void http_call_cancel(struct tend_http_call *c) {
   curl_slist_free_all(c->headers);
   curl_slist_free_all(c->addresses);
   if (c->deadline) c->host->timer_free(c->deadline);
+  if (c->turn_end) c->host->timer_free(c->turn_end);
+  free(c->found);
   http_pool_release(c->pool);
   http_url_free(&c->url);
   http_url_free(&c->proxy);
@@ -168,20 +172,37 @@ static void go(struct tend_http_call *c) {
   c->resolve = c->host->resolve(c->host->self, to->host, to->port, c->deadline_ns, on_resolved, c);
 }
 
-/* "+HOST:PORT:ADDRESS,ADDRESS": takes the place of what libcurl remembers. */
-static int give_addresses(struct tend_http_call *c, const struct http_url *to, const struct tend_addresses *found) {
+/* The n-th address of a family, or NULL. */
+static const struct tend_address *address_of(const struct tend_http_call *c, int family, size_t n) {
+  for (size_t i = 0; i < c->nfound; i++)
+    if (c->found[i].addr.ss_family == family && n-- == 0) return &c->found[i];
+  return NULL;
+}
+
+static size_t turns_left(const struct tend_http_call *c) {
+  size_t n = 0;
+  while (address_of(c, AF_INET6, c->turn + 1 + n) || address_of(c, AF_INET, c->turn + 1 + n)) n++;
+  return n;
+}
+
+/* "+HOST:PORT:ADDRESS,ADDRESS": takes the place of what libcurl remembers. It gets one address of each family, between
+ * which it races: among those of one family it is left waiting for a silent one (7.88 with a loop of one's own). */
+static int give_addresses(struct tend_http_call *c, const struct http_url *to) {
+  static const int families[] = {AF_INET6, AF_INET};
   struct bytes b = {0};
   char text[INET6_ADDRSTRLEN + 2], port[16];
   snprintf(port, sizeof port, ":%u:", to->port);
   bool ok = bytes_add(&b, "+", 1) && bytes_add(&b, to->host, strlen(to->host)) && bytes_add(&b, port, strlen(port));
-  for (size_t i = 0; ok && i < found->n; i++) {
-    const struct sockaddr_storage *a = &found->list[i].addr;
-    const void *raw = a->ss_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)a)->sin6_addr
-                                               : (const void *)&((const struct sockaddr_in *)a)->sin_addr;
+  for (size_t i = 0, n = 0; ok && i < 2; i++) {
+    const struct tend_address *a = address_of(c, families[i], c->turn);
+    if (!a) continue;
+    bool six = families[i] == AF_INET6;
+    const void *raw = six ? (const void *)&((const struct sockaddr_in6 *)&a->addr)->sin6_addr
+                          : (const void *)&((const struct sockaddr_in *)&a->addr)->sin_addr;
     char ip[INET6_ADDRSTRLEN];
-    if (!inet_ntop(a->ss_family, raw, ip, sizeof ip)) continue;
-    snprintf(text, sizeof text, a->ss_family == AF_INET6 ? "[%s]" : "%s", ip);
-    ok = (!i || bytes_add(&b, ",", 1)) && bytes_add(&b, text, strlen(text));
+    if (!inet_ntop(families[i], raw, ip, sizeof ip)) continue;
+    snprintf(text, sizeof text, six ? "[%s]" : "%s", ip);
+    ok = (!n++ || bytes_add(&b, ",", 1)) && bytes_add(&b, text, strlen(text));
   }
   struct curl_slist *list = ok ? curl_slist_append(NULL, b.data) : NULL;
   free(b.data);
@@ -192,26 +213,54 @@ static int give_addresses(struct tend_http_call *c, const struct http_url *to, c
   return 0;
 }
 
-static void on_resolved(void *arg, const struct tend_addresses *found) {
-  struct tend_http_call *c = arg;
+static void take_turn(struct tend_http_call *c) {
   const struct http_url *to = c->proxied ? &c->proxy : &c->url;
-  c->resolve = NULL;
-  if (!found->n) {
-    fail(c, found->reason, found->detail);
-    return;
-  }
-  int64_t left_ns = c->deadline_ns - c->host->now_ns(c->host->self);
+  int64_t now = c->host->now_ns(c->host->self), left_ns = c->deadline_ns - now;
   int64_t left_ms = left_ns < NS_PER_MS ? 1 : (left_ns + NS_PER_MS - 1) / NS_PER_MS;
   if (left_ms > 3600 * 1000) left_ms = 3600 * 1000;
-  /* shared by libcurl among the addresses; the whole is ended by us */
-  curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)left_ms);
+  size_t more = turns_left(c);
+  c->host->timer_at(c->turn_end, more ? now + left_ns / (int64_t)(more + 1) : INT64_MAX);
+  c->error[0] = 0;
+  curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS,
+                   (long)left_ms); /* its own would be 300 s; the whole is ended by us */
   curl_easy_setopt(c->easy, CURLOPT_RESOLVER_START_FUNCTION, to->ipv6 ? NULL : on_resolver_start);
-  if ((!to->ipv6 && give_addresses(c, to, found)) || http_pool_add(c->pool, c->easy)) {
+  if ((!to->ipv6 && give_addresses(c, to)) || http_pool_add(c->pool, c->easy)) {
     fail(c, "memory", "no memory for a request");
     return;
   }
   c->added = true;
   tell(c, PHASE_CONNECTING);
+}
+
+/* True: the next address gets its turn. */
+static bool next_turn(struct tend_http_call *c) {
+  if (c->phase > PHASE_CONNECTING || !turns_left(c)) return false;
+  if (c->added) http_pool_remove(c->pool, c->easy);
+  c->added = false;
+  c->turn++;
+  take_turn(c);
+  return true;
+}
+
+static void on_turn_end(void *arg) { next_turn(arg); }
+
+static void on_resolved(void *arg, const struct tend_addresses *found) {
+  struct tend_http_call *c = arg;
+  c->resolve = NULL;
+  if (!found->n) {
+    fail(c, found->reason, found->detail);
+    return;
+  }
+  free(c->found);
+  c->found = calloc(found->n, sizeof *c->found);
+  if (!c->found) {
+    fail(c, "memory", "no memory for a request");
+    return;
+  }
+  memcpy(c->found, found->list, found->n * sizeof *found->list);
+  c->nfound = found->n;
+  c->turn = 0;
+  take_turn(c);
 }
 
 /* True: it goes on elsewhere. `where` gets what is not followed. */
@@ -282,6 +331,7 @@ static void answer(struct tend_http_call *c) {
 void http_call_ended(struct tend_http_call *c, CURLcode rc) {
   char text[2 * HTTP_NAME_MAX + 100];
   c->added = false;
+  if ((rc == CURLE_COULDNT_CONNECT || rc == CURLE_OPERATION_TIMEDOUT) && next_turn(c)) return;
   if (rc == CURLE_OK || (rc == CURLE_WRITE_ERROR && c->cut && c->cut_allowed)) {
     answer(c);
   } else if (c->cut) {
@@ -347,7 +397,8 @@ struct tend_http_call *http_call_start(const struct tend_host *host, const struc
     c->pool = http_pool_hold(host);
     c->easy = curl_easy_init();
     c->deadline = host->timer_new(host->self, on_deadline, c);
-    bool ok = c->pool && c->easy && c->deadline && !http_url_parse(&c->url, q->url, msg, size) &&
+    c->turn_end = host->timer_new(host->self, on_turn_end, c);
+    bool ok = c->pool && c->easy && c->deadline && c->turn_end && !http_url_parse(&c->url, q->url, msg, size) &&
               (!q->proxy || !http_url_parse(&c->proxy, q->proxy, msg, size)) &&
               http_options_set(c->easy, &c->url, q, &c->headers) && set_callbacks(c);
     if (ok) go(c);

@@ -7,7 +7,7 @@
 
 #include "parts/postgres.h"
 
-enum { ADDRESSES_MAX = 16 };
+enum { ADDRESSES_MAX = 16, PORT_DEFAULT = 5432 };
 #define NS_PER_MS INT64_C(1000000)
 
 struct pg_dial {
@@ -169,6 +169,11 @@ static void on_resolved(void *arg, const struct tend_addresses *found) {
   d->host->timer_at(d->timer, 0);
 }
 
+static uint16_t port_of(const struct pg_target *t) {
+  long port = t->port ? strtol(t->port, NULL, 10) : 0;
+  return port > 0 && port <= UINT16_MAX ? (uint16_t)port : PORT_DEFAULT;
+}
+
 static void open_target(struct pg_dial *d) {
   const struct pg_target *t = &d->info.targets[d->target];
   d->n = d->next = 0;
@@ -181,7 +186,7 @@ static void open_target(struct pg_dial *d) {
   tell(d, "resolving the name of");
   d->attempt_started_ns = d->host->now_ns(d->host->self);
   d->host->timer_at(d->timer, INT64_MAX);
-  d->resolve = d->host->resolve(d->host->self, t->host, 0, attempt_deadline(d), on_resolved, d);
+  d->resolve = d->host->resolve(d->host->self, t->host, port_of(t), attempt_deadline(d), on_resolved, d);
   if (!d->resolve) failed(d, &(struct pg_failure){.reason = "memory", .message = "no memory"});
 }
 
