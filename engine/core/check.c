@@ -20,12 +20,10 @@ const char *check_state_name(enum check_state s) {
 
 bool check_is_good(enum check_result r) { return r == CHECK_OK || r == CHECK_WARN; }
 
+/* FNV-1a, the hash of Fowler, Noll and Vo. */
 uint32_t check_spread(const char *name) {
-  uint32_t h = 2166136261U; /* FNV-1a (Fowler, Noll, Vo; 32 bits) */
+  uint32_t h = 2166136261U;
   for (; *name; name++) h = (h ^ (unsigned char)*name) * 16777619U;
-  h ^= h >> 16; /* mixed so that names that end alike lie apart: the first half of MurmurHash3's fmix32 (A. Appleby) */
-  h *= 0x85ebca6bU;
-  h ^= h >> 13;
   return h;
 }
 
@@ -151,7 +149,7 @@ void check_hold(struct check *c, int64_t until_ns, int64_t now_ns) {
 }
 
 void check_hurry(struct check *c, int64_t now_ns) {
-  if (c->active && !c->running && c->due_ns > now_ns) c->due_ns = now_ns;
+  if (c->due_ns > now_ns) c->due_ns = now_ns;
 }
 
 void check_slow(struct check *c, double factor, int64_t now_ns) {

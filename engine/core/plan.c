@@ -57,6 +57,19 @@ static void read_flow(struct plan_reader *r, const cJSON *flow) {
   plan_read_remedies(r, NULL, flow);
 }
 
+/* Numbers, truths and functions have been read into the plan, which points to texts and params alone: the rest goes,
+ * for a flow of a thousand checks is held for as long as tend runs. */
+static void forget(cJSON *json) {
+  for (cJSON *v = json->child, *next; v; v = next) {
+    next = v->next;
+    if (v->string && STR_EQ(v->string, "params")) continue;
+    if (cJSON_IsNumber(v) || cJSON_IsBool(v) || cJSON_IsNull(v) || json_fn(v))
+      cJSON_Delete(cJSON_DetachItemViaPointer(json, v));
+    else
+      forget(v);
+  }
+}
+
 int plan_from_json(const cJSON *flow, const struct plan_options *options, struct plan **out,
                    struct problems *problems) {
   auto_plan struct plan *plan = calloc(1, sizeof(*plan));
@@ -68,6 +81,7 @@ int plan_from_json(const cJSON *flow, const struct plan_options *options, struct
   read_flow(&r, plan->json_);
   if (r.no_memory) return -ENOMEM;
   if (problems_errors(problems) > before) return -EINVAL;
+  forget(plan->json_);
   *out = take_ptr(plan);
   return 0;
 }

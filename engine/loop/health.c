@@ -8,13 +8,7 @@
 #include "base/str.h"
 #include "loop/ask.h"
 
-#define GUARD_NS NS_PER_S               /* after its deadline a function that said nothing is given up */
-#define RECORD_TICK_NS (10 * NS_PER_MS) /* of a record's time: 32 bits of it are 497 days */
-
-struct record {
-  uint32_t at;          /* in ticks */
-  uint32_t duration_us; /* at most an hour */
-};
+#define GUARD_NS NS_PER_S /* after its deadline a function that said nothing is given up */
 
 struct item {
   struct health *health;
@@ -23,12 +17,10 @@ struct item {
   struct check check;
   struct timer *timer; /* the next run; while it runs: the guard */
   struct ask ask;
-  char reason[32], detail[192];
-  cJSON *data;
+  char *reason, *detail; /* of the last result, one block of memory; NULL: nothing to say */
   int64_t duration_ns, spent_ns;
   uint64_t runs, results[CHECK_RESULTS];
-  struct record records[HEALTH_HISTORY];
-  uint8_t record_results[HEALTH_HISTORY];
+  struct history history;
 };
 
 /* A run by hand. */
@@ -74,7 +66,7 @@ struct health *health_new(struct loop *loop, struct probe_env *probes, const str
 static void item_free(struct item *it) {
   ask_cancel(&it->ask);
   timer_free(it->timer);
-  cJSON_Delete(it->data);
+  free(it->reason);
   free(it);
 }
 
@@ -126,9 +118,8 @@ static void view(const struct item *it, struct health_view *out) {
       .required = it->spec.required,
       .spec = &it->spec.check,
       .check = &it->check,
-      .reason = it->reason,
-      .detail = it->detail,
-      .data = it->data,
+      .reason = it->reason ? it->reason : "",
+      .detail = it->reason ? it->detail : "",
       .duration_ns = it->duration_ns,
       .runs = it->runs,
       .spent_ns = it->spent_ns,
@@ -138,18 +129,24 @@ static void view(const struct item *it, struct health_view *out) {
 
 static void arm(struct item *it) { timer_at(it->timer, check_due_ns(&it->check)); }
 
+/* Most results have no words, and a check that fails says the same again. */
+static void keep_words(struct item *it, const struct probe_result *r) {
+  if (it->reason && STR_EQ(it->reason, r->reason) && STR_EQ(it->detail, r->detail)) return;
+  free(it->reason);
+  it->reason = NULL;
+  size_t n = strlen(r->reason) + 1, m = strlen(r->detail) + 1;
+  if (n + m == 2 || !(it->reason = malloc(n + m))) return;
+  memcpy(it->reason, r->reason, n);
+  it->detail = memcpy(it->reason + n, r->detail, m);
+}
+
 static void keep(struct item *it, const struct probe_result *r, int64_t now) {
-  str_copy(it->reason, sizeof it->reason, r->reason);
-  str_copy(it->detail, sizeof it->detail, r->detail);
-  cJSON_Delete(it->data);
-  it->data = r->data ? cJSON_Duplicate(r->data, true) : NULL;
+  keep_words(it, r);
   it->duration_ns = r->duration_ns;
   it->spent_ns += r->duration_ns;
-  size_t k = it->runs++ % HEALTH_HISTORY;
+  it->runs++;
   it->results[r->status]++;
-  int64_t us = r->duration_ns / NS_PER_US;
-  it->records[k] = (struct record){(uint32_t)(now / RECORD_TICK_NS), us > UINT32_MAX ? UINT32_MAX : (uint32_t)us};
-  it->record_results[k] = (uint8_t)r->status;
+  history_add(&it->history, now, r->duration_ns, r->status);
 }
 
 static void count(struct item *it, const struct probe_result *r) {
@@ -328,19 +325,8 @@ bool health_at(const struct health *h, size_t i, struct health_view *out) {
   return true;
 }
 
-unsigned health_history(const struct health *h, size_t i, struct health_record *out, unsigned max) {
-  const struct item *it = h->items[i];
-  uint64_t n = it->runs < HEALTH_HISTORY ? it->runs : HEALTH_HISTORY;
-  if (n > max) n = max;
-  int64_t now = clock_mono_ns();
-  for (uint64_t k = 0; k < n; k++) {
-    size_t at = (it->runs - n + k) % HEALTH_HISTORY;
-    uint32_t age = (uint32_t)(now / RECORD_TICK_NS) - it->records[at].at;
-    out[k] = (struct health_record){.at_ns = now - age * RECORD_TICK_NS,
-                                    .duration_ns = it->records[at].duration_us * NS_PER_US,
-                                    .result = (enum check_result)it->record_results[at]};
-  }
-  return (unsigned)n;
+unsigned health_history(const struct health *h, size_t i, struct history_run *out, unsigned max) {
+  return history_list(&h->items[i]->history, out, max);
 }
 
 struct check_standing health_standing(const struct health_view *v) {

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "core/check.h"
+#include "core/history.h"
 #include "loop/policy.h"
 #include "loop/probe.h"
 
@@ -40,20 +41,11 @@ struct health_view {
   const struct check_spec *spec;
   const struct check *check;   /* role's state, since, due, hold, counts in a row */
   const char *reason, *detail; /* of the last result, "" where there is none */
-  const cJSON *data;           /* facts of the last result, may be NULL */
   int64_t duration_ns;         /* of the last run; -1: none yet */
   uint64_t runs;               /* counted ones */
   uint64_t results[CHECK_RESULTS];
   int64_t spent_ns; /* durations of all runs */
 };
-
-/* One run in the history. */
-struct health_record {
-  int64_t at_ns; /* its end */
-  int64_t duration_ns;
-  enum check_result result;
-};
-enum { HEALTH_HISTORY = 64 };
 
 /* A counted result. change->from != change->to: a transition. Views are valid during the call. */
 struct health_news {
@@ -97,8 +89,8 @@ size_t health_count(const struct health *h);
 int health_find(const struct health *h, const char *name); /* the first of that name; -ENOENT */
 /* False at the end. Texts are valid until the next turn. */
 bool health_at(const struct health *h, size_t i, struct health_view *out);
-/* The last runs, oldest first; returns how many (HEALTH_HISTORY at most). */
-unsigned health_history(const struct health *h, size_t i, struct health_record *out, unsigned max);
+/* The last runs, oldest first; returns how many (HISTORY_RUNS at most). */
+unsigned health_history(const struct health *h, size_t i, struct history_run *out, unsigned max);
 /* How it stands, for check_overall. */
 struct check_standing health_standing(const struct health_view *v);
 

@@ -8,7 +8,7 @@
 #include "loop/supervisor_impl.h"
 
 /* The status tells the last runs where there are few checks: who has many asks for the history alone. */
-enum { HISTORY_CHECKS = 32, HISTORY_RUNS = 30 };
+enum { TOLD_CHECKS = 32, TOLD_RUNS = 30 };
 
 int64_t supervisor_wall(int64_t mono_ns) {
   if (mono_ns == 0 || mono_ns == TIME_NEVER) return 0;
@@ -45,11 +45,11 @@ struct report_check *supervisor_view_dependencies(struct supervisor *s, size_t *
 }
 
 static size_t fill_runs(struct supervisor *s, size_t i, struct report_run *to) {
-  struct health_record records[HISTORY_RUNS];
-  unsigned n = health_history(s->checks, i, records, HISTORY_RUNS);
+  struct history_run runs[TOLD_RUNS];
+  unsigned n = health_history(s->checks, i, runs, TOLD_RUNS);
   for (unsigned k = 0; k < n; k++)
-    to[k] = (struct report_run){supervisor_wall(records[k].at_ns), records[k].duration_ns,
-                                check_result_name(records[k].result)};
+    to[k] = (struct report_run){supervisor_wall(runs[k].at_ns), runs[k].duration_ns,
+                                check_result_name((enum check_result)runs[k].result)};
   return n;
 }
 
@@ -80,7 +80,7 @@ static struct report_check check_view(const struct health_view *v) {
 /* The flow's checks; those that only go on asking for a dependency are seen there. */
 struct report_check *supervisor_view_checks(struct supervisor *s, bool brief, size_t *n) {
   size_t all = health_count(s->checks);
-  size_t runs = !brief && s->o.plan->checks_n <= HISTORY_CHECKS ? all * HISTORY_RUNS : 0;
+  size_t runs = !brief && s->o.plan->checks_n <= TOLD_CHECKS ? all * TOLD_RUNS : 0;
   struct report_check *list = calloc(1, (all + 1) * sizeof *list + runs * sizeof(struct report_run));
   struct report_run *room = list ? (struct report_run *)(list + all + 1) : NULL;
   struct health_view v;

@@ -1,4 +1,5 @@
 /* The start: validation, dependencies, the first health round. */
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,9 +35,16 @@ void supervisor_open_journal(struct supervisor *s) {
  * then what was told before it), and the first look at what the container uses. */
 #define SETTLE_DELAY_NS (200 * NS_PER_MS)
 
+/* What loading and the start have needed is most of what there is. */
+static void give_back_memory(struct supervisor *s) {
+  if (s->o.policy) s->o.policy->collect(s->o.policy->self);
+  malloc_trim(0);
+}
+
 void supervisor_settle(void *arg) {
   struct supervisor *s = arg;
   s->settled = true;
+  give_back_memory(s);
   supervisor_open_journal(s);
   supervisor_note_run(s);
   supervisor_measure(s);

@@ -63,7 +63,7 @@ void supervisor_sample(void *arg) {
 enum { RUNS_MAX = 4096 };
 
 static void runs_json(struct supervisor *s, size_t i, unsigned most, struct json *j) {
-  struct health_record runs[HEALTH_HISTORY];
+  struct history_run runs[HISTORY_RUNS];
   unsigned n = health_history(s->checks, i, runs, most);
   json_array(j, "runs");
   for (unsigned k = 0; k < n; k++) {
@@ -81,7 +81,7 @@ static void runs_json(struct supervisor *s, size_t i, unsigned most, struct json
 static void history(void *arg, struct buf *out) {
   struct supervisor *s = arg;
   size_t checks = health_count(s->checks);
-  unsigned most = checks > RUNS_MAX / HEALTH_HISTORY ? (unsigned)(RUNS_MAX / checks) : HEALTH_HISTORY;
+  unsigned most = checks > RUNS_MAX / HISTORY_RUNS ? (unsigned)(RUNS_MAX / checks) : HISTORY_RUNS;
   struct json j = JSON_INIT(out);
   json_object(&j, NULL);
   trend_json(&s->trend, &j, "samples");

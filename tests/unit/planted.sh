@@ -7,6 +7,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 machine=(test_machine test_machine_stop test_machine_scale test_restart test_machine_table test_machine_walk)
 remedy=(test_remedy)
+health=(test_check)
 flags=(-std=gnu11 -O1 -D_GNU_SOURCE -Iengine -Iinclude -Itests/unit)
 
 # FILE|what sed makes of it
@@ -122,10 +123,44 @@ remedy.c|s/    if (s->phase == PHASE_STEP) act_of(r, s, REMEDY_ACT_CANCEL)/    i
 remedy.c|s/r->maintenance_until_ns <= r->now/r->maintenance_until_ns < r->now/
 remedy.c|s/        end_step(r, s, REMEDY_TIMEOUT);/        end_run(r, s, REMEDY_FAILED_RESULT);/
 remedy.c|s/s->gave_up \&\& room > s->ready_ns ? room/s->gave_up ? TIME_NEVER/
+check.c|s/c->failures >= s->failures;/c->failures > s->failures;/
+check.c|s/(c->window \& mask) >= s->failures/(c->window \& mask) > s->failures/
+check.c|s/__builtin_popcountll(c->window & mask)/__builtin_popcountll(c->window)/
+check.c|s/if (!settled \&\& c->successes < s->successes) return;//
+check.c|s/if (c->state == CHECK_UNHEALTHY) c->window = 0;//
+check.c|s/  c->window <<= 1;//
+check.c|s/c->state = r == CHECK_WARN ? CHECK_DEGRADED : CHECK_HEALTHY;/c->state = CHECK_HEALTHY;/
+check.c|s/  c->successes = 0;//
+check.c|s/if (!c->failing_ns) c->failing_ns = now_ns;/c->failing_ns = now_ns;/
+check.c|s/!c->alarm \&\& s->unknowns \&\& //
+check.c|s/    c->unknowns = 0;//
+check.c|s/    if (c->alarm) out->alarm = -1;//
+check.c|s/    c->alarm = false;//
+check.c|s/out->turned = told != c->told;/out->turned = true;/
+check.c|s/if (out->from != out->to) c->since_ns = now_ns;/c->since_ns = now_ns;/
+check.c|s/    c->failing_ns = 0;//
+check.c|s/c->failures = c->successes = c->unknowns = 0;/c->successes = c->unknowns = 0;/
+check.c|s/return c->due_ns > c->hold_ns ? c->due_ns : c->hold_ns;/return c->due_ns;/
+check.c|s/if (held \&\& !c->hold_ns \&\& /if (0 \&\& /
+check.c|s/if (c->due_ns < now_ns) c->due_ns = now_ns;//
+check.c|s/  c->spread_done = true;//
+check.c|s/s->role != CHECK_STARTUP \&\& s->role != CHECK_READINESS/true/
+check.c|s/c->due_ns = now_ns + s->initial_delay_ns;/c->due_ns = now_ns;/
+check.c|s/return c->state == CHECK_UNHEALTHY ? c->successes > 0 : c->failures > 0;/return false;/
+check.c|s/c->state == CHECK_UNHEALTHY \&\& s->down_interval_ns/s->down_interval_ns/
+check.c|s/return c->role == CHECK_MONITOR ? HEALTH_DEGRADED : HEALTH_UNHEALTHY;/return HEALTH_UNHEALTHY;/
+check.c|s/if (check_level(c) > out->level) out->level = check_level(c);/out->level = check_level(c);/
+check.c|s/return c->state != CHECK_UNHEALTHY;/return true;/
+check.c|s/weight(out->reasons\[at - 1\]) < w/weight(out->reasons[at - 1]) > w/
+check.c|s/ \* 16777619U;/;/
+history.c|s/(shift + 1) << MANTISSA_BITS/shift << MANTISSA_BITS/
+history.c|s/if (h->n < HISTORY_RUNS) h->n++;/h->n++;/
+history.c|s/  h->last_ns = at_ns;//
+history.c|s/if (shift >= EXPONENT_MAX)/if (0)/
 BUGS
 }
 
-for t in "${machine[@]}" "${remedy[@]}"; do gcc "${flags[@]}" -c -o "$dir/$t.o" "tests/unit/$t.c" & done
+for t in "${machine[@]}" "${remedy[@]}" "${health[@]}"; do gcc "${flags[@]}" -c -o "$dir/$t.o" "tests/unit/$t.c" & done
 wait
 grep -q . <<<"$(ls "$dir"/*.o)"
 
@@ -135,7 +170,7 @@ plant() { # NUMBER FILE SED: says so when no test noticed
   if cmp -s "$me.c" "engine/core/$2"; then echo "planted: changes nothing: $2 $3"; return; fi
   gcc "${flags[@]}" -w -c -o "$me.o" "$me.c" || { echo "planted: does not compile: $2 $3"; return; }
   local -n tests=machine
-  case $2 in remedy*) local -n tests=remedy ;; esac
+  case $2 in remedy*) local -n tests=remedy ;; check* | history*) local -n tests=health ;; esac
   for t in "${tests[@]}"; do
     gcc -o "$me" "$dir/$t.o" "$me.o" "$build/libtend.a" -lcmocka -lcjson
     timeout 20 "$me" >/dev/null 2>&1 || return 0

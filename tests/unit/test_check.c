@@ -1,5 +1,5 @@
 /* Health checks as pure state: thresholds, windows, waits, holds by table; random walks against what must always hold;
- * what all of them mean together. */
+ * what all of them mean together; the history of runs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "core/check.h"
+#include "core/history.h"
 #include "core/restart.h"
 
 #define S(n) ((int64_t)((n)*1e9))
@@ -82,9 +83,364 @@ static void states_by_table(void **state) {
   }
 }
 
+static int64_t wait_after(struct check *c, const struct check_spec *s, enum check_result r, int64_t *now) {
+  run(c, s, r, now);
+  return check_due_ns(c) - *now;
+}
+
+static void waits(void **state) {
+  (void)state;
+  struct check_spec s = plain;
+  s.fast_interval_ns = S(2);
+  s.down_interval_ns = S(60);
+  s.initial_delay_ns = S(5);
+  s.spread = UINT32_MAX; /* the whole interval at the first settled wait */
+  struct check c;
+  int64_t now = S(100);
+  check_init(&c, now);
+  assert_true(check_due_ns(&c) == TIME_NEVER);
+  check_start(&c, &s, now);
+  assert_true(check_due_ns(&c) == S(105));
+  check_start(&c, &s, S(103));
+  assert_true(check_due_ns(&c) == S(105));
+  assert_true(wait_after(&c, &s, CHECK_FAIL, &now) == S(2)); /* no state yet */
+  assert_in_range(wait_after(&c, &s, CHECK_OK, &now), S(9.99), S(10));
+  assert_true(wait_after(&c, &s, CHECK_OK, &now) == S(10));
+  assert_true(wait_after(&c, &s, CHECK_FAIL, &now) == S(2)); /* on its way down */
+  assert_true(wait_after(&c, &s, CHECK_FAIL, &now) == S(2));
+  assert_true(wait_after(&c, &s, CHECK_FAIL, &now) == S(60)); /* down */
+  assert_true(wait_after(&c, &s, CHECK_CANNOT, &now) == S(60));
+  s.successes = 2;
+  assert_true(wait_after(&c, &s, CHECK_OK, &now) == S(2)); /* on its way up */
+  assert_true(wait_after(&c, &s, CHECK_OK, &now) == S(10));
+  s.fast_interval_ns = s.down_interval_ns = 0;
+  for (int i = 0; i < 5; i++) assert_true(wait_after(&c, &s, CHECK_FAIL, &now) == S(10));
+  check_stop(&c);
+  assert_true(check_due_ns(&c) == TIME_NEVER);
+  check_start(&c, &s, now + S(3)); /* it waits on from its last result */
+  assert_true(check_due_ns(&c) == now + S(10));
+  check_stop(&c);
+  check_start(&c, &s, now + S(30));
+  assert_true(check_due_ns(&c) == now + S(30));
+}
+
+static void checks_that_begin_together_run_apart(void **state) {
+  (void)state;
+  struct check_spec s = plain;
+  s.role = CHECK_MONITOR;
+  unsigned first[10] = {0}, second[10] = {0};
+  for (int i = 0; i < 1000; i++) {
+    char name[16];
+    struct check c;
+    int64_t now = 0;
+    snprintf(name, sizeof name, "check%d", i);
+    s.spread = check_spread(name);
+    assert_int_equal(s.spread, check_spread(name));
+    check_init(&c, 0);
+    check_start(&c, &s, 0);
+    int64_t due = check_due_ns(&c);
+    assert_in_range(due, 0, S(1));
+    first[due * 10 / (S(1) + 1)]++;
+    int64_t wait = wait_after(&c, &s, CHECK_OK, &now);
+    assert_in_range(wait, S(5), S(10));
+    second[(wait - S(5)) * 10 / (S(5) + 1)]++;
+    assert_true(wait_after(&c, &s, CHECK_OK, &now) == S(10));
+  }
+  for (int i = 0; i < 10; i++) { /* 100 each, more or less */
+    assert_in_range(first[i], 60, 140);
+    assert_in_range(second[i], 60, 140);
+  }
+}
+
+static void hold_and_hurry(void **state) {
+  (void)state;
+  struct check_spec s = plain;
+  s.failures = 2;
+  struct check c;
+  int64_t now = S(100);
+  check_init(&c, now);
+  check_start(&c, &s, now);
+  run(&c, &s, CHECK_OK, &now);
+  run(&c, &s, CHECK_FAIL, &now);
+  check_hold(&c, now + S(60), now);
+  assert_int_equal(c.failures, 0);
+  assert_true(check_due_ns(&c) == now + S(60));
+  check_hurry(&c, now + S(1));
+  assert_true(check_due_ns(&c) == now + S(60)); /* the hold stays */
+  check_hold(&c, now + S(30), now + S(1));
+  assert_true(check_due_ns(&c) == now + S(30));
+  run(&c, &s, CHECK_FAIL, &now);
+  assert_int_equal(c.state, CHECK_HEALTHY); /* the first one again */
+  run(&c, &s, CHECK_FAIL, &now);
+  assert_int_equal(c.state, CHECK_UNHEALTHY);
+  check_hold(&c, now + S(60), now);
+  assert_int_equal(c.state, CHECK_UNHEALTHY);
+  check_hold(&c, 0, now + S(5)); /* it ends: run at once */
+  assert_true(check_due_ns(&c) == now + S(5));
+  run(&c, &s, CHECK_OK, &now);
+  assert_int_equal(c.state, CHECK_HEALTHY);
+  check_hurry(&c, now + S(1));
+  assert_true(check_due_ns(&c) == now + S(1));
+  check_begin(&c);
+  check_hurry(&c, now + S(1));
+  assert_true(check_due_ns(&c) == TIME_NEVER);
+  check_stop(&c);
+  check_hurry(&c, now + S(1));
+  check_hold(&c, 0, now);
+  assert_true(check_due_ns(&c) == TIME_NEVER);
+}
+
+static void outage_and_reset(void **state) {
+  (void)state;
+  struct check_spec s = plain;
+  struct check c;
+  int64_t now = S(100);
+  check_init(&c, now);
+  check_start(&c, &s, now);
+  run(&c, &s, CHECK_OK, &now);
+  int64_t since = c.since_ns;
+  run(&c, &s, CHECK_FAIL, &now);
+  int64_t began = now;
+  run(&c, &s, CHECK_FAIL, &now);
+  assert_true(c.since_ns == since);
+  assert_int_equal(run(&c, &s, CHECK_FAIL, &now).failures, 3);
+  assert_true(c.since_ns == now);
+  run(&c, &s, CHECK_CANNOT, &now);
+  struct check_change change = run(&c, &s, CHECK_WARN, &now);
+  assert_int_equal(change.from, CHECK_UNHEALTHY);
+  assert_int_equal(change.to, CHECK_DEGRADED);
+  assert_true(change.outage_ns == now - began);
+  assert_true(run(&c, &s, CHECK_OK, &now).outage_ns == 0);
+  for (int i = 0; i < 3; i++) run(&c, &s, CHECK_FAIL, &now);
+  began = now - S(20); /* of the second outage */
+  assert_true(run(&c, &s, CHECK_OK, &now).outage_ns == now - began);
+  run(&c, &s, CHECK_FAIL, &now);
+  run(&c, &s, CHECK_FAIL, &now);
+  check_reset(&c, &s, now);
+  assert_true(c.active);
+  assert_int_equal(c.state, CHECK_UNKNOWN);
+  assert_true(check_due_ns(&c) == now); /* readiness runs at once */
+  assert_true(run(&c, &s, CHECK_FAIL, &now).turned);
+  assert_int_equal(c.failures, 1);
+}
+
+/* A walk of random results, holds, stops and resets, against what must hold whatever happens, and against a model that
+ * remembers every counted result. */
+static void walk(uint64_t *seed) {
+  struct check_spec s = {.role = (enum check_role)random_below(seed, CHECK_ROLES),
+                         .interval_ns = S(1) + (int64_t)random_below(seed, S(60)),
+                         .initial_delay_ns = random_below(seed, 2) ? S(3) : 0,
+                         .fast_interval_ns = random_below(seed, 2) ? S(1) : 0,
+                         .down_interval_ns = random_below(seed, 2) ? S(90) : 0,
+                         .failures = 1 + (unsigned)random_below(seed, 5),
+                         .successes = 1 + (unsigned)random_below(seed, 3),
+                         .unknowns = (unsigned)random_below(seed, 4),
+                         .spread = (uint32_t)random_next(seed)};
+  if (random_below(seed, 3) == 0) s.window = s.failures + (unsigned)random_below(seed, CHECK_WINDOW_MAX - 5);
+  struct check c;
+  int64_t now = S(1000);
+  bool bad[CHECK_WINDOW_MAX * 8]; /* counted results since the last recovery, hold or reset */
+  unsigned n = 0, good_in_row = 0, bad_in_row = 0, unknowns = 0;
+  check_init(&c, now);
+  check_start(&c, &s, now);
+  for (int step = 0; step < 400; step++) {
+    now += (int64_t)random_below(seed, S(40));
+    uint64_t what = random_below(seed, 40);
+    if (what == 0) {
+      check_stop(&c);
+      assert_true(check_due_ns(&c) == TIME_NEVER);
+      check_start(&c, &s, now);
+    } else if (what == 1) {
+      check_reset(&c, &s, now);
+      assert_int_equal(c.state, CHECK_UNKNOWN);
+      n = good_in_row = bad_in_row = unknowns = 0;
+    } else if (what == 2) {
+      int64_t until = now + (int64_t)random_below(seed, S(100)) - S(20);
+      check_hold(&c, until, now);
+      if (until > now) assert_true(check_due_ns(&c) >= until);
+      n = good_in_row = bad_in_row = unknowns = 0;
+    }
+    assert_true(c.active && !c.running);
+    int64_t due = check_due_ns(&c);
+    if (due > now) now = due;
+    enum check_state was = c.state;
+    bool alarmed = c.alarm;
+    enum check_result r = (enum check_result)random_below(seed, CHECK_RESULTS);
+    struct check_change change;
+    check_begin(&c);
+    check_end(&c, &s, r, now, &change);
+    assert_int_equal(change.from, was);
+    assert_int_equal(change.to, c.state);
+    if (change.from != change.to) assert_true(c.since_ns == now);
+    if (r == CHECK_CANNOT) {
+      unknowns++;
+      assert_int_equal(c.state, was);
+      assert_false(change.turned);
+      assert_int_equal(change.alarm > 0, !alarmed && s.unknowns && unknowns == s.unknowns);
+    } else {
+      bool is_bad = r == CHECK_FAIL;
+      unknowns = 0;
+      assert_false(c.alarm);
+      bad_in_row = is_bad ? bad_in_row + 1 : 0;
+      good_in_row = is_bad ? 0 : good_in_row + 1;
+      bad[n++] = is_bad;
+      unsigned in_window = 0;
+      for (unsigned k = 0; k < s.window && k < n; k++) in_window += bad[n - 1 - k];
+      bool trips = is_bad && (s.window ? in_window >= s.failures : bad_in_row >= s.failures);
+      bool settles = !is_bad && good_in_row >= s.successes;
+      bool up = was == CHECK_HEALTHY || was == CHECK_DEGRADED;
+      enum check_state good = r == CHECK_WARN ? CHECK_DEGRADED : CHECK_HEALTHY;
+      assert_int_equal(c.state, trips ? CHECK_UNHEALTHY : !is_bad && (up || settles) ? good : was);
+      if (was == CHECK_UNHEALTHY && c.state != was) n = 0;
+      assert_int_equal(c.failures, bad_in_row);
+    }
+    int64_t longest = s.down_interval_ns > s.interval_ns ? s.down_interval_ns : s.interval_ns;
+    assert_in_range(c.due_ns - now, s.fast_interval_ns ? 1 : s.interval_ns / 2, longest);
+  }
+}
+
+static void random_walks(void **state) {
+  (void)state;
+  uint64_t seed = 20240115;
+  for (int i = 0; i < 2000; i++) walk(&seed);
+}
+
+/* --- all of them together --- */
+
+static struct check_standing standing(const char *name, enum check_role role, enum check_state st) {
+  return (struct check_standing){.name = name, .role = role, .state = st};
+}
+
+static void levels_by_table(void **state) {
+  (void)state;
+  static const struct {
+    enum check_role role;
+    enum check_state state;
+    bool alarm;
+    enum health_level level;
+    bool ready;
+  } cases[] = {
+      {CHECK_MONITOR, CHECK_UNKNOWN, false, HEALTH_HEALTHY, true},
+      {CHECK_MONITOR, CHECK_UNKNOWN, true, HEALTH_DEGRADED, true},
+      {CHECK_MONITOR, CHECK_HEALTHY, false, HEALTH_HEALTHY, true},
+      {CHECK_MONITOR, CHECK_DEGRADED, false, HEALTH_DEGRADED, true},
+      {CHECK_MONITOR, CHECK_UNHEALTHY, false, HEALTH_DEGRADED, true},
+      {CHECK_READINESS, CHECK_UNKNOWN, false, HEALTH_HEALTHY, false},
+      {CHECK_READINESS, CHECK_HEALTHY, false, HEALTH_HEALTHY, true},
+      {CHECK_READINESS, CHECK_HEALTHY, true, HEALTH_DEGRADED, true},
+      {CHECK_READINESS, CHECK_DEGRADED, false, HEALTH_DEGRADED, true},
+      {CHECK_READINESS, CHECK_UNHEALTHY, false, HEALTH_UNHEALTHY, false},
+      {CHECK_LIVENESS, CHECK_UNKNOWN, false, HEALTH_HEALTHY, true},
+      {CHECK_LIVENESS, CHECK_DEGRADED, false, HEALTH_DEGRADED, true},
+      {CHECK_LIVENESS, CHECK_UNHEALTHY, false, HEALTH_UNHEALTHY, false},
+      {CHECK_STARTUP, CHECK_UNHEALTHY, false, HEALTH_UNHEALTHY, false},
+  };
+  struct health_verdict v;
+  check_overall(NULL, 0, &v);
+  assert_true(v.level == HEALTH_HEALTHY && v.ready && !v.bad);
+  for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    struct check_standing list[2] = {standing("c", cases[i].role, cases[i].state),
+                                     standing("good", CHECK_READINESS, CHECK_HEALTHY)};
+    list[0].alarm = cases[i].alarm;
+    check_overall(list, 2, &v);
+    if (v.level != cases[i].level || v.ready != cases[i].ready) print_message("case %zu\n", i);
+    assert_int_equal(v.level, cases[i].level);
+    assert_int_equal(v.ready, cases[i].ready);
+    assert_int_equal(v.bad, v.level != HEALTH_HEALTHY || !v.ready);
+  }
+}
+
+static void the_worst_reasons_come_first(void **state) {
+  (void)state;
+  enum { N = 50 };
+  struct check_standing list[N];
+  for (int i = 0; i < N; i++) list[i] = standing("warned", CHECK_MONITOR, CHECK_DEGRADED);
+  list[30] = standing("dead", CHECK_LIVENESS, CHECK_UNHEALTHY);
+  list[40] = standing("pending", CHECK_READINESS, CHECK_UNKNOWN);
+  list[49] = standing("gone", CHECK_READINESS, CHECK_UNHEALTHY);
+  struct health_verdict v;
+  check_overall(list, N, &v);
+  assert_int_equal(v.bad, N);
+  assert_int_equal(v.n_reasons, HEALTH_REASONS_MAX);
+  assert_string_equal(v.reasons[0]->name, "dead");
+  assert_string_equal(v.reasons[1]->name, "gone");
+  for (unsigned i = 2; i < v.n_reasons; i++) assert_string_equal(v.reasons[i]->name, "warned");
+  assert_false(v.ready);
+}
+
+static void texts(void **state) {
+  (void)state;
+  struct check_standing c = standing("db", CHECK_READINESS, CHECK_UNHEALTHY);
+  auto_buf struct buf b = {0};
+  c.reason = "refused";
+  c.detail = "cannot connect";
+  check_standing_text(&c, &b);
+  assert_string_equal(buf_cstr(&b), "check db is unhealthy: refused, cannot connect");
+  buf_clear(&b);
+  c.dependency = c.required = true;
+  check_standing_text(&c, &b);
+  assert_string_equal(buf_cstr(&b), "required dependency db is not ready: refused, cannot connect");
+  buf_clear(&b);
+  c = standing("x", CHECK_MONITOR, CHECK_HEALTHY);
+  c.alarm = true;
+  c.reason = "script";
+  check_standing_text(&c, &b);
+  assert_string_equal(buf_cstr(&b), "check x cannot be run: script");
+  buf_clear(&b);
+  c = standing("r", CHECK_READINESS, CHECK_UNKNOWN);
+  check_standing_text(&c, &b);
+  assert_string_equal(buf_cstr(&b), "check r has no result yet");
+}
+
+/* --- history --- */
+
+static void assert_close(int64_t got, int64_t want, int64_t slack_ns) {
+  int64_t off = got > want ? got - want : want - got;
+  assert_in_range(off, 0, slack_ns);
+}
+
+static void history_keeps_the_last_runs(void **state) {
+  (void)state;
+  struct history h = {0};
+  struct history_run runs[HISTORY_RUNS];
+  int64_t at[600], duration[600];
+  uint64_t seed = 3;
+  assert_int_equal(history_list(&h, runs, HISTORY_RUNS), 0);
+  at[0] = S(1e6);
+  for (int i = 0; i < 600; i++) {
+    static const int64_t spans[] = {S(0.0005), S(1), S(3600)};
+    if (i) at[i] = at[i - 1] + (int64_t)random_below(&seed, (uint64_t)spans[i % 3]);
+    duration[i] = (int64_t)random_below(&seed, (uint64_t)spans[(i + 1) % 3]);
+    history_add(&h, at[i], duration[i], (unsigned)i % 4);
+    unsigned n = history_list(&h, runs, HISTORY_RUNS);
+    assert_int_equal(n, i < HISTORY_RUNS ? i + 1 : HISTORY_RUNS);
+    for (unsigned k = 0; k < n; k++) {
+      int was = i - (int)(n - 1 - k);
+      assert_int_equal(runs[k].result, was % 4);
+      assert_close(runs[k].duration_ns, duration[was], 1000 + duration[was] / 1000);
+      assert_close(runs[k].at_ns, at[was], 64000 + (at[i] - at[was]) / 1000);
+    }
+  }
+  assert_int_equal(history_list(&h, runs, 5), 5);
+  assert_true(runs[4].at_ns == at[599]);
+  assert_int_equal(runs[0].result, 595 % 4);
+  history_add(&h, INT64_MAX / 2, -5, 9);
+  history_list(&h, runs, 1);
+  assert_true(runs[0].duration_ns == 0 && runs[0].result == 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(states_by_table),
+      cmocka_unit_test(waits),
+      cmocka_unit_test(checks_that_begin_together_run_apart),
+      cmocka_unit_test(hold_and_hurry),
+      cmocka_unit_test(outage_and_reset),
+      cmocka_unit_test(random_walks),
+      cmocka_unit_test(levels_by_table),
+      cmocka_unit_test(the_worst_reasons_come_first),
+      cmocka_unit_test(texts),
+      cmocka_unit_test(history_keeps_the_last_runs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
