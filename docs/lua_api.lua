@@ -274,7 +274,51 @@ local function write(name)
 end
 write "lua-api.md"
 
--- The policies.
+-- The policies. Which options a function takes is seen by calling it with none.
+local checker, taken = require "policies.check", nil
+function checker.options(_, _, known)
+  taken = known
+  error("seen", 0)
+end
+
+local function options_of(fn)
+  taken = nil
+  if not pcall(fn, {}) and not taken then
+    pcall(fn, "name", {})
+  end
+  return taken
+end
+
+local told = {} -- "database.rpa" → name → true
+
+local function compare_options(path, name, item, fn)
+  local words = {}
+  local text = ""
+  for _, annotation in ipairs(item.annotations) do
+    text = annotation[1] == "param" and annotation[2]:match "^o%?? %S+ +(.*)$" or text
+  end
+  local like = text:match "^as for ([%w_.]+)"
+  if like then
+    words = told[like] or {}
+  else
+    for word in text:gsub("%b()", ""):gsub(" with ", ", "):gmatch "[%w_]+" do
+      words[word] = true
+    end
+  end
+  told[name] = words
+  local known = options_of(fn)
+  for key in pairs(known or {}) do
+    if not words[key] then
+      problem("%s: %s takes %s, its comment does not tell", path, name, key)
+    end
+  end
+  for key in pairs(known and words or {}) do
+    if not known[key] then
+      problem("%s: %s does not take %s, which its comment tells", path, name, key)
+    end
+  end
+end
+
 out = {}
 emit "# Policies"
 emit ""
@@ -291,7 +335,9 @@ for _, entry in ipairs(fs.list "scripts/policies") do
     local documented = {}
     for _, item in ipairs(parse("scripts/policies/" .. entry.name)) do
       if item.kind == "function" then
-        documented[item.signature:match "%.([%w_]+)%(" or ""] = true
+        local fn = item.signature:match "%.([%w_]+)%(" or ""
+        documented[fn] = true
+        compare_options("scripts/policies/" .. entry.name, name .. "." .. fn, item, require("policies." .. name)[fn])
         emit_function(item)
         if #item.doc == 0 then
           problem("scripts/policies/%s: not a word about %s", entry.name, item.signature)

@@ -69,7 +69,7 @@ function directory.sync(o)
 end
 
 --- Removes temporary files below a directory: *.tmp, or what the patterns name.
----@param o string|table  path; pattern, older_than_s, max_files, max_mb, empty_dirs, dry_run, name, timeout, critical
+---@param o string|table  path; pattern, older_than_s, max_files, max_mb, empty_dirs, dry_run, name, description, timeout, critical
 function directory.remove_temporary(o)
   local given, known = with_path("directory.remove_temporary", o, {
     pattern = "patterns", older_than_s = "number", max_files = "number", max_mb = "number", empty_dirs = "boolean",
@@ -93,7 +93,7 @@ function directory.close_files(o)
 end
 
 --- Rotates the logs right in a directory: *.log of 10 MB or more, 5 old ones are kept.
----@param o string|table  path; pattern, max_mb, keep, max_age_s, name, timeout, critical
+---@param o string|table  path; pattern, max_mb, keep, max_age_s, name, description, timeout, critical
 function directory.rotate_logs(o)
   local given, known = with_path("directory.rotate_logs", o, {
     pattern = "patterns", max_mb = "number", keep = "number", max_age_s = "number",
