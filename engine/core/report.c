@@ -292,6 +292,7 @@ void report_build(const struct report_input *in, struct buf *out) {
   checks_json(in->status.checks, in->status.n_checks, &j, "checks");
   report_remedies_json(&in->status, &j);
   processes_json(&in->status, &j, "processes");
+  if (in->ends) ends_json(in->ends, &j, "exits");
   exit_json(in, &j);
   json_object_end(&j);
 }

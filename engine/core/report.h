@@ -14,7 +14,7 @@
  * why: {"state", "answer": one sentence, "chain": [{"what", "at"}], effect first, each
  * caused by the one after it} health: {"status": "healthy" | "degraded" | "unhealthy" | "unknown", "healthy": bool,
  * "ready": bool, "state", "reasons": [text]} report: {"container_info", "metrics", "restart_config", "event_history",
- * "dependency_checks", "startup", "previous_run", "checks", "remedies", "remediations", "processes", "exit"}
+ * "dependency_checks", "startup", "previous_run", "checks", "remedies", "remediations", "processes", "exits", "exit"}
  *
  * remedy: {"name", "checks": [text], "state": "idle" | "running" | "resting" | "gave_up", "step", "check", "dry_run",
  *   "runs", "runs_in_window", "max", "ready_at", "last_result"}
@@ -31,6 +31,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "core/ends.h"
 #include "core/event.h"
 #include "core/vitals.h"
 
@@ -172,6 +173,7 @@ struct report_input {
   int64_t startup_duration_ns;
   const struct report_phase *phases;
   size_t n_phases;
+  const struct ends *ends; /* may be NULL */
   const struct report_cleanup *cleanups;
   size_t n_cleanups;
   /* how tend ends; exit_known false in a report of a running engine ("exit": null) */

@@ -223,6 +223,8 @@ void supervisor_free(struct supervisor *s) {
   supervisor_answer_all(s);
   loop_cancel(s->o.loop, tell_init, s);
   remedies_free(s->remedies);
+  loop_cancel(s->o.loop, supervisor_ask_tails, s);
+  ends_free(&s->ends);
   web_free(s->web);
   trend_free(&s->trend);
   control_free(s->control);

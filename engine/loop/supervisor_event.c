@@ -38,6 +38,7 @@ static void exited(struct supervisor *s, const struct machine_action *a, struct 
   json_str(j, "reason", end_reason_name(a->reason));
   json_bool(j, "oom", slot->last.oom);
   usage_json(&slot->last.usage, j);
+  supervisor_note_exit(s, a);
 }
 
 static void failed(struct supervisor *s, const struct machine_action *a, struct json *j, struct buf *message) {

@@ -5,9 +5,10 @@
 #include <limits.h>
 
 #include "core/configure.h"
+#include "core/ends.h"
 #include "core/report.h"
-#include "loop/alert.h"
 #include "core/trend.h"
+#include "loop/alert.h"
 #include "loop/cleanup.h"
 #include "loop/control.h"
 #include "loop/dependency.h"
@@ -26,6 +27,7 @@ struct slot {
   uint32_t index;
   uint32_t child; /* the last one; stays known after its end, for its group */
   pid_t pid;      /* 0: not running */
+  pid_t last_pid;
   int64_t started_ns, started_real_ns;
   struct child_exit last; /* without output */
   struct report_exit exit;
@@ -44,6 +46,12 @@ struct watched {
 };
 
 enum { PHASE_VALIDATION, PHASE_DEPENDENCIES, PHASE_HEALTH, PHASE_PROCESSES, PHASES };
+
+/* init was asked for the last lines of a process that ended. */
+struct asked_tail {
+  struct supervisor *sup;
+  uint64_t seq; /* of the end */
+};
 
 /* A control client that waits for an outcome. */
 enum wait_for { WAIT_STOPPED, WAIT_RUNNING, WAIT_RESTARTED, WAIT_EXIT };
@@ -74,8 +82,11 @@ struct supervisor {
   struct journal *journal; /* NULL until the first process has its moment */
   struct timer *settle_timer;
   bool settled;        /* and has come */
-  struct alert *alert; /* NULL: no webhook */
-  struct web *web;     /* NULL: nothing is served over HTTP */
+  struct ends ends;
+  struct asked_tail tails[ENDS_MAX];
+  uint64_t tails_asked; /* up to this end */
+  struct alert *alert;  /* NULL: no webhook */
+  struct web *web;      /* NULL: nothing is served over HTTP */
   struct trend trend;
   struct waiter *waiters;
   struct log_follows follows;
@@ -189,6 +200,10 @@ void supervisor_report_json(struct supervisor *s, struct buf *out);
 void supervisor_why_json(struct supervisor *s, struct buf *out);
 void supervisor_reason(struct supervisor *s, const struct machine_view *m, char *to, size_t size); /* of the state */
 const char *supervisor_verdict(struct supervisor *s, const struct machine_view *m);                /* also unknown */
+
+/* supervisor_end.c */
+void supervisor_note_exit(struct supervisor *s, const struct machine_action *a);
+void supervisor_ask_tails(void *supervisor); /* for those that ended since */
 
 /* supervisor_previous.c */
 void supervisor_find_previous(struct supervisor *s);

@@ -64,6 +64,7 @@ static void on_exited(void *arg, uint32_t child, const struct child_exit *x) {
   (void)child;
   slot->last = *x;
   slot->last.out = NULL;
+  slot->last_pid = slot->pid;
   slot->pid = 0;
   int64_t now = clock_mono_ns();
   bool killed = WIFSIGNALED(x->status);

@@ -13,7 +13,10 @@ static void on_swept(void *arg, unsigned left) {
   supervisor_feed(arg, &(struct machine_input){.kind = IN_SWEPT, .left = left});
 }
 
-void supervisor_sweep(struct supervisor *s, int sig) { children_sweep(s->o.children, sig, on_swept, s); }
+void supervisor_sweep(struct supervisor *s, int sig) {
+  supervisor_ask_tails(s); /* answered before the sweep is */
+  children_sweep(s->o.children, sig, on_swept, s);
+}
 
 static void on_cleaned(void *arg, bool ok) {
   supervisor_feed(arg, &(struct machine_input){.kind = IN_CLEANED, .ok = ok});

@@ -247,6 +247,7 @@ void supervisor_report_json(struct supervisor *s, struct buf *out) {
       .jitter_percent = p->restart.jitter_percent,
   };
   in.events = sink_ring(s->o.sink);
+  in.ends = &s->ends;
   in.previous_run = s->previous_run.len ? buf_cstr(&s->previous_run) : NULL;
   in.startup_result = s->startup_result;
   in.startup_duration_ns = s->startup_ns;

@@ -1,0 +1,47 @@
+/* What is kept of processes that ended, for the post mortem: how and why, and, where it was no good end, their last
+ * lines, which init is asked for.
+ */
+#include <string.h>
+
+#include "base/str.h"
+#include "loop/supervisor_impl.h"
+
+static void on_tail(void *arg, const char *text, size_t n) {
+  const struct asked_tail *a = arg;
+  ends_output(&a->sup->ends, a->seq, text, n);
+}
+
+void supervisor_ask_tails(void *arg) {
+  struct supervisor *s = arg;
+  for (size_t i = 0; i < s->ends.n; i++) {
+    const struct end *e = &s->ends.list[i];
+    if (e->seq <= s->tails_asked) continue;
+    s->tails_asked = e->seq;
+    if (!e->code) continue;
+    struct asked_tail *a = &s->tails[e->seq % ENDS_MAX];
+    *a = (struct asked_tail){s, e->seq};
+    children_tail(s->o.children, e->process, (int)e->instance, on_tail, a);
+  }
+}
+
+void supervisor_note_exit(struct supervisor *s, const struct machine_action *a) {
+  const struct slot *slot = &s->slots[a->slot];
+  const struct plan_process *p = supervisor_process(s, a->slot);
+  const struct rusage *u = &slot->last.usage;
+  struct end e = {
+      .instance = machine_slot_instance(s->machine, a->slot),
+      .pid = slot->last_pid,
+      .code = slot->exit.code,
+      .cause = end_reason_name(a->reason),
+      .at_real_ns = slot->exit.at_real_ns,
+      .duration_ns = slot->exit.duration_ns,
+      .user_s = (double)u->ru_utime.tv_sec + (double)u->ru_utime.tv_usec / 1e6,
+      .system_s = (double)u->ru_stime.tv_sec + (double)u->ru_stime.tv_usec / 1e6,
+      .max_rss_kb = u->ru_maxrss,
+  };
+  str_copy(e.process, sizeof e.process, p->name);
+  str_copy(e.text, sizeof e.text, slot->exit.text);
+  ends_add(&s->ends, &e);
+  /* what is started anew goes first */
+  if (loop_defer(s->o.loop, supervisor_ask_tails, s)) supervisor_ask_tails(s);
+}
