@@ -213,6 +213,11 @@ void show_why(const cJSON *v, int64_t now, struct buf *out) {
     buf_char(out, '\n');
     if (depth < 20) depth++;
   }
+  const cJSON *next;
+  cJSON_ArrayForEach(next, get(v, "next")) {
+    const cJSON *left = get(next, "in_seconds");
+    buf_fmt(out, "next: %s in %.0f s\n", str(next, "what", "?"), cJSON_IsNumber(left) ? left->valuedouble : 0);
+  }
 }
 
 void show_health(const cJSON *v, int64_t now, struct buf *out) {

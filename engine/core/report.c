@@ -181,6 +181,9 @@ void why_build(const struct why_view *v, struct buf *out) {
     json_object_end(&j);
   }
   json_array_end(&j);
+  json_array(&j, "next");
+  for (size_t i = 0; i < v->n_next; i++) next_json(&v->next[i], v->now_real_ns, &j, NULL);
+  json_array_end(&j);
   json_object_end(&j);
 }
 
@@ -245,6 +248,14 @@ static void startup_json(const struct report_input *in, struct json *j) {
     json_str(j, "result", p->result);
     report_time_json(p->started_real_ns, j, "started");
     duration_ms_json(p->duration_ns, j, "duration_ms");
+    json_object_end(j);
+  }
+  json_array_end(j);
+  json_array(j, "critical_path");
+  for (size_t i = 0; i < in->n_critical_path; i++) {
+    json_object(j, NULL);
+    json_str(j, "what", in->critical_path[i].what);
+    duration_ms_json(in->critical_path[i].duration_ns, j, "duration_ms");
     json_object_end(j);
   }
   json_array_end(j);

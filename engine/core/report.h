@@ -11,8 +11,9 @@
  * [text]} check: {"name", "kind", "required", "status", "reason", "detail", "attempts", "failures", "duration_ms",
  * "at", "since", "description"}; a check beside: "role", "process", "active", "last", "failed", "unknown", "next",
  *   "held_until", and where there are few checks "history": [[unix seconds, result, duration_ms]], oldest first
- * why: {"state", "answer": one sentence, "chain": [{"what", "at"}], effect first, each
- * caused by the one after it} health: {"status": "healthy" | "degraded" | "unhealthy" | "unknown", "healthy": bool,
+ * why: {"state", "answer": one sentence, "chain": [{"what", "at"}], effect first, each caused by the one after it,
+ *   "next": [{"what", "due", "in_seconds"}]}
+ * health: {"status": "healthy" | "degraded" | "unhealthy" | "unknown", "healthy": bool,
  * "ready": bool, "state", "reasons": [text]} report: {"container_info", "metrics", "restart_config", "event_history",
  * "dependency_checks", "startup", "previous_run", "checks", "remedies", "remediations", "processes", "exits", "exit"}
  *
@@ -96,6 +97,12 @@ struct report_phase { /* of the start: validation, dependencies, health, process
   const char *result;                   /* "ok", "failed", "skipped" */
 };
 
+/* One step of what the start had to wait for. */
+struct report_wait {
+  char what[96];
+  int64_t duration_ns;
+};
+
 struct report_remedy {
   const char *name, *state;
   const char *const *checks;
@@ -173,6 +180,8 @@ struct report_input {
   int64_t startup_duration_ns;
   const struct report_phase *phases;
   size_t n_phases;
+  const struct report_wait *critical_path; /* in the order of time */
+  size_t n_critical_path;
   const struct ends *ends; /* may be NULL */
   const struct report_cleanup *cleanups;
   size_t n_cleanups;
@@ -192,6 +201,9 @@ struct why_view {
   const char *answer;
   const struct why_link *chain; /* effect first */
   size_t n_chain;
+  int64_t now_real_ns;
+  const struct report_next *next; /* what comes, soonest first */
+  size_t n_next;
 };
 
 struct report_health {

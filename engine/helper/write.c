@@ -1,10 +1,12 @@
-/* tend helper write PATH
+/* tend helper write PATH [--in-place]
  *
  * Replaces the file by its standard input, atomically: whoever opens PATH finds the old content or the new, never a
- * part of it, also after a crash of the machine.
+ * part of it, also after a crash of the machine. --in-place: the file that is there gets another content, none is made
+ * (a mount of one file cannot be replaced).
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -46,9 +48,16 @@ static int replace(int dir, const char *name, const char *temporary, int64_t *by
   return error;
 }
 
+static int overwrite(const char *path, int64_t *bytes) {
+  auto_close int fd = open(path, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+  return fd < 0 ? errno : copy_input(fd, bytes);
+}
+
 int helper_write(int argc, char **argv) {
   const char *path;
-  int code = helper_parse(argc, argv, &path, NULL, 0);
+  bool in_place = false;
+  const struct helper_option options[] = {{"--in-place", HELPER_FLAG, &in_place, 0}};
+  int code = helper_parse(argc, argv, &path, options, 1);
   if (code) return code;
   const char *slash = strrchr(path, '/');
   const char *name = slash ? slash + 1 : path;
@@ -57,7 +66,9 @@ int helper_write(int argc, char **argv) {
   int n = snprintf(temporary, sizeof temporary, ".%s.%d.tmp", name, (int)getpid());
   int error = !folder ? ENOMEM : n >= 256 ? ENAMETOOLONG : !*name ? EISDIR : 0;
   int64_t bytes = 0;
-  if (!error) {
+  if (!error && in_place) {
+    error = overwrite(path, &bytes);
+  } else if (!error) {
     auto_close int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     error = dir < 0 ? errno : replace(dir, name, temporary, &bytes);
   }

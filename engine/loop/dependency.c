@@ -197,6 +197,8 @@ bool dependencies_at(const struct dependencies *d, size_t i, struct dependency_v
                                   .attempts = it->attempts,
                                   .duration_ns = item_duration(it),
                                   .attempt_ns = it->attempt_ns,
+                                  .next_ns = it->state == DEPENDENCY_WAITING ? it->next_ns : 0,
+                                  .deadline_ns = it->state == DEPENDENCY_WAITING ? it->deadline_ns : 0,
                                   .checked_ns = it->checked_ns,
                                   .data = it->data};
   return true;

@@ -37,14 +37,15 @@ const char *dependency_state_name(enum dependency_state state); /* "idle", "wait
 struct dependency_view {
   const char *name, *description, *kind; /* kind "function" for a function */
   bool required;
-  enum dependency_state state; /* of the last run */
-  enum probe_status status;    /* of the last attempt */
-  const char *reason, *detail; /* of the last attempt, "" when ok or none yet */
-  unsigned attempts;           /* of the last run */
-  int64_t duration_ns;         /* of the last run, until now where it waits */
-  int64_t attempt_ns;          /* of the last attempt */
-  int64_t checked_ns;          /* monotonic time of the last result, 0: none yet */
-  const cJSON *data;           /* facts of the last result; may be NULL */
+  enum dependency_state state;  /* of the last run */
+  enum probe_status status;     /* of the last attempt */
+  const char *reason, *detail;  /* of the last attempt, "" when ok or none yet */
+  unsigned attempts;            /* of the last run */
+  int64_t duration_ns;          /* of the last run, until now where it waits */
+  int64_t attempt_ns;           /* of the last attempt */
+  int64_t next_ns, deadline_ns; /* WAITING: the next attempt (0: one runs), and when the wait ends; else 0 */
+  int64_t checked_ns;           /* monotonic time of the last result, 0: none yet */
+  const cJSON *data;            /* facts of the last result; may be NULL */
 };
 
 struct dependency_outcome {

@@ -56,10 +56,12 @@ static void on_result(void *arg, const struct probe_result *r) {
   }
   if (it->last || it->deadline_ns - now < INTERVAL_MIN_NS) {
     it->spent = true; /* the verdict comes when its time is over, not before */
+    it->next_ns = it->deadline_ns;
     timer_at(it->timer, it->deadline_ns);
     return;
   }
-  timer_at(it->timer, next_attempt(it, now));
+  it->next_ns = next_attempt(it, now);
+  timer_at(it->timer, it->next_ns);
   if (STR_EQ(it->told, it->reason)) return;
   memcpy(it->told, it->reason, sizeof it->told);
   it->waiting(it);
@@ -89,6 +91,7 @@ static void attempt(struct item *it) {
     return;
   }
   it->attempts++;
+  it->next_ns = 0;
   char about[64];
   snprintf(about, sizeof about, "{\"attempt\": %u}", it->attempts);
   const struct ask_what what = {it->probes, it->policy, it->name, it->kind, it->params, it->fn};

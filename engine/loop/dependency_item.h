@@ -31,7 +31,8 @@ struct item {
   char reason[32], detail[256], told[32];
   cJSON *data;
   unsigned attempts;
-  int64_t started_ns, settled_ns, checked_ns, deadline_ns, attempt_ns /* of the last attempt: how long */, wait_ns;
+  int64_t started_ns, settled_ns, checked_ns, deadline_ns, attempt_ns /* of the last attempt: how long */, wait_ns,
+      next_ns;
   bool last;  /* no time for another attempt after this one */
   bool spent; /* no more attempts; waits for its deadline */
 

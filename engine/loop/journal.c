@@ -308,21 +308,24 @@ static void on_write_late(void *arg) {
   written(w, err.code, &err);
 }
 
-int journal_write_file(struct loop *loop, struct children *children, const char *path, const void *data, size_t n,
-                       int64_t due_ns, journal_written_fn *done, void *arg, struct err *err) {
+int journal_write_file(struct loop *loop, struct children *children, const struct journal_file *file, int64_t due_ns,
+                       journal_written_fn *done, void *arg, struct err *err) {
   struct write_file *w = calloc(1, sizeof *w);
-  if (!w) return err_set(err, -ENOMEM, "%s: out of memory", path);
+  if (!w) return err_set(err, -ENOMEM, "%s: out of memory", file->path);
   *w = (struct write_file){.children = children, .done = done, .arg = arg};
   w->timer = timer_new(loop, on_write_late, w);
-  const char *argv[] = {"tend", "helper", "write", path, NULL};
-  struct child_spec spec = {
-      .kind = CHILD_HELPER, .name = "write", .argv = (char *const *)(void *)argv, .input = data, .input_len = n};
+  const char *argv[] = {"tend", "helper", "write", file->path, file->in_place ? "--in-place" : NULL, NULL};
+  struct child_spec spec = {.kind = CHILD_HELPER,
+                            .name = "write",
+                            .argv = (char *const *)(void *)argv,
+                            .input = file->data,
+                            .input_len = file->n};
   struct err why = {-ENOMEM, "out of memory"};
   if (w->timer) w->child = children_spawn(children, &spec, &write_ops, w, &why);
   if (!w->child) {
     timer_free(w->timer);
     free(w);
-    return err_set(err, why.code ? why.code : -EIO, "%s: %s", path, why.msg);
+    return err_set(err, why.code ? why.code : -EIO, "%s: %s", file->path, why.msg);
   }
   timer_at(w->timer, due_ns);
   return 0;

@@ -28,10 +28,17 @@ void journal_finish(struct journal *j, int64_t due_ns, loop_fn *done, void *arg)
 void journal_free(struct journal *j); /* without journal_finish, what waits is lost and the helper killed */
 uint64_t journal_dropped(const struct journal *j);
 
-/* Replaces a file atomically through a helper (`tend helper write`): used for the final report. done gets 0 or a
- * negative errno with the helper's message; never later than due_ns. Returns 0 or why it could not start. */
+/* Writes a file through a helper (`tend helper write`): replaced atomically, or, in_place, the one that is there gets
+ * another content. done gets 0 or a negative errno with the helper's message; never later than due_ns. Returns 0 or why
+ * it could not start. */
 typedef void journal_written_fn(void *arg, int rc, const struct err *err);
-int journal_write_file(struct loop *loop, struct children *children, const char *path, const void *data, size_t n,
-                       int64_t due_ns, journal_written_fn *done, void *arg, struct err *err);
+struct journal_file {
+  const char *path;
+  const void *data;
+  size_t n;
+  bool in_place;
+};
+int journal_write_file(struct loop *loop, struct children *children, const struct journal_file *file, int64_t due_ns,
+                       journal_written_fn *done, void *arg, struct err *err);
 
 #endif

@@ -25,6 +25,7 @@ static void startup_completed(struct supervisor *s, struct json *j) {
   s->counts.startups_ok++;
   s->startup_result = "completed";
   supervisor_phase_end(s, PHASE_PROCESSES, "ok");
+  supervisor_note_critical_path(s);
   json_int(j, "validation_checks", s->validation_checks);
   json_int(j, "dependencies_checked", (int64_t)s->o.plan->dependencies_n);
   json_str(j, "health_status", supervisor_health(s));

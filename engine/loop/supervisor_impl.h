@@ -53,6 +53,8 @@ struct asked_tail {
   uint64_t seq; /* of the end */
 };
 
+enum { STEPS = 16 }; /* of the critical path */
+
 /* A control client that waits for an outcome. */
 enum wait_for { WAIT_STOPPED, WAIT_RUNNING, WAIT_RESTARTED, WAIT_EXIT };
 struct waiter {
@@ -108,6 +110,8 @@ struct supervisor {
   struct report_phase phases[PHASES];
   int64_t phase_started_ns[PHASES];
   const char *startup_result;
+  struct report_wait steps[STEPS]; /* what the last start had to wait for */
+  size_t n_steps;
   int64_t begun_ns, begun_real_ns, startup_ns;
 
   /* hooks */
@@ -121,6 +125,8 @@ struct supervisor {
 
   struct lifecycle_counts counts;
   int64_t running_since_ns, running_total_ns;
+  unsigned reporting; /* files that are being written at the end */
+  bool reported;
   unsigned closing; /* what must finish before tend can leave */
   bool ended, graceful, from_workload;
   int exit_code;
@@ -138,6 +144,8 @@ void supervisor_check_dependencies(struct supervisor *s, bool only_bad);
 void supervisor_cancel_start(struct supervisor *s);
 void supervisor_phase_begin(struct supervisor *s, int phase);
 void supervisor_phase_end(struct supervisor *s, int phase, const char *result);
+
+void supervisor_note_critical_path(struct supervisor *s); /* of the start that has just come to its end */
 
 /* supervisor_process.c */
 void supervisor_spawn(struct supervisor *s, uint32_t slot);
@@ -195,11 +203,28 @@ void supervisor_exit(struct supervisor *s, const struct machine_action *a);
 void supervisor_tell(struct supervisor *s, const struct machine_action *a);
 
 /* supervisor_view.c */
-void supervisor_status_json(struct supervisor *s, bool brief, struct buf *out); /* brief: no history of checks */
+/* A status view and what it points to. */
+struct views {
+  struct status_view v;
+  struct report_process *processes;
+  struct report_check *dependencies, *checks;
+  struct report_remedy *remedies;
+  struct report_remediation *remediations;
+  const char *warnings[4];
+  char reason[256];
+};
+void supervisor_views(struct supervisor *s, bool brief, struct views *out); /* brief: no history of checks */
+void supervisor_views_free(struct views *v);
+void supervisor_status_json(struct supervisor *s, bool brief, struct buf *out);
 void supervisor_report_json(struct supervisor *s, struct buf *out);
-void supervisor_why_json(struct supervisor *s, struct buf *out);
 void supervisor_reason(struct supervisor *s, const struct machine_view *m, char *to, size_t size); /* of the state */
 const char *supervisor_verdict(struct supervisor *s, const struct machine_view *m);                /* also unknown */
+
+/* supervisor_why.c */
+void supervisor_why_json(struct supervisor *s, struct buf *out);
+/* Why tend ends, in words, for Kubernetes: at most so many bytes. */
+enum { TERMINATION_MAX = 4096 };
+void supervisor_termination(struct supervisor *s, struct buf *out);
 
 /* supervisor_end.c */
 void supervisor_note_exit(struct supervisor *s, const struct machine_action *a);

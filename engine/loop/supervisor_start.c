@@ -131,3 +131,45 @@ void supervisor_cancel_start(struct supervisor *s) {
   if (s->start_hook_task) s->o.policy->cancel(s->o.policy->self, s->start_hook_task);
   s->start_hook_task = 0;
 }
+
+/* --- what it had to wait for ------------------------------------------------------------------------------------- */
+
+static void step(struct supervisor *s, int64_t duration_ns, const char *what, const char *name) {
+  if (s->n_steps == STEPS) return;
+  struct report_wait *new = &s->steps[s->n_steps++];
+  new->duration_ns = duration_ns;
+  snprintf(new->what, sizeof new->what, "%s %s", what, name);
+}
+
+/* The dependency that was settled last. */
+static void slowest_dependency(struct supervisor *s) {
+  struct dependency_view d, slowest = {0};
+  for (size_t i = 0; dependencies_at(s->dependencies, i, &d); i++)
+    if (d.state != DEPENDENCY_IDLE && (!slowest.name || d.duration_ns > slowest.duration_ns)) slowest = d;
+  if (slowest.name) step(s, slowest.duration_ns, "dependency", slowest.name);
+}
+
+static int64_t started_ns(const struct supervisor *s, unsigned process) {
+  return s->slots[machine_slot(s->machine, process, 0)].started_ns;
+}
+
+/* From what main was started after, the last one each time, to main; `up_ns` is when the next of the chain could go on.
+ */
+static void chain_to(struct supervisor *s, unsigned process, int64_t up_ns, unsigned depth) {
+  const struct plan_process *p = &s->o.plan->processes[process];
+  int64_t before_ns = s->phase_started_ns[PHASE_PROCESSES];
+  unsigned last = process;
+  for (size_t i = 0; i < p->after_n; i++)
+    if (last == process || started_ns(s, p->after[i]) > started_ns(s, last)) last = p->after[i];
+  if (last != process && depth < STEPS) chain_to(s, last, started_ns(s, process), depth + 1);
+  if (last != process) before_ns = started_ns(s, process);
+  step(s, up_ns - before_ns, "process", p->name);
+}
+
+void supervisor_note_critical_path(struct supervisor *s) {
+  s->n_steps = 0;
+  if (s->phases[PHASE_VALIDATION].name)
+    step(s, s->phases[PHASE_VALIDATION].duration_ns, "validation", "of the container");
+  slowest_dependency(s);
+  chain_to(s, s->o.plan->main, clock_mono_ns(), 0);
+}

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/str.h"
@@ -28,30 +29,61 @@ void supervisor_cleanup(struct supervisor *s, int64_t deadline_ns) {
   if (!s->cleanup) supervisor_feed(s, &(struct machine_input){.kind = IN_CLEANED, .ok = false});
 }
 
-/* --- the final report -------------------------------------------------------------------------------------------- */
+/* --- the final report, the termination message -------------------------------------------------------------------- */
+
+static void report_part_done(struct supervisor *s, bool ok) {
+  s->reported = s->reported && ok;
+  if (--s->reporting == 0) supervisor_feed(s, &(struct machine_input){.kind = IN_REPORTED, .ok = s->reported});
+}
 
 static void on_report(void *arg, int rc, const struct err *err) {
   struct supervisor *s = arg;
   if (rc) sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "the final report is not written: %s", err->msg);
-  supervisor_feed(s, &(struct machine_input){.kind = IN_REPORTED, .ok = rc == 0});
+  report_part_done(s, rc == 0);
+}
+
+static void on_termination(void *arg, int rc, const struct err *err) {
+  struct supervisor *s = arg;
+  if (rc) sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "the termination message is not written: %s", err->msg);
+  report_part_done(s, true);
+}
+
+static void write_part(struct supervisor *s, const struct journal_file *file, int64_t deadline_ns,
+                       journal_written_fn *done) {
+  struct err err = ERR_INIT;
+  int rc = journal_write_file(s->o.loop, s->o.children, file, deadline_ns, done, s, &err);
+  if (rc) done(s, rc, &err);
+}
+
+static void write_report(struct supervisor *s, int64_t deadline_ns) {
+  const char *dir = s->log_dir[0] ? s->log_dir : s->state.fd >= 0 ? s->state.path : NULL;
+  if (!dir || s->unnamed) {
+    report_part_done(s, false);
+    return;
+  }
+  auto_buf struct buf path = {0}, text = {0};
+  buf_fmt(&path, "%s/%s_lifecycle_metrics.json", dir, s->o.plan->name);
+  supervisor_report_json(s, &text);
+  buf_char(&text, '\n');
+  write_part(s, &(struct journal_file){buf_cstr(&path), text.data, text.len, false}, deadline_ns, on_report);
+}
+
+/* Only where somebody has put the file there, as Kubernetes does. */
+static void write_termination(struct supervisor *s, int64_t deadline_ns) {
+  const char *path = settings_str(s->o.settings, SET_TERMINATION_LOG);
+  if (!path || access(path, W_OK)) return;
+  auto_buf struct buf text = {0};
+  supervisor_termination(s, &text);
+  s->reporting++;
+  write_part(s, &(struct journal_file){path, text.data, text.len, true}, deadline_ns, on_termination);
 }
 
 void supervisor_report(struct supervisor *s, int64_t deadline_ns) {
   supervisor_open_journal(s);
-  const char *dir = s->log_dir[0] ? s->log_dir : s->state.fd >= 0 ? s->state.path : NULL;
-  if (!dir || s->unnamed) {
-    supervisor_feed(s, &(struct machine_input){.kind = IN_REPORTED});
-    return;
-  }
-  auto_buf struct buf path = {0};
-  buf_fmt(&path, "%s/%s_lifecycle_metrics.json", dir, s->o.plan->name);
-  auto_buf struct buf text = {0};
-  supervisor_report_json(s, &text);
-  buf_char(&text, '\n');
-  struct err err = ERR_INIT;
-  int rc = journal_write_file(s->o.loop, s->o.children, buf_cstr(&path), text.data, text.len, deadline_ns, on_report, s,
-                              &err);
-  if (rc) on_report(s, rc, &err);
+  s->reported = true;
+  s->reporting = 1;
+  write_termination(s, deadline_ns);
+  write_report(s, deadline_ns);
 }
 
 /* --- exit -------------------------------------------------------------------------------------------------------- */

@@ -11,18 +11,7 @@
 #include "base/str.h"
 #include "loop/supervisor_impl.h"
 
-/* A status view and what it points to. */
-struct views {
-  struct status_view v;
-  struct report_process *processes;
-  struct report_check *dependencies, *checks;
-  struct report_remedy *remedies;
-  struct report_remediation *remediations;
-  const char *warnings[4];
-  char reason[256];
-};
-
-static void views_free(struct views *v) {
+void supervisor_views_free(struct views *v) {
   free(v->remedies);
   free(v->remediations);
   free(v->processes);
@@ -127,7 +116,7 @@ static void fill_processes(struct supervisor *s, struct views *out) {
   out->v.n_processes = s->n_slots;
 }
 
-static void views_fill(struct supervisor *s, bool brief, struct views *out) {
+void supervisor_views(struct supervisor *s, bool brief, struct views *out) {
   struct machine_view m;
   machine_view(s->machine, &m);
   int64_t now = clock_mono_ns();
@@ -170,59 +159,9 @@ static void views_fill(struct supervisor *s, bool brief, struct views *out) {
 
 void supervisor_status_json(struct supervisor *s, bool brief, struct buf *out) {
   struct views v;
-  views_fill(s, brief, &v);
+  supervisor_views(s, brief, &v);
   status_build(&v.v, out);
-  views_free(&v);
-  settings_redact(s->o.settings, out);
-}
-
-void supervisor_why_json(struct supervisor *s, struct buf *out) {
-  struct views v;
-  views_fill(s, false, &v);
-  struct why_link chain[20];
-  size_t n = 0;
-  char answer[400];
-  char links[14][320];
-  size_t k = 0;
-  snprintf(answer, sizeof answer, "%s, for %.0f s", v.reason,
-           (double)(v.v.now_real_ns - v.v.since_real_ns) / (double)NS_PER_S);
-  if (v.v.next.what) {
-    size_t len = strlen(answer);
-    snprintf(answer + len, sizeof answer - len, "; %s in %.0f s", v.v.next.what,
-             (double)(v.v.next.due_real_ns - v.v.now_real_ns) / (double)NS_PER_S);
-  }
-  for (size_t i = 0; i < v.v.n_processes && k < 4; i++) {
-    const struct report_process *p = &v.v.processes[i];
-    if (!p->last_exit.known) continue;
-    snprintf(links[k], sizeof links[k], "process %s (%s), its last end: %s", p->name, p->state, p->last_exit.text);
-    chain[n++] = (struct why_link){links[k++], p->last_exit.at_real_ns};
-  }
-  for (size_t i = 0; i < v.v.n_dependencies && k < 8; i++) {
-    const struct report_check *d = &v.v.dependencies[i];
-    if (STR_EQ(d->status, "ready") || STR_EQ(d->status, "idle")) continue;
-    snprintf(links[k], sizeof links[k], "%s dependency %s is %s: %s%s%s", d->required ? "required" : "optional",
-             d->name, d->status, *d->reason ? d->reason : "no answer yet", *d->detail ? ", " : "", d->detail);
-    chain[n++] = (struct why_link){links[k++], d->at_real_ns};
-  }
-  for (size_t i = 0; i < v.v.n_checks && k < 12; i++) {
-    const struct report_check *c = &v.v.checks[i];
-    if (!c->active || STR_EQ(c->status, "healthy") || (STR_EQ(c->status, "unknown") && !c->last)) continue;
-    snprintf(links[k], sizeof links[k], "check %s (%s) is %s, its last result: %s%s%s%s%s", c->name, c->role, c->status,
-             c->last, *c->reason ? ", " : "", c->reason, *c->detail ? ", " : "", c->detail);
-    chain[n++] = (struct why_link){links[k++], c->since_real_ns};
-  }
-  for (size_t i = 0; i < v.v.n_remedies && k < 14; i++) {
-    const struct report_remedy *m = &v.v.remedies[i];
-    if (STR_EQ(m->state, "idle")) continue;
-    snprintf(links[k], sizeof links[k], "remedy %s is %s%s%s%s%s", m->name,
-             STR_EQ(m->state, "gave_up") ? "used up" : m->state, m->step ? ", step " : "", m->step ? m->step : "",
-             m->last_result ? ", its last result: " : "", m->last_result ? m->last_result : "");
-    chain[n++] = (struct why_link){links[k++], 0};
-  }
-  if (v.v.maintenance) chain[n++] = (struct why_link){"in maintenance: remedies do not run", 0};
-  chain[n++] = (struct why_link){"tend was started", s->begun_real_ns};
-  why_build(&(struct why_view){.state = v.v.state, .answer = answer, .chain = chain, .n_chain = n}, out);
-  views_free(&v);
+  supervisor_views_free(&v);
   settings_redact(s->o.settings, out);
 }
 
@@ -230,7 +169,7 @@ void supervisor_why_json(struct supervisor *s, struct buf *out) {
 
 void supervisor_report_json(struct supervisor *s, struct buf *out) {
   struct views v;
-  views_fill(s, false, &v);
+  supervisor_views(s, false, &v);
   struct report_input in = {.status = v.v};
   struct vitals_room room;
   supervisor_vitals(s, &in.vitals, &room);
@@ -253,6 +192,8 @@ void supervisor_report_json(struct supervisor *s, struct buf *out) {
   in.startup_duration_ns = s->startup_ns;
   in.phases = s->phases;
   in.n_phases = PHASES;
+  in.critical_path = s->steps;
+  in.n_critical_path = s->n_steps;
   in.n_cleanups = cleanup_results(s->cleanup, &in.cleanups);
   in.exit_known = s->exit_cause != CAUSE_NONE;
   in.graceful = s->graceful;
@@ -260,6 +201,6 @@ void supervisor_report_json(struct supervisor *s, struct buf *out) {
   in.exit_source = s->from_workload ? "workload" : "engine";
   in.exit_reason = machine_cause_name(s->exit_cause);
   report_build(&in, out);
-  views_free(&v);
+  supervisor_views_free(&v);
   settings_redact(s->o.settings, out);
 }

@@ -281,7 +281,7 @@ static void test_no_directory(void **state) {
 static void write_report(struct world *w, const char *path, const char *text) {
   struct err err = ERR_INIT;
   w->done = false;
-  assert_int_equal(journal_write_file(w->loop, &w->children, path, text, strlen(text),
+  assert_int_equal(journal_write_file(w->loop, &w->children, &(struct journal_file){path, text, strlen(text), false},
                                       loop_update_now(w->loop) + 5 * NS_PER_S, on_written, w, &err),
                    0);
   run(w, 10 * NS_PER_S);
@@ -317,7 +317,7 @@ static void test_write_that_hangs(void **state) {
   struct world *w = *state;
   w->children.deaf = true;
   struct err err = ERR_INIT;
-  assert_int_equal(journal_write_file(w->loop, &w->children, "/tmp/x", "x", 1,
+  assert_int_equal(journal_write_file(w->loop, &w->children, &(struct journal_file){"/tmp/x", "x", 1, false},
                                       loop_update_now(w->loop) + 30 * NS_PER_MS, on_written, w, &err),
                    0);
   run(w, 10 * NS_PER_S);

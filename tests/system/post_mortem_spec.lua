@@ -1,0 +1,189 @@
+-- What is left to read: why, the report's exits and critical path, the termination message, a run without an end.
+local cjson = require "cjson"
+local h = require "harness"
+
+local function flow(text)
+  local dir = h.tempdir()
+  h.write(dir .. "/some.lua", text)
+  return dir
+end
+
+local function report(p)
+  return cjson.decode(h.read(p.dir .. "/logs/some_lifecycle_metrics.json"))
+end
+
+local function start(o)
+  return h.spawn { args = { "run", "--flow-name", "some", "--flows", o.flows }, env = o.env, stdin = true, dir = o.dir }
+end
+
+local crashing = [[return { name = "some", mode = "server",
+  processes = { main = { command = { "sh", "-c", "echo starting; echo out of ideas; read x; exit 3" } } } }]]
+
+describe("the report", function()
+  it("has the ends of processes with cause, use of resources and their last lines", function()
+    local p = start { flows = flow(crashing), env = { CONTAINER_RESTART_DELAY_SECONDS = "0", CONTAINER_MAX_RESTART_ATTEMPTS = "2" } }
+    p:close_stdin()
+    assert.equal(3, (p:wait()))
+    local exits = report(p).exits
+    assert.equal(3, #exits)
+    local last = exits[3]
+    assert.same({ "main", 3, "exit code 3", "exit" }, { last.process, last.code, last.text, last.cause })
+    assert.equal("out of ideas", last.output[#last.output])
+    assert.is_true(last.pid > 0 and last.max_rss_kb > 0)
+  end)
+
+  it("says what the start had to wait for", function()
+    local p = start { flows = flow [[return { name = "some", mode = "server",
+      dependencies = {
+        { name = "quick", check = function() return true end },
+        { name = "slow", check = function() timer.sleep(0.2) return true end },
+      },
+      processes = {
+        before = { command = { "sleep", "1000" }, startup = { check = function() timer.sleep(0.1) return true end } },
+        main = { command = { "sleep", "1000" }, after = { "before" } },
+      } }]] }
+    p:wait_event "startup_completed"
+    local path = cjson.decode((select(2, h.ask(p, "report")))).startup.critical_path
+    local names = {}
+    for i, step in ipairs(path) do names[i] = step.what end
+    assert.same({ "validation of the container", "dependency slow", "process before", "process main" }, names)
+    assert.is_true(path[2].duration_ms >= 200 and path[3].duration_ms >= 100)
+    p:kill "TERM"
+    assert.equal(0, (p:wait()))
+  end)
+end)
+
+describe("tend why", function()
+  local function why(p)
+    return cjson.decode((select(2, h.ask(p, "why", "--json"))))
+  end
+  local function chain(w)
+    local list = {}
+    for i, link in ipairs(w.chain) do list[i] = link.what end
+    return table.concat(list, "\n")
+  end
+  local function coming(w)
+    local list = {}
+    for i, next in ipairs(w.next) do list[i] = next.what end
+    return table.concat(list, "\n")
+  end
+
+  it("names the dependency that a start waits for, the next attempt and the end of the wait", function()
+    local p = start { flows = flow(([[return { name = "some", mode = "server",
+      dependencies = { { name = "port", kind = "tcp", params = { host = "127.0.0.1", port = %d }, timeout = 60, interval = 5 } },
+      processes = { main = { command = { "sleep", "1000" } } } }]]):format(h.free_port())) }
+    p:wait_event "dependency_waiting"
+    local w = why(p)
+    assert.equal("STARTING", w.state)
+    assert.matches("required dependency port is waiting after 1 attempts: refused", chain(w), 1, true)
+    assert.matches("the next attempt at dependency port", coming(w), 1, true)
+    assert.matches("the wait for dependency port is over", coming(w), 1, true)
+    assert.is_true(w.next[1].in_seconds <= w.next[2].in_seconds)
+    p:kill "TERM"
+    p:wait()
+  end)
+
+  it("tells of a restart: which, why, what was said last, and when", function()
+    local p = start { flows = flow(crashing), env = { CONTAINER_RESTART_DELAY_SECONDS = "60" } }
+    p:wait_event "startup_completed"
+    p:send "go\n"
+    p:wait_event "restart_initiated"
+    local text
+    h.wait_for(function()
+      text = chain(why(p))
+      return text:find("the last that it said", 1, true)
+    end, 10, "the last words")
+    local w = why(p)
+    assert.equal("RESTARTING", w.state)
+    assert.matches("process main waits for its restart: number 1 in a row, 1 of 5 in the window", text, 1, true)
+    assert.matches("its last end: exit code 3 (exit), after", text, 1, true)
+    assert.matches("the last that it said: out of ideas", text, 1, true)
+    assert.matches("restart of main", coming(w), 1, true)
+    assert.matches("next: restart of main in", (select(2, h.ask(p, "why"))), 1, true)
+    p:kill "TERM"
+    p:wait()
+  end)
+
+  it("tells a held failure and why nothing follows", function()
+    local p = start { flows = flow(crashing), env = { CONTAINER_RESTART_DELAY_SECONDS = "0", CONTAINER_MAX_RESTART_ATTEMPTS = "1", CONTAINER_ON_FAILURE = "hold" } }
+    p:close_stdin()
+    h.wait_for(function() return p.err:find('"final": true', 1, true) end, 10, "the final failure")
+    local w
+    h.wait_for(function()
+      w = why(p)
+      return w.state == "FAILED" and chain(w):find("it is held", 1, true)
+    end, 10, "the hold")
+    assert.matches("the window of 60 min holds 1 of 1 restarts", chain(w), 1, true)
+    p:kill "TERM"
+    p:wait()
+  end)
+end)
+
+describe("the termination message", function()
+  it("says in words why, in the file that is there", function()
+    local file = h.write(h.tempdir() .. "/termination-log", ("old "):rep(2000))
+    local inode = h.sh("stat -c %i " .. file)
+    local p = start {
+      flows = flow(crashing),
+      env = { CONTAINER_RESTART_POLICY = "no", CONTAINER_TERMINATION_LOG = file },
+    }
+    p:close_stdin()
+    assert.equal(3, (p:wait()))
+    local text = h.read(file)
+    assert.matches("^flow some %(.-%) ended with exit code 3, of the workload: process\n", text)
+    assert.matches("process main (failed), its last end: exit code 3 (exit)", text, 1, true)
+    assert.matches("last lines of main:\nstarting\nout of ideas\n", text, 1, true)
+    assert.equal(inode, h.sh("stat -c %i " .. file)) -- a mount of one file cannot be replaced
+  end)
+
+  it("is at most 4,096 bytes and holds no secret", function()
+    local file = h.write(h.tempdir() .. "/termination-log", "")
+    local p = start {
+      flows = flow [[return { name = "some", mode = "server", requires = { "CONTAINER_RPA_DB_CONNECTION_STRING" },
+        processes = { main = { command = { "sh", "-c", "i=0; while [ $i -lt 2000 ]; do echo \"line $i of hush-hush\"; i=$((i+1)); done; exit 4" } } } }]],
+      env = {
+        CONTAINER_RESTART_POLICY = "no", CONTAINER_TERMINATION_LOG = file,
+        CONTAINER_RPA_DB_CONNECTION_STRING = "postgresql://me:hush-hush@localhost/db",
+      },
+    }
+    assert.equal(4, (p:wait()))
+    local text = h.read(file)
+    assert.is_true(#text > 500 and #text <= 4096)
+    assert.matches("line 1999 of", text, 1, true)
+    assert.is_nil(text:find("hush-hush", 1, true))
+  end)
+
+  it("is written nowhere where no file is", function()
+    local dir = h.tempdir()
+    local p = start { flows = flow(crashing), env = { CONTAINER_RESTART_POLICY = "no", CONTAINER_TERMINATION_LOG = dir .. "/none" } }
+    p:close_stdin()
+    assert.equal(3, (p:wait()))
+    assert.is_false(h.exists(dir .. "/none"))
+    assert.is_nil(p.err:find("termination message", 1, true))
+  end)
+end)
+
+describe("a run that was killed as a whole", function()
+  it("is told by the next one, once", function()
+    local dir = h.tempdir()
+    local flows = flow [[return { name = "some", mode = "server", processes = { main = { command = { "sleep", "1000" } } } }]]
+    local function run() return start { flows = flows, dir = dir } end
+    local first = run()
+    h.wait_for(function() return select(2, h.sh(("grep -q started $(find %s -name run)"):format(dir))) == 0 end, 10, "the word that it leaves")
+    first:kill "KILL"
+    first:wait()
+    local second = run()
+    local told = second:wait_event "previous_run"
+    assert.equal("WARNING", told.level)
+    assert.truthy(told.details.started)
+    second:wait_event "startup_completed"
+    assert.equal(told.details.started, cjson.decode((select(2, h.ask(second, "report")))).previous_run.started)
+    second:kill "TERM"
+    assert.equal(0, (second:wait()))
+    local third = run()
+    third:wait_event "startup_completed"
+    assert.equal(0, #third:events "previous_run")
+    third:kill "TERM"
+    third:wait()
+  end)
+end)
