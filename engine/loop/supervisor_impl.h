@@ -83,7 +83,7 @@ struct supervisor {
   struct control *control;
   struct journal *journal; /* NULL until the first process has its moment */
   struct timer *settle_timer;
-  bool settled;        /* and has come */
+  bool settled; /* and has come */
   struct ends ends;
   struct asked_tail tails[ENDS_MAX];
   uint64_t tails_asked; /* up to this end */
