@@ -97,6 +97,8 @@ $(BUILD)/bench/%: tests/bench/tools/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"; gcc $(BARE) -MF $@.d -o $@ $<
 
+TOOLS += $(BENCH)
+
 # --- run and test ---------------------------------------------------------------------------------------------------
 .PHONY: run test bench unit spec system container check layers luacheck format-check format lint asan coverage
 run: ## build, and run flow rpa1 in the foreground (a private PostgreSQL where none is given)
@@ -126,7 +128,7 @@ container: all $(BUILD)/tests/native.so ## the image, built and run (needs root,
 
 bench: ## figures against their limits and against peers; writes docs/benchmarks.md. FIGURES=start,stop for some of them
 	@.ci/deps bench || echo "  what is not there is left out"
-	@$(MAKE) --no-print-directory all $(BENCH)
+	@$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/tests/native.so
 	@BUILD=$(BUILD) BENCH_CFLAGS="$(CFLAGS)" lua5.4 tests/bench/bench.lua $(FIGURES)
 
 check: all $(UNIT) layers luacheck format-check docs-check ## what to run before each commit

@@ -1,9 +1,9 @@
 -- make bench: runs the figures, prints them, writes the page, ends with 1 when a limit is broken.
---   lua5.4 tests/bench/bench.lua [--quick] [--out FILE] [FIGURE ...]
+--   lua5.4 tests/bench/bench.lua [--quick] [--no-peers] [--out FILE] [FIGURE ...]
 -- --quick: three samples of each, few children, no peers, and limits decide nothing: whether the bench itself works.
 local build = os.getenv "BUILD" or "build"
 package.path = "tests/bench/?.lua;" .. package.path
-package.cpath = build .. "/bench/?.so;" .. package.cpath
+package.cpath = build .. "/bench/?.so;" .. build .. "/tests/?.so;" .. package.cpath
 
 local lab = require "lab"
 local machine = require "machine"
@@ -13,7 +13,7 @@ local peers = require "peers"
 local tend = require "tend"
 local verdict = require "verdict"
 
-local FIGURES = { "start", "restart", "stop", "many", "memory" }
+local FIGURES = { "start", "restart", "stop", "many", "memory", "reap", "output" }
 
 local bench = { peers = true }
 local wanted, out = {}, nil
@@ -23,6 +23,8 @@ do
     local a = arg[i]
     if a == "--quick" then
       bench.quick, bench.peers = true, false
+    elseif a == "--no-peers" then
+      bench.peers = false
     elseif a == "--out" then
       i = i + 1
       out = arg[i]
@@ -48,7 +50,7 @@ for _, name in ipairs(wanted) do
 end
 local all = #wanted == 0
 if all then wanted = FIGURES end
-out = out or (all and not bench.quick and "docs/benchmarks.md" or build .. "/bench/benchmarks.md")
+out = out or (all and bench.peers and "docs/benchmarks.md" or build .. "/bench/benchmarks.md")
 
 -- A program's pages that are not yet on the disk would count as its memory.
 native.fsync(tend.program)

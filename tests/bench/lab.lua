@@ -8,7 +8,7 @@ local native = require "benchnative"
 local proc = require "proc"
 local lfs = require "lfs"
 
-local lab = { KILL = 9, TERM = 15, STOP = 19, CONT = 18 }
+local lab = { KILL = 9, USR1 = 10, TERM = 15, CONT = 18, STOP = 19 }
 
 lab.build = os.getenv "BUILD" or "build"
 lab.top = lfs.currentdir()
@@ -60,13 +60,16 @@ end
 
 local Run = {}
 Run.__index = Run
-local live = {} -- pids of the runs that are open; whatever else is the bench's child is a left-over
+local live = {} -- the runs that are open, by pid; whatever else is the bench's child is a left-over
 
---- Folder and FIFO for a run whose command line must know them: { dir, fifo, child }.
-function lab.place()
+--- Folder and FIFO for a run whose command line must know them: { dir, fifo, child }. The child is the silent one, or
+--- another program of the bench: its arguments, and the FIFO as the last.
+function lab.place(child)
   local dir = lab.tempdir()
   local fifo = dir .. "/fifo"
-  return { dir = dir, fifo = fifo, fd = assert(native.fifo(fifo)), child = { lab.child, fifo } }
+  local place = { dir = dir, fifo = fifo, fd = assert(native.fifo(fifo)), child = table.move(child or { lab.child }, 1, #(child or { 1 }), 1, {}) }
+  place.child[#place.child + 1] = fifo
+  return place
 end
 
 --- { place, argv, env, n, pid1, cwd, fds, timeout, patient, orphans }: patient looks at the records now and then, so that
@@ -75,7 +78,7 @@ function lab.start(o)
   local place = o.place
   local env = { "PATH=" .. os.getenv "PATH", "HOME=" .. place.dir }
   for k, v in pairs(o.env or {}) do env[#env + 1] = k .. "=" .. tostring(v) end
-  local self = setmetatable({ place = place, dir = place.dir, all = {}, name = o.argv[1], orphans = o.orphans }, Run)
+  local self = setmetatable({ place = place, dir = place.dir, all = {}, name = o.argv[1], orphans = o.orphans, pid1 = o.pid1 }, Run)
   local pid, at = native.launch {
     argv = o.argv, env = env, cwd = o.cwd or place.dir, pid1 = o.pid1, fds = o.fds or { null, null, null },
   }
@@ -85,7 +88,7 @@ function lab.start(o)
     error(at, 0)
   end
   self.pid, self.exec_ns = pid, at
-  live[pid] = true
+  live[pid] = self
   if (o.n or 1) > 0 then
     self.records = self:wait("S", o.n or 1, o.timeout or 20, o.patient)
     if not self.records then
@@ -136,6 +139,14 @@ function Run:split()
   return proc.split(self.pid, lab.child:match "[^/]+$")
 end
 
+--- The pid, as seen here, of its one child.
+function Run:child()
+  if not self.pid1 then return self.all[#self.all].pid end
+  local _, children = self:split()
+  assert(#children == 1, "the child is not there")
+  return children[1]
+end
+
 --- Sends SIGTERM; returns the time of it.
 function Run:term()
   return assert(native.kill(self.pid, lab.TERM))
@@ -169,6 +180,16 @@ function Run:close()
   until #left == 0 or native.now() > stop
   native.close(self.place.fd)
   lab.remove(self.dir)
+end
+
+--- A helper of the bench's own that is no left-over of a run.
+function lab.keep(pid, keep)
+  live[pid] = keep ~= false and { close = function() live[pid] = nil end } or nil
+end
+
+--- Ends all runs that a failure has left open.
+function lab.close_all()
+  while next(live) do select(2, next(live)):close() end
 end
 
 return lab

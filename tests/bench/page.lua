@@ -28,14 +28,14 @@ end
 
 local function header(t)
   local list = { t.unit, "p10 – p90", "n" }
-  if t.ratio then list[4] = "× floor" end
+  if t.ratio then list[4] = "× " .. t.ratio end
   list[#list + 1] = "limit"
   return list
 end
 
 --- What a row says in one phrase.
 function page.said(row, t)
-  return ("%s %s%s"):format(stats.text(row.value), t.unit, t.ratio and row.ratio and (", %s × floor"):format(stats.text(row.ratio)) or "")
+  return ("%s %s%s"):format(stats.text(row.value), t.unit, t.ratio and row.ratio and (", %s × %s"):format(stats.text(row.ratio), t.ratio) or "")
 end
 
 --- For the terminal.
@@ -93,7 +93,7 @@ local function summary(results, out)
         if row.ours and row.limit then
           local c = cells(row, true)
           out[#out + 1] = ("| %s: %s | %s%s | %s | %s |"):format(t.title, row.name, c[1], row.skip and "" or " " .. t.unit,
-            t.ratio and c[4] ~= "" and c[4] .. " × floor" or "", c[5])
+            t.ratio and c[4] ~= "" and c[4] .. " × " .. t.ratio or "", c[5])
         end
       end
     end

@@ -38,12 +38,14 @@ local function plain(...)
   end
 end
 
--- The service is the child itself, without a shell; the folder is not young, since runsvdir waits with one of this second.
+-- The silent child is the service itself, without a shell; another one is started by a script. The folder is not young, since
+-- runsvdir waits with one of this second.
 local function services(place, n)
   local dir = mkdir(place.dir .. "/services")
+  local script = #place.child > 2 and lab.write(place.dir .. "/run", "#!/bin/sh\nexec " .. table.concat(place.child, " ") .. "\n", "755")
   for i = 1, n do
     lfs.mkdir(dir .. "/s" .. i)
-    lfs.link(place.child[1], dir .. "/s" .. i .. "/run", true)
+    lfs.link(script or place.child[1], dir .. "/s" .. i .. "/run", true)
   end
   lfs.touch(dir, 1000000000)
   return dir, { BENCH_FIFO = place.fifo }
@@ -69,9 +71,9 @@ add("s6-svscan", "s6", "s6-svscan", { most = 1000, lived = 1.2, make = function(
   return { self.path, "-c", "1000", dir }, env
 end })
 add("monit", "monit", "monit", { most = 1, slow = 10, leaves = true, lived = 1.2, orphans = true, make = function(self, place)
-  -- it knows a child by its pid file, which the run script writes before it becomes the child
+  -- it waits for the end of its start program, and knows the child by its pid file
   local file, script = place.dir .. "/pid", place.dir .. "/run"
-  lab.write(script, ("#!/bin/sh\necho $$ >%s\nexec %s %s\n"):format(file, place.child[1], place.child[2]), "755")
+  lab.write(script, ("#!/bin/sh\n%s &\necho $! >%s\n"):format(table.concat(place.child, " "), file), "755")
   lab.write(place.dir .. "/monitrc", ([[
 set daemon 1
 set pidfile %s/monit.pid
@@ -93,14 +95,14 @@ childlogdir=%s
 user=root
 minfds=4096
 [program:child]
-command=%s %s
+command=%s
 numprocs=%d
 process_name=c%%(process_num)d
 autorestart=true
 startretries=1000000
 stdout_logfile=NONE
 stderr_logfile=NONE
-]]):format(place.dir, place.dir, place.child[1], place.child[2], n):gsub("user=root\n", lab.root and "%0" or ""))
+]]):format(place.dir, place.dir, table.concat(place.child, " "), n):gsub("user=root\n", lab.root and "%0" or ""))
   return { self.path, "-n", "-c", place.dir .. "/supervisord.conf" }, {}
 end })
 

@@ -14,16 +14,16 @@ local function order(list, round)
   return turned
 end
 
---- Starts a contestant with n children: a run, to be closed.
+--- Starts a contestant with n children: a run, to be closed. o: what lab.start takes, and child, another one than the silent.
 function rounds.start(c, n, o)
-  local place = lab.place()
+  local place = lab.place(o and o.child)
   local argv, env = c:make(place, n)
   local run = { place = place, argv = argv, env = env, n = n, pid1 = c.pid1, orphans = c.orphans, timeout = 20 }
   for k, v in pairs(o or {}) do run[k] = v end
   return lab.start(run)
 end
 
---- measure(contestant, round) returns { key = number or list of numbers }. A slow contestant takes part in each slow-th round only.
+--- measure(contestant, round) returns { key = number or list of numbers }; error { skip = "why" } leaves it out. A slow contestant takes part in each slow-th round only.
 --- The outcome: by contestant { contestant, samples = { key = list }, medians = { key = { [round] = median } }, failed }.
 function rounds.run(contestants, n, measure)
   local outcome = {}
@@ -34,10 +34,14 @@ function rounds.run(contestants, n, measure)
   for round = 1, n do
     for _, c in ipairs(order(contestants, round)) do
       local o = outcome[c.name]
-      if not o.failed and (round - 1) % (c.slow or 1) == 0 then
+      if not o.failed and not o.skip and (round - 1) % (c.slow or 1) == 0 then
         local ok, values = pcall(measure, c, round)
-        if not ok then
+        if not ok and type(values) == "table" then -- it cannot do this here
+          o.skip = values.skip
+          lab.close_all()
+        elseif not ok then
           o.failed = tostring(values)
+          lab.close_all()
           io.stderr:write(("  %s: %s\n"):format(c.name, o.failed))
         else
           for key, v in pairs(values) do
@@ -53,22 +57,24 @@ function rounds.run(contestants, n, measure)
   return outcome
 end
 
---- One table of the page out of an outcome. limit(contestant) → { times = 6 } (of its floor), { most = 700 }, { least = 0.9, of =
---- name } or nil; o: title, key, unit, floor (its name; false: no ratios).
+--- One table of the page out of an outcome. o: title, key, unit, about; more = true where more is better; floor = the contestant that
+--- ratios are of (floor; false: none); limit(contestant) → { times | times_least = of the floor } or { most | least = value },
+--- on = "high" where the 90th percentile is held to it; or nil.
 function rounds.table(outcome, o)
-  local t = { title = o.title, unit = o.unit, about = o.about, ratio = o.floor ~= false, rows = {} }
+  local base_name = o.floor == nil and "floor" or o.floor
+  local t = { title = o.title, unit = o.unit, about = o.about, more = o.more, ratio = base_name, rows = {} }
   for _, one in ipairs(outcome) do
     local c = one.contestant
     local samples = one.samples[o.key]
-    if samples and #samples > 0 or one.failed and (c.ours or not c.against) then
-      local against = outcome[c.against or o.floor or "floor"]
-      local ratios = {}
-      for round, m in pairs(one.medians[o.key] or {}) do
-        local base = against and against.medians[o.key] and against.medians[o.key][round]
-        if base and base > 0 then ratios[#ratios + 1] = m / base end
-      end
+    local against = base_name and outcome[base_name == "floor" and c.against or base_name]
+    local ratios = {}
+    for round, m in pairs(one.medians[o.key] or {}) do
+      local base = against and against.medians[o.key] and against.medians[o.key][round]
+      if base and base > 0 then ratios[#ratios + 1] = m / base end
+    end
+    if one.failed or one.skip or samples and #samples > 0 then
       t.rows[#t.rows + 1] = {
-        name = c.name, ours = c.ours, samples = samples or {}, ratios = o.floor ~= false and ratios or {}, failed = one.failed, note = c.note,
+        name = c.name, ours = c.ours, samples = samples or {}, ratios = ratios, failed = one.failed, skip = one.skip, note = c.note,
         limit = o.limit and c.ours and o.limit(c) or nil,
       }
     end

@@ -3,40 +3,30 @@ local stats = require "stats"
 
 local verdict = {}
 
-local function limit_text(limit)
-  if limit.times then return ("≤ %s × floor"):format(stats.text(limit.times)) end
-  if limit.most then return "≤ " .. stats.text(limit.most) end
-  return ("≥ %s × %s"):format(stats.text(limit.least), limit.of)
+local function limit_text(limit, base)
+  local on = limit.on == "high" and "p90 " or ""
+  if limit.times then return ("%s≤ %s × %s"):format(on, stats.text(limit.times), base) end
+  if limit.times_least then return ("%s≥ %s × %s"):format(on, stats.text(limit.times_least), base) end
+  if limit.most then return on .. "≤ " .. stats.text(limit.most) end
+  return on .. "≥ " .. stats.text(limit.least)
 end
 
---- Fills in value, low, high, n, ratio, limit_text, broken of each row; a limit that cannot be held to anything is broken too.
+--- Fills in value, low, high, n, ratio, limit_text, broken of each row; what could not be measured breaks its limit.
 function verdict.table(t)
-  local by_name = {}
   for _, row in ipairs(t.rows) do
-    by_name[row.name] = row
     row.n = #row.samples
     row.value, row.low, row.high = stats.median(row.samples), stats.quantile(row.samples, 0.1), stats.quantile(row.samples, 0.9)
-    row.ratio = row.ratios and stats.median(row.ratios)
-  end
-  for _, row in ipairs(t.rows) do
+    row.ratio = stats.median(row.ratios)
     local limit = row.limit
-    if limit and not row.skip then
-      local bound = limit.times or limit.most
-      local value = row.value
-      if limit.times then value = row.ratio end
-      if limit.least then
-        local base = by_name[limit.of]
-        if base and base.value then
-          row.broken = not value or value < limit.least * base.value
-        else
-          row.unheld = limit.of .. " is not there to compare with"
-        end
-      else
-        row.broken = not value or value > bound
+    if limit then
+      row.limit_text = limit_text(limit, t.ratio)
+      local value = limit.on == "high" and row.high or row.value
+      if limit.times or limit.times_least then
+        value = row.ratio
+        if row.value and not value then row.unheld = t.ratio .. " is not there to compare with" end
       end
-      row.limit_text = limit_text(limit)
-    elseif limit then
-      row.limit_text = limit_text(limit)
+      local most, least = limit.times or limit.most, limit.times_least or limit.least
+      row.broken = not row.skip and not row.unheld and (not value or most and value > most or least and value < least) or nil
     end
   end
   return t
