@@ -130,7 +130,7 @@ end
 
 --- The page; about = { date, machine, versions, build, notes = { text } }.
 function page.markdown(results, about)
-  local out = { "# Benchmarks\n", "<!-- written by `make bench` -->", ("Measured on %s on %s. %s\n"):format(about.date, about.machine, about.build), about.versions .. "\n" }
+  local out = { "# Benchmarks\n", "<!-- written by `make bench` -->\n", ("Measured on %s on %s. %s\n"):format(about.date, about.machine, about.build), about.versions .. "\n" }
   for _, note in ipairs(about.notes) do out[#out + 1] = note .. "\n" end
   summary(results, out)
   behind(results, out)

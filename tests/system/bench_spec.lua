@@ -19,7 +19,7 @@ describe("make bench", function()
     local code, out, err = bench { "--quick", "--out", page, "start,stop" }
     assert.equal("", err)
     assert.equal(0, code)
-    assert.truthy(out:find("tend, demo%s+[%d.,]+%s+[%d.,]+ – [%d.,]+%s+3%s+[%d.]+%s+≤ 6.00 × floor"))
+    assert.truthy(out:find("tend, demo%s+[%d.,]+%s+[%d.,]+ – [%d.,]+%s+3%s+[%d.]+%s+≤ 6.00 × floor"), out)
     local text = h.read(page)
     assert.truthy(text:find("^# Benchmarks\n\n<!%-%- written by `make bench` %-%->\n\nMeasured on %d%d%d%d%-%d%d%-%d%d on "))
     for _, part in ipairs {
