@@ -122,10 +122,10 @@ describe("the HTTP server", function()
         c:close()
       end
     end
-    round(40)
+    round(15)
     h.wait_for(function() return http.get(p, "/metrics").body:find "\ntend_http_streams{[^}]*} 0\n" end)
     local fds_before, rss_before = fds(p), rss_kb(p)
-    round(120)
+    round(45)
     h.wait_for(function() return http.get(p, "/metrics").body:find "\ntend_http_connections{[^}]*} 1\n" end)
     assert.is_true(fds(p) <= fds_before, ("descriptors: %d, then %d"):format(fds_before, fds(p)))
     if not os.getenv "ASAN_OPTIONS" then
