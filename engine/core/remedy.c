@@ -138,6 +138,7 @@ static void end_step(struct remedy *r, struct rule_state *s, enum remedy_outcome
     c->steps++;
   }
   if (done && step->final && outcome == REMEDY_OK) {
+    r->active = false; /* nothing else begins while the container ends */
     end_run(r, s, REMEDY_ESCALATED_RESULT);
   } else if (!done || s->check == REMEDY_NONE || s->leaving) {
     s->step++;

@@ -158,7 +158,8 @@ static void it_escalates_when_nothing_helped(void **state) {
   WANT(&t, "ask[0]", DONE(1, REMEDY_OK));
   WANT(&t, "step[0.3]", ANSWER(1, REMEDY_BAD));
   WANT(&t, "end[0 escalated 3 12s] release[0]", DONE(1, REMEDY_OK));
-  WANT(&t, "begin[1] hold[0] step[1.0]", FAILING(0, 4)); /* the other rule's turn, where somebody lives on */
+  WANT(&t, "", FAILING(0, 4)); /* the container ends */
+  WANT(&t, "begin[1] hold[0] step[1.0]", .kind = REMEDY_IN_ACTIVE, .on = true); /* the other rule's turn, where somebody lives on */
   end(&t);
 }
 
@@ -514,6 +515,7 @@ static void carry_out(struct world *w, const struct remedy_action *a) {
       w->running[a->rule] = false;
       w->asking[a->rule] = 0;
       if (!a->dry || !a->by_operator) w->ended[a->rule] = w->now;
+      if (a->result == REMEDY_ESCALATED_RESULT) w->active = false;
       assert_true(!a->dry || a->result == REMEDY_DRY_RUN_RESULT || a->result == REMEDY_CANCELLED_RESULT);
       break;
     case REMEDY_ACT_RECOVERED:
