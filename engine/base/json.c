@@ -15,6 +15,8 @@ void json_quote(struct buf *b, const char *s, size_t n) {
   size_t plain = 0; /* bytes before s + i that can be copied as they are start here */
   size_t i = 0;
   while (i < n) {
+    i += str_plain(s + i, n - i);
+    if (i == n) break;
     unsigned char c = (unsigned char)s[i];
     size_t k = str_utf8_len(s + i, n - i);
     if (k && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
@@ -23,7 +25,7 @@ void json_quote(struct buf *b, const char *s, size_t n) {
     }
     buf_add(b, s + plain, i - plain);
     if (c == '"' || c == '\\')
-      buf_fmt(b, "\\%c", c);
+      buf_add(b, (const char[]){'\\', (char)c}, 2);
     else if (c == '\n')
       buf_str(b, "\\n");
     else if (c == '\t')

@@ -33,6 +33,8 @@ const char *str_nearest(const char *s, const char *const *names, size_t n);
 /* Length in bytes of the valid UTF-8 sequence at p (1 to 4), 0 when it is not valid (n bytes are there). */
 size_t str_utf8_len(const char *p, size_t n);
 bool str_utf8_valid(const char *p, size_t n);
+/* How many bytes at the beginning are printable ASCII without " and \: what JSON takes as it is. */
+size_t str_plain(const char *p, size_t n);
 
 /* Signal numbers by name, with or without SIG, or by number; RTMIN+n, RTMAX-n. 0 when there is none such. */
 int str_signal(const char *s);

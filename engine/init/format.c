@@ -49,25 +49,37 @@ static void event_begin(struct json *j, const struct init *in, const char *level
   json_str(j, "event", event);
 }
 
-static void put_part(struct json *j, struct init *in, const struct source *s, const char *p, size_t n, bool last) {
-  event_begin(j, in, "INFO", "workload", "output");
-  json_object(j, "details");
-  json_str(j, "process", s->tail->name);
-  json_int(j, "instance", s->tail->instance);
-  json_str(j, "stream", s->stream == 2 ? "stderr" : "stdout");
-  json_int(j, "part", s->part + 1);
-  json_bool(j, "last", last);
+/* What all parts of one stream that are written at once have in common, up to the number of the part. */
+static void head_of_parts(struct buf *head, const struct init *in, const struct source *s) {
+  struct json j = JSON_INIT(head);
+  event_begin(&j, in, "INFO", "workload", "output");
+  json_object(&j, "details");
+  json_str(&j, "process", s->tail->name);
+  json_int(&j, "instance", s->tail->instance);
+  json_str(&j, "stream", s->stream == 2 ? "stderr" : "stdout");
+}
+
+static void put_part(struct buf *out, const struct buf *head, uint32_t part, const char *p, size_t n, bool last) {
+  buf_add(out, head->data, head->len);
+  if (part == 1 && last)
+    buf_str(out, ", \"part\": 1, \"last\": true, ");
+  else
+    buf_fmt(out, ", \"part\": %u, \"last\": %s, ", part, last ? "true" : "false");
   if (str_utf8_valid(p, n)) {
-    json_strn(j, "text", p, n);
+    buf_str(out, "\"text\": ");
+    json_quote(out, p, n);
   } else {
     static char coded[(LIMIT_JSON_PART + 2) / 3 * 4];
-    json_strn(j, "base64", coded, line_base64(p, n, coded));
+    buf_str(out, "\"base64\": ");
+    json_quote(out, coded, line_base64(p, n, coded));
   }
-  json_object_end(j);
-  json_object_end(j);
+  buf_str(out, "}}\n");
 }
 
 size_t format_json(struct init *in, struct writer *w, struct source *s, size_t n) {
+  static char head_bytes[6 * (sizeof in->output.container_id + sizeof in->output.flow + LIMIT_NAME) + 512];
+  struct buf head = {.data = head_bytes, .cap = sizeof head_bytes, .max = sizeof head_bytes - 1};
+  head_of_parts(&head, in, s);
   const char *p = s->buf + s->start;
   size_t used = 0;
   bool eof = s->fd < 0;
@@ -79,9 +91,7 @@ size_t format_json(struct init *in, struct writer *w, struct source *s, size_t n
     struct buf out = {.data = w->stage + w->stage_end, .cap = STAGE_BYTES - w->stage_end};
     if (out.cap < 2) break;
     out.max = out.cap - 1;
-    struct json j = JSON_INIT(&out);
-    put_part(&j, in, s, p + used, k, last);
-    buf_char(&out, '\n');
+    put_part(&out, &head, s->part + 1, p + used, k, last);
     if (out.failed) break;
     w->stage_end += out.len;
     s->part = last ? 0 : s->part + 1;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/auxv.h>
 #include <sys/epoll.h>
@@ -14,6 +15,8 @@
 #include "init/state.h"
 
 enum { EVENTS = 32 };
+#define OFTEN_NS (NS_PER_MS / 2)
+#define GATHER_NS (100 * 1000L)
 
 static struct init self;
 
@@ -119,6 +122,20 @@ static void check_engine(struct init *in) {
   alone_begin(in);
 }
 
+/* A process that writes line by line would wake us for each of them. Where little comes again and again, it is left to
+ * gather for a moment; signals and the engine are not kept waiting. */
+static void let_gather(struct init *in) {
+  if (!in->little) return;
+  in->little = false;
+  bool again = in->now_ns - in->little_ns < OFTEN_NS;
+  in->little_ns = in->now_ns;
+  if (!again || in->exiting || in->channel < 0) return;
+  struct pollfd urgent[] = {{.fd = in->signal_fd, .events = POLLIN}, {.fd = in->channel, .events = POLLIN}};
+  const struct timespec moment = {.tv_nsec = GATHER_NS};
+  ppoll(urgent, 2, &moment, NULL);
+  in->little_ns = clock_mono_ns();
+}
+
 static void run(struct init *in) {
   struct epoll_event events[EVENTS];
   for (;;) {
@@ -133,6 +150,7 @@ static void run(struct init *in) {
     alone_turn(in);
     output_turn(in);
     if (end_turn(in)) return;
+    let_gather(in);
   }
 }
 

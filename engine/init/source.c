@@ -1,6 +1,7 @@
 /* Reading the children's output, each stream into a bounded buffer of its own. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -141,6 +142,7 @@ bool source_read(struct init *in, struct source *s) {
   }
   if (s->tail) tail_add(s->tail, s->buf + s->end, (size_t)n);
   s->last_ns = in->now_ns;
+  if (s->tail && n < PIPE_BUF) in->little = true;
   add(s, (size_t)n);
   output_kick(in, s);
   source_arm(in, s);

@@ -143,6 +143,8 @@ struct init {
   struct writer writers[2]; /* tend's standard output and error */
   bool one_writer;          /* they are the same */
   bool again;               /* something can be written without waiting for an event */
+  bool little;              /* a few bytes came in this turn */
+  int64_t little_ns;        /* when they did last */
 
   struct proto_plan plan;
   struct proto_output output;

@@ -77,9 +77,28 @@ static void test_signals(void **state) {
   }
 }
 
+static void plain_bytes_are_counted(void **state) {
+  (void)state;
+  char text[80];
+  for (size_t n = 0; n < sizeof text; n++) {
+    memset(text, 'x', sizeof text);
+    assert_int_equal(str_plain(text, n), n);
+    static const char ends[] = "\"\\\x01\x1f\x7f\x80\xff\n";
+    for (size_t k = 0; k < n; k++)
+      for (const char *e = ends; *e; e++) {
+        text[k] = *e;
+        assert_int_equal(str_plain(text, n), k);
+        text[k] = k % 2 ? ' ' : '~';
+      }
+  }
+  assert_int_equal(str_plain("\0", 1), 0);
+  assert_true(str_utf8_valid("0123456789abcdef\xc3\xa4 0123456789abcdef", 34));
+  assert_false(str_utf8_valid("0123456789abcdef0123456789abcde\xc3", 32));
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_int), cmocka_unit_test(test_duration),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_int),     cmocka_unit_test(test_duration),
                                      cmocka_unit_test(test_nearest), cmocka_unit_test(test_utf8),
-                                     cmocka_unit_test(test_signals)};
+                                     cmocka_unit_test(test_signals), cmocka_unit_test(plain_bytes_are_counted)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
