@@ -1,6 +1,7 @@
-/* tend helper resources PATH: what is there for this process and its like: {"cpus", "memory_mb", "descriptors",
- * "disk_mb"}; "errno" when PATH cannot be looked at. The container's limits count; what is not limited is the
- * machine's. */
+/* tend helper resources PATH [--connections]: what is there for this process and its like: {"cpus", "memory_mb",
+ * "descriptors", "disk_mb"}; "errno" when PATH cannot be looked at. The container's limits count; what is not limited
+ * is the machine's. With --connections also how many TCP connections the network namespace has: {"connections",
+ * "established", "opening", "closing", "close_wait", "time_wait"}, or {"connections_errno"}. */
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "base/cgroup.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "helper/connections.h"
 #include "helper/helper.h"
 
 enum { MB = 1024 * 1024 };
@@ -39,9 +41,26 @@ static double memory_mb(const struct cgroup *limits) {
   return available;
 }
 
+static void connections(struct json *j) {
+  struct connections c;
+  int rc = connections_count(&c);
+  if (rc) {
+    json_int(j, "connections_errno", -rc);
+    return;
+  }
+  json_int(j, "connections", c.established + c.opening + c.closing + c.close_wait + c.time_wait);
+  json_int(j, "established", c.established);
+  json_int(j, "opening", c.opening);
+  json_int(j, "closing", c.closing);
+  json_int(j, "close_wait", c.close_wait);
+  json_int(j, "time_wait", c.time_wait);
+}
+
 int helper_resources(int argc, char **argv) {
   const char *path;
-  int code = helper_parse(argc, argv, &path, NULL, 0);
+  bool net = false;
+  const struct helper_option options[] = {{"--connections", HELPER_FLAG, &net, 0}};
+  int code = helper_parse(argc, argv, &path, options, ARRAY_LEN(options));
   if (code) return code;
   struct cgroup limits;
   struct rlimit files = {0};
@@ -58,6 +77,7 @@ int helper_resources(int argc, char **argv) {
     json_int(&j, "errno", errno);
   else
     json_int(&j, "disk_mb", (int64_t)((double)fs.f_bavail * (double)fs.f_frsize / MB));
+  if (net) connections(&j);
   json_object_end(&j);
   puts(buf_cstr(&out));
   return HELPER_OK;

@@ -36,14 +36,27 @@ struct probe_result {
 
 typedef void probe_done_fn(void *arg, const struct probe_result *result);
 
+/* A process of the plan, as the engine knows it. */
+struct probe_process {
+  unsigned instances, running; /* asked for; up */
+  pid_t pid;                   /* of the one that came up last; 0 when none is up */
+  int64_t since_ns;            /* that one's time, on CLOCK_MONOTONIC */
+  const char *state;           /* of one that is not up, else of any */
+};
+
+/* 0; -ENOENT when the plan has none of that name. */
+typedef int probe_process_fn(void *arg, const char *name, struct probe_process *out);
+
 /* What probes need of the engine; lives as long as any probe. Zero-initialise, fill, then probe_env_init. */
 struct probe_env {
   struct loop *loop;
   struct children *children;       /* NULL: kinds that need a child fail with reason exec */
   struct sink *sink;               /* what parts log; may be NULL */
   const struct settings *settings; /* for `setting = NAME` in parameters; may be NULL, may change */
-  struct tend_host host;           /* what parts see; filled by probe_env_init */
-  struct meter meter;              /* the container's use */
+  probe_process_fn *process;       /* NULL: there is no engine to ask */
+  void *process_arg;
+  struct tend_host host; /* what parts see; filled by probe_env_init */
+  struct meter meter;    /* the container's use */
 };
 
 void probe_env_init(struct probe_env *env);

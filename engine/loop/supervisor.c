@@ -220,6 +220,7 @@ memory:
 
 void supervisor_free(struct supervisor *s) {
   if (!s) return;
+  s->o.probes->process = NULL;
   supervisor_answer_all(s);
   loop_cancel(s->o.loop, tell_init, s);
   remedies_free(s->remedies);

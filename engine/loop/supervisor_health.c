@@ -42,6 +42,8 @@ static int add_check(struct supervisor *s, const struct plan_check *c, struct er
 int supervisor_health_new(struct supervisor *s, struct err *err) {
   const struct plan *plan = s->o.plan;
   s->healthy = true;
+  s->o.probes->process = supervisor_look;
+  s->o.probes->process_arg = s;
   s->checks = health_new(s->o.loop, s->o.probes, s->o.policy, err);
   s->watched = calloc(plan->checks_n + plan->dependencies_n + s->n_slots + 1, sizeof *s->watched);
   s->dependency_check = calloc(plan->dependencies_n + 1, sizeof *s->dependency_check);

@@ -152,6 +152,8 @@ void supervisor_spawn(struct supervisor *s, uint32_t slot);
 void supervisor_kill(struct supervisor *s, const struct machine_action *a);
 void supervisor_tell_init(struct supervisor *s);
 const struct plan_process *supervisor_process(const struct supervisor *s, uint32_t slot);
+/* A probe_process_fn; arg is the supervisor. */
+int supervisor_look(void *arg, const char *name, struct probe_process *out);
 
 /* supervisor_health.c */
 int supervisor_health_new(struct supervisor *s, struct err *err);

@@ -172,3 +172,29 @@ void supervisor_tell_init(struct supervisor *s) {
   children_plan(s->o.children, &plan);
   s->plan_stale = false;
 }
+
+int supervisor_look(void *arg, const char *name, struct probe_process *out) {
+  const struct supervisor *s = arg;
+  int64_t now = clock_mono_ns();
+  struct probe_process found = {0};
+  bool known = false;
+  for (unsigned i = 0; i < s->n_slots; i++) {
+    struct instance_view v;
+    if (!STR_EQ(supervisor_process(s, i)->name, name)) continue;
+    known = true;
+    machine_instance(s->machine, i, now, &v);
+    bool up = v.state == INSTANCE_UP;
+    if (v.spare && !up) continue;
+    found.instances += !v.spare;
+    if (!up || !found.state) found.state = instance_state_name(v.state);
+    if (!up) continue;
+    if (!found.running++ || v.since_ns > found.since_ns) {
+      found.since_ns = v.since_ns;
+      found.pid = s->slots[i].pid;
+    }
+  }
+  if (!known) return -ENOENT;
+  if (!found.state) found.state = instance_state_name(INSTANCE_DOWN);
+  *out = found;
+  return 0;
+}

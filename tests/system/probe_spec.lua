@@ -166,6 +166,50 @@ describe("the probe process", function()
     contains("no process \"nosuchname\"", failed("missing", probing.attempt("process", { name = "nosuchname" })))
   end)
 
+  it("of the plan: is it up, how many of it, for how long", function()
+    local dir = h.tempdir()
+    h.write(dir .. "/own.lua", [[
+return {
+  name = "own", mode = "server",
+  processes = { main = { "sleep", "1000" }, worker = { command = { "sleep", "1000" }, instances = 3 },
+    once = { command = { "true" }, mode = "single", restart = "no" } },
+  checks = {
+    { name = "workers", kind = "process", params = { process = "worker" }, interval = 0.1 },
+    { name = "four", kind = "process", params = { process = "worker", instances = 4 }, interval = 0.1 },
+    { name = "old", kind = "process", params = { process = "main", min_uptime = "1h" }, interval = 0.1 },
+    { name = "once", kind = "process", params = { process = "once" }, interval = 0.1 },
+    { name = "nobody", kind = "process", params = { process = "nobody" }, interval = 0.1 },
+    { name = "script", interval = 0.1, check = function()
+        local r = probe.process { process = "main" }
+        if not r.ok or r.data.running ~= 1 or r.data.instances ~= 1 or r.data.uptime_s < 0 or r.data.pid < 1 then return false, r.detail end
+        return true
+      end },
+  },
+}
+]])
+    local p = h.spawn { args = { "run", "--flow-name", "own", "--flows", dir } }
+    p:wait_event "startup_completed"
+    local expected = { workers = "ok", four = "worker: 3 of 4 are up", old = "main has been up for", once = "once is not up: it is done",
+      nobody = 'no process "nobody"', script = "ok" }
+    h.wait_for(function()
+      for name, text in pairs(expected) do
+        local _, out = h.ask(p, "check-now", name)
+        if text == "ok" and not out:find("ok", 1, true) or text ~= "ok" and not out:find(text, 1, true) then return false end
+      end
+      return true
+    end, 10, "the results")
+    p:kill "TERM"
+    p:wait()
+    local r = probing.attempt("process", { process = "main" })
+    assert.equal("unknown", r.status)
+    contains("no engine here to ask", r.detail)
+    for message, params in pairs { ["either process"] = { process = "a", name = "b" }, ["required together with"] = { name = "a", instances = 1 } } do
+      local refused, problem = probing.attempt("process", params)
+      assert.is_nil(refused)
+      contains(message, problem)
+    end
+  end)
+
   it("tells a pid file that is not there or holds something else", function()
     local dir = h.tempdir()
     failed("missing", probing.attempt("process", { pid_file = dir .. "/none" }))
@@ -189,6 +233,42 @@ describe("the probe resource", function()
     failed("missing", probing.attempt("resource", { disk_mb = 1, path = "/none" }))
     assert.is_nil((probing.attempt("resource", {})))
     assert.is_nil((probing.attempt("resource", { path = "/" })))
+  end)
+
+  it("counts the connections of its network, by state", function()
+    if not h.sh "command -v python3":find "python" then pending "python3 is not installed" end
+    local ready = h.tempdir() .. "/ready"
+    -- 20 connections on ::1 and 127.0.0.1, so 40 ends; of 5 the server has closed its own end
+    local script = h.write(h.tempdir() .. "/c.py", [==[
+import socket, sys, time
+s4, s6 = socket.create_server(("127.0.0.1", 0)), socket.create_server(("::1", 0), family=socket.AF_INET6)
+keep = []
+for s in [s4] * 10 + [s6] * 10:
+  c = socket.create_connection(s.getsockname()[:2])
+  keep += [c, s.accept()[0]]
+for i in range(5):
+  keep[2 * i + 1].close()
+time.sleep(0.2)
+open(sys.argv[1], "w").close()
+time.sleep(1000)
+]==])
+    local world = ("python3 %s %s >/dev/null 2>&1 & while ! test -e %s; do sleep 0.01; done; "):format(script, ready, ready)
+    local function look(params)
+      os.remove(ready)
+      return probing.attempt("resource", params, 20000, { sandbox = world })
+    end
+    assert.same({ connections = 40 }, ok(look { connections = 40 }))
+    contains("40 connections (30 established, 5 closing, 5 close_wait), expected at most 39", failed("resource", look { connections = 39 }))
+    assert.same({ connections = 5 }, ok(look { connections = 5, connection_state = "close_wait" }))
+    contains("5 connections in state close_wait, expected at most 4",
+      failed("resource", look { connections = 4, connection_state = "close_wait" }))
+    assert.same({ connections = 0 }, ok(probing.attempt("resource", { connections = 1 }, 20000, { sandbox = "true" })))
+    for message, params in pairs { ["connection_state: goes with connections only"] = { cpus = 1, connection_state = "opening" },
+      ["expected established, opening"] = { connections = 1, connection_state = "open" } } do
+      local r, problem = probing.attempt("resource", params)
+      assert.is_nil(r)
+      contains(message, problem)
+    end
   end)
 
   it("counts the CPUs that it may run on", function()

@@ -74,10 +74,19 @@ function probe.command(params) end
 ---@return tend.probe.result
 function probe.unix(params) end
 
----A process is alive, found by its pid file or by its name (as `ps -o comm` shows it). With both, the process of the pid file
----must have that name. Facts: `pid`, `name`.
+---@class tend.probe.process
+---@field process? string a process of the plan
+---@field instances? integer of the plan's process: so many are up at least; as many as are to be when left out
+---@field min_uptime? number|string of the plan's process: up for so long at least; reason "young" where it is not
+---@field pid_file? string the file with the process's number
+---@field name? string the process's name, as `ps -o comm` shows it; with pid_file, what it must be
+---@field timeout? number
+
+---A process is up: one of the plan, or any that is alive, found by its pid file or by its name; with both, the process of the
+---pid file must have that name. Facts of the plan's: `running`, `instances`, `pid` and `uptime_s` of the one that came up last;
+---of others: `pid`, `name`.
 ---@async
----@param params { pid_file?: string, name?: string, timeout?: number }
+---@param params tend.probe.process
 ---@return tend.probe.result
 function probe.process(params) end
 
@@ -87,10 +96,12 @@ function probe.process(params) end
 ---@field disk_mb? integer that tend's user may still fill at path
 ---@field path? string "/" when left out
 ---@field descriptors? integer that a process may have open
+---@field connections? integer TCP connections of the container's network at most; what only listens is none
+---@field connection_state? "established"|"opening"|"closing"|"close_wait"|"time_wait" only these count
 ---@field timeout? number
 
----At least so much is there; reason "resource" where it is not. Facts: what was asked for, as it is: `cpus`, `memory_mb`, `disk_mb`,
----`descriptors`.
+---At least so much is there, and at most so many connections; reason "resource" where it is not. Facts: what was asked for, as it
+---is: `cpus`, `memory_mb`, `disk_mb`, `descriptors`, `connections`.
 ---@async
 ---@param params tend.probe.resource
 ---@return tend.probe.result
