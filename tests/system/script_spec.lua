@@ -272,10 +272,3 @@ describe("postgres in a script", function()
     assert.is_nil(r.out:find("wrong-secret", 1, true))
   end)
 end)
-
-describe("the Lua API page", function()
-  it("agrees with the stubs, and the stubs with what scripts find", function()
-    local r = finish { args = { "script", "docs/lua_api.lua", "--check" }, cwd = h.top }
-    assert.equal(0, r.code, r.err)
-  end)
-end)

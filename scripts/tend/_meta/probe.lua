@@ -8,7 +8,7 @@ probe = {}
 ---@class tend.probe.result
 ---@field ok boolean status is "ok" or "warn"
 ---@field status "ok"|"warn"|"fail"|"unknown"
----@field reason string "" or a stable word: "dns", "refused", "timeout", "tls", "authentication", "missing", …
+---@field reason string "" or a stable word: "dns", "refused", "timeout", "tls", … (docs/events.md, `tend explain WORD`)
 ---@field detail string for people
 ---@field seconds number how long it took
 ---@field data? table facts that the kind found; each probe lists its own
