@@ -54,7 +54,8 @@ static int connect_trusted(int dir, const char *path, struct err *err) {
 static void try_folder(struct search *s, int root, const char *root_path, const char *flow) {
   if (s->n == ENGINES_MAX || strlen(flow) >= LIMIT_NAME) return;
   auto_close int dir = place_open_dir(root, flow);
-  if (dir < 0 || faccessat(dir, PLACE_SOCKET, F_OK, AT_SYMLINK_NOFOLLOW)) return;
+  struct stat st;
+  if (dir < 0 || fstatat(dir, PLACE_SOCKET, &st, AT_SYMLINK_NOFOLLOW)) return;
   struct engine_place *e = &s->found[s->n];
   str_copy(e->flow, sizeof e->flow, flow);
   int length = snprintf(e->path, sizeof e->path, "%s/%s", root_path, flow);

@@ -51,9 +51,9 @@ static void remarks(const struct engine *e) {
   for (size_t i = 0; settings_remark(l->settings, i, &r); i++) /* with a near name: a warning of the validation */
     if (!r.near) sink_say(e->sink, EVENT_SETTING, LEVEL_DEBUG, "%s is no setting of this flow", r.name);
   if (l->unnamed)
-    sink_say(
-        e->sink, EVENT_SETTING, LEVEL_WARNING,
-        "no flow is named: flow default, environment development; name one with --flow-name or CONTAINER_FLOW_NAME");
+    sink_say(e->sink, EVENT_SETTING, LEVEL_WARNING,
+             "no flow is named: flow default, environment %s; name one with --flow-name or CONTAINER_FLOW_NAME",
+             settings_str(l->settings, SET_ENVIRONMENT));
   else if (l->command_only && l->near[0])
     sink_say(e->sink, EVENT_SETTING, LEVEL_WARNING,
              "there is no flow file %s.lua, the command runs under the built-in policy; did you mean flow %s?", l->flow,

@@ -1,11 +1,11 @@
 /* What a request carries, checked, and its offsets turned into pointers. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/scratch.h"
 #include "init/state.h"
 
 static size_t environment_size(void) {
@@ -54,8 +54,7 @@ int blob_read(struct blob *b, char *bytes, size_t n) {
 
 int blob_map(struct blob *b, int fd) {
   struct stat st;
-  int seals = fcntl(fd, F_GET_SEALS);
-  if (fstat(fd, &st) != 0 || seals < 0 || !(seals & F_SEAL_WRITE) || !(seals & F_SEAL_SHRINK)) return -EINVAL;
+  if (fstat(fd, &st) != 0 || !scratch_is_sealed(fd)) return -EINVAL;
   if (st.st_size <= 0 || st.st_size > LIMIT_SPAWN_BLOB) return -E2BIG;
   char *p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
   if (p == MAP_FAILED) return -ENOMEM;

@@ -241,7 +241,7 @@ void tty_continue(struct init *in);
 /* tail.c */
 struct tail *tail_get(struct init *in, const char *name, uint32_t instance); /* -> NULL: no memory */
 void tail_add(struct tail *t, const char *p, size_t n);
-/* The text after the first `since` bytes in a memfd, or -errno; *end: bytes ever. */
+/* The text after the first `since` bytes in a nameless file, or -errno; *end: bytes ever. */
 int tail_memfd(struct init *in, const char *name, int instance, uint64_t since, uint64_t *end);
 
 /* source.c */

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/scratch.h"
 #include "base/str.h"
 #include "init/state.h"
 
@@ -71,8 +72,8 @@ static int write_tail(int fd, const struct tail *t, uint64_t since) {
 }
 
 int tail_memfd(struct init *in, const char *name, int instance, uint64_t since, uint64_t *end) {
-  int fd = memfd_create("tail", MFD_CLOEXEC);
-  if (fd < 0) return -errno;
+  int fd = scratch_open("tail");
+  if (fd < 0) return fd;
   for (unsigned i = 0; i < in->ntails; i++) {
     const struct tail *t = &in->tails[i];
     if (!STR_EQ(t->name, name) || (instance >= 0 && t->instance != (uint32_t)instance)) continue;

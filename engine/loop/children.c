@@ -11,6 +11,7 @@
 
 #include "base/clean.h"
 #include "base/clock.h"
+#include "base/scratch.h"
 #include "base/str.h"
 #include "loop/outbox.h"
 #include "loop/spawn_blob.h"
@@ -160,8 +161,8 @@ static int open_helper(const struct child_spec *spec, struct helper_fds *f, stru
     return f->input < 0 ? err_errno(err, -errno, "cannot give %s its input", spec->name) : 0;
   }
   if (!spec->input) return 0;
-  f->input = memfd_create("input", MFD_CLOEXEC);
-  if (f->input < 0) return err_errno(err, -errno, "cannot hold the input of %s", spec->name);
+  f->input = scratch_open("input");
+  if (f->input < 0) return err_errno(err, f->input, "cannot hold the input of %s", spec->name);
   const char *p = spec->input;
   for (size_t n = spec->input_len; n;) {
     ssize_t r = write(f->input, p, n);

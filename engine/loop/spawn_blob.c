@@ -1,15 +1,14 @@
 #include "loop/spawn_blob.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "base/scratch.h"
 #include "base/str.h"
 
 extern char **environ;
@@ -180,12 +179,17 @@ int spawn_blob(const struct child_spec *spec, struct proto_spawn *m, struct buf 
 }
 
 int spawn_seal(const struct buf *blob, int *out, struct err *err) {
-  auto_close int fd = memfd_create("spawn", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  ssize_t r = 0;
-  for (size_t done = 0; fd >= 0 && done < blob->len && r >= 0; done += (size_t)r)
-    r = write(fd, blob->data + done, blob->len - done);
-  if (fd < 0 || r < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-    return err_errno(err, -errno, "cannot hand a command to init");
+  auto_close int fd = scratch_open("spawn");
+  int rc = fd < 0 ? fd : 0;
+  for (size_t done = 0; rc == 0 && done < blob->len;) {
+    ssize_t r = write(fd, blob->data + done, blob->len - done);
+    if (r < 0)
+      rc = -errno;
+    else
+      done += (size_t)r;
+  }
+  if (rc == 0) rc = scratch_seal(fd);
+  if (rc) return err_errno(err, rc, "cannot hand a command to init");
   *out = take_fd(&fd);
   return 0;
 }

@@ -134,7 +134,8 @@ int state_mark_stopped(const struct state_dir *s, bool stopped, struct err *err)
 }
 
 bool state_is_stopped(const struct state_dir *s) {
-  return faccessat(s->fd, STOPPED_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+  struct stat st; /* faccessat with flags is a newer call, which some containers forbid */
+  return fstatat(s->fd, STOPPED_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 void state_read_run(const struct state_dir *s, struct buf *out) {

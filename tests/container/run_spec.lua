@@ -123,6 +123,38 @@ describe("a container with nothing to write to", function()
   end)
 end)
 
+describe("a container whose rules forbid calls", function()
+  it("does without those that are new or often forbidden", function()
+    for _, errno in ipairs { 1, 38 } do
+      local profile = box.get().dir .. "/seccomp.json"
+      local logs = h.tempdir()
+      h.native.chown(logs, 10001, 10001)
+      h.write(profile, cjson.encode {
+        defaultAction = "SCMP_ACT_ALLOW",
+        syscalls = { { action = "SCMP_ACT_ERRNO", errnoRet = errno, names = { "memfd_create", "close_range", "pwritev2", "clone3", "pidfd_open",
+          "pidfd_send_signal", "statx", "faccessat2", "openat2", "timerfd_create", "inotify_init1", "getrandom" } } },
+      })
+      local c = box.run { args = { "run", "--", "sh", "-c", "echo up; exec sleep 1000" }, options = with("--security-opt", "seccomp=" .. profile, "-v", logs .. ":/app/logs"),
+        env = { CONTAINER_LOG_DIR = "/app/logs" } }
+      c:wait_line "up"
+      assert.equal(0, (c:exec("tend", "health")))
+      assert.equal("up\n", select(2, c:exec("tend", "logs", "main")))
+      c:stop(10)
+      c:wait()
+      assert.is_true(c:wait_event("shutdown_completed").details.graceful)
+    end
+  end)
+end)
+
+describe("a command line for a container", function()
+  it("that is meant for a shell gets to know how", function()
+    local code, out, err = box.podman { "run", "--rm", "--network", "none", "tend:latest", "sh", "-c", "echo hi" }
+    assert.equal(64, code)
+    assert.equal("", out)
+    assert.truthy(err:find("tend run -- sh", 1, true), err)
+  end)
+end)
+
 describe("limits of the container", function()
   local function resources(options, env)
     env.CONTAINER_RESTART_POLICY = "no"
