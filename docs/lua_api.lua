@@ -291,6 +291,12 @@ end
 
 local told = {} -- "database.rpa" → name → true
 
+-- What every policy that gives a check takes besides its own options.
+local check_keys = {
+  "name", "description", "role", "process", "timeout", "interval", "failures", "successes", "window", "unknowns",
+  "initial_delay", "fast_interval", "down_interval",
+}
+
 local function compare_options(path, name, item, fn)
   local words = {}
   local text = ""
@@ -301,6 +307,7 @@ local function compare_options(path, name, item, fn)
   if like then
     words = told[like] or {}
   else
+    text = text:gsub("the keys of a check", table.concat(check_keys, ", "))
     for word in text:gsub("%b()", ""):gsub(" with ", ", "):gmatch "[%w_]+" do
       words[word] = true
     end
@@ -325,7 +332,8 @@ emit ""
 emit "Ready pieces of flows: dependencies, checks and cleanup handlers, in scripts/policies. A flow takes one with"
 emit "`local database = require \"policies.database\"` and puts what a function gives into its lists: `dependencies = { database.rpa() }`."
 emit "Generated from their comments (`make docs`). What an option means is in [flow-file.md](flow-file.md) and, of probes, in"
-emit "[lua-api.md](lua-api.md); a wrong one is an error that names the flow's line."
+emit "[lua-api.md](lua-api.md); a wrong one is an error that names the flow's line. The keys of a check are in [flow-file.md](flow-file.md), too:"
+emit(table.concat(check_keys, ", ") .. ".")
 emit ""
 for _, entry in ipairs(fs.list "scripts/policies") do
   local name = entry.name:match "^(.*)%.lua$"

@@ -69,6 +69,35 @@ function check.options(who, options, known)
   return options
 end
 
+local health_keys = {
+  name = "text", description = "text", timeout = "seconds", interval = "seconds", failures = "count", successes = "count",
+  window = "table", role = "text", process = "text", unknowns = "count", initial_delay = "seconds", fast_interval = "seconds",
+  down_interval = "seconds",
+}
+
+--- The options of a health check: those of `known`, and what every check may have (docs/flow-file.md).
+---@param who string
+---@param options any
+---@param known table<string, string>
+---@return table
+function check.health_options(who, options, known)
+  local all = {}
+  for key, spec in pairs(health_keys) do all[key] = spec end
+  for key, spec in pairs(known) do all[key] = spec end
+  return check.options(who, options, all)
+end
+
+--- A health check with the options that every check may have, on top of `entry`.
+---@param options table
+---@param entry table
+---@return table
+function check.health(options, entry)
+  for key in pairs(health_keys) do
+    if options[key] ~= nil then entry[key] = options[key] end
+  end
+  return entry
+end
+
 --- Checks one text argument.
 function check.text(who, value)
   if type(value) ~= "string" or value == "" then

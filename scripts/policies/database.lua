@@ -54,24 +54,17 @@ function database.named(name, o)
 end
 
 --- A health check of the RPA database, or of another one by its setting's name.
----@param o? table  name, description, setting, query, timeout, interval, failures, readiness
+---@param o? table  setting, query, writable, the keys of a check
 function database.health(o)
-  o = check.options("database.health", o or {}, {
-    name = "text", description = "text", setting = "text", query = "text", timeout = "seconds", interval = "seconds",
-    failures = "number", readiness = "boolean",
-  })
+  o = check.health_options("database.health", o or {}, { setting = "text", query = "text", writable = "boolean" })
   local setting = o.setting or "CONTAINER_RPA_DB_CONNECTION_STRING"
-  return {
-    name = o.name or "rpa_database",
-    description = o.description or "the database answers",
+  return check.health(o, {
+    name = "rpa_database",
+    description = "the database answers",
     kind = "postgres",
-    params = { setting = setting, query = o.query },
+    params = { setting = setting, query = o.query, writable = o.writable },
     requires = { setting },
-    timeout = o.timeout,
-    interval = o.interval,
-    failures = o.failures,
-    readiness = o.readiness,
-  }
+  })
 end
 
 return database

@@ -67,7 +67,7 @@ describe("policies.database", function()
       { "database%.rpa: expected a table of options, got \"x\"", function() database.rpa "x" end },
       { "database%.named: expected text that is not empty, got nothing", function() database.named() end },
       { "database%.named: expected a name of letters", function() database.named "a b" end },
-      { "database%.health%.failures: expected a number", function() database.health { failures = "3" } end },
+      { "database%.health%.failures: expected a whole number", function() database.health { failures = "3" } end },
     } do
       local message = support.raised(row[2])
       assert.matches(row[1], message)
