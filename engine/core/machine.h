@@ -207,6 +207,7 @@ void machine_view(const struct machine *m, struct machine_view *out);
 
 struct instance_view {
   enum instance_state state;
+  bool held;        /* an operator stopped it alone */
   bool spare;       /* more than the number of instances that is asked for: stopped, and stays so */
   int64_t since_ns; /* of the state */
   int64_t due_ns;   /* BACKOFF, INTERVAL: the next start; TIME_NEVER */

@@ -48,6 +48,7 @@ void machine_instance(const struct machine *m, uint32_t slot, int64_t now_ns, st
   struct restart window = s->restart; /* only looked at: what has left the window stays in the ring */
   *out = (struct instance_view){
       .state = s->state,
+      .held = s->held,
       .spare = s->spare,
       .since_ns = s->since_ns,
       .due_ns = waits ? s->due_ns : TIME_NEVER,

@@ -69,6 +69,7 @@ void report_process_json(const struct report_process *p, int64_t now_real_ns, st
   json_int(j, "instance", p->instance);
   json_bool(j, "main", p->main);
   json_bool(j, "essential", p->essential);
+  json_bool(j, "spare", p->spare);
   json_str(j, "state", p->state);
   pid_json(p->pid, j, "pid");
   report_time_json(p->since_real_ns, j, "since");

@@ -6,8 +6,8 @@
  *   "health", "ready", "maintenance", "pid", "version", "started", "uptime_seconds", "restarts", "restarts_in_window",
  *   "next": {"what", "due", "in_seconds"} | null, "processes": [process], "dependencies": [check], "checks": [check],
  *   "remedies": [remedy], "remediations": [run], "warnings": [text]}
- * process: {"name", "instance", "main", "essential", "state", "pid", "since", "runs", "restarts", "last_exit": {"code",
- *   "signal", "text", "at", "duration_seconds"} | null, "next": {"what", "due", "in_seconds"} | null, "command":
+ * process: {"name", "instance", "main", "essential", "spare", "state", "pid", "since", "runs", "restarts", "last_exit":
+ * {"code", "signal", "text", "at", "duration_seconds"} | null, "next": {"what", "due", "in_seconds"} | null, "command":
  * [text]} check: {"name", "kind", "required", "status", "reason", "detail", "attempts", "failures", "duration_ms",
  * "at", "since", "description"}; a check beside: "role", "process", "active", "last", "failed", "unknown", "next",
  *   "held_until", and where there are few checks "history": [[unix seconds, result, duration_ms]], oldest first
@@ -54,6 +54,7 @@ struct report_process {
   const char *name;
   unsigned instance;
   bool main, essential;
+  bool spare; /* more than the number of instances that is asked for */
   const char *state;
   pid_t pid; /* 0: not running */
   int64_t since_real_ns;

@@ -223,6 +223,7 @@ void supervisor_free(struct supervisor *s) {
   s->o.probes->process = NULL;
   supervisor_answer_all(s);
   loop_cancel(s->o.loop, tell_init, s);
+  scaling_free(s->scaling);
   remedies_free(s->remedies);
   loop_cancel(s->o.loop, supervisor_ask_tails, s);
   ends_free(&s->ends);

@@ -17,6 +17,7 @@
 #include "loop/journal.h"
 #include "loop/log_follow.h"
 #include "loop/remedies.h"
+#include "loop/scaling.h"
 #include "loop/supervisor.h"
 #include "loop/validate.h"
 #include "loop/web.h"
@@ -100,6 +101,7 @@ struct supervisor {
   struct dependencies *dependencies;
   struct health *checks;
   struct remedies *remedies;
+  struct scaling *scaling;
   struct watched *watched;          /* of each check */
   int *dependency_check;            /* of each dependency: the number of the check that goes on asking for it */
   struct check_standing *standings; /* room for all, see supervisor_verdict */

@@ -84,6 +84,26 @@ static unsigned send_signal(void *arg, unsigned process, int signal, bool group)
   return each_slot(arg, process, send_one, &(struct to_send){signal, group});
 }
 
+/* --- what scale rules ask for ------------------------------------------------------------------------------------ */
+
+static bool is_asked_for(struct supervisor *s, uint32_t slot, const struct instance_view *v, void *arg) {
+  (void)s;
+  (void)slot;
+  *(bool *)arg |= v->held;
+  return !v->spare;
+}
+
+static unsigned count_asked(void *arg, unsigned process) {
+  const struct supervisor *s = arg;
+  bool held = remedies_in_maintenance(s->remedies, NULL);
+  unsigned n = each_slot(arg, process, is_asked_for, &held);
+  return held ? 0 : n;
+}
+
+static void set_count(void *arg, unsigned process, unsigned count) {
+  supervisor_feed(arg, &(struct machine_input){.kind = IN_SCALE, .process = process, .count = count});
+}
+
 int supervisor_remedies_new(struct supervisor *s, struct err *err) {
   s->remedies = remedies_new(&(struct remedies_env){.loop = s->o.loop,
                                                     .children = s->o.children,
@@ -99,7 +119,17 @@ int supervisor_remedies_new(struct supervisor *s, struct err *err) {
                                                     .fail = fail,
                                                     .signal = send_signal},
                              err);
-  return s->remedies ? 0 : -1;
+  s->scaling = s->remedies ? scaling_new(&(struct scaling_env){.loop = s->o.loop,
+                                                               .sink = s->o.sink,
+                                                               .metrics = s->o.metrics,
+                                                               .policy = s->o.policy,
+                                                               .plan = s->o.plan,
+                                                               .arg = s,
+                                                               .count = count_asked,
+                                                               .set = set_count},
+                                         err)
+                           : NULL;
+  return s->scaling ? 0 : -1;
 }
 
 void supervisor_remedies_follow(struct supervisor *s) {
@@ -107,6 +137,7 @@ void supervisor_remedies_follow(struct supervisor *s) {
   machine_view(s->machine, &m);
   bool ended = m.state == STATE_STOPPING || m.state == STATE_STOPPED || m.state == STATE_FAILED;
   remedies_follow(s->remedies, m.state == STATE_RUNNING, ended);
+  scaling_follow(s->scaling, m.state == STATE_RUNNING);
 }
 
 /* --- operators --------------------------------------------------------------------------------------------------- */

@@ -101,6 +101,7 @@ static void fill_processes(struct supervisor *s, struct views *out) {
         .instance = machine_slot_instance(s->machine, i),
         .main = machine_slot_process(s->machine, i) == s->o.plan->main,
         .essential = p->essential,
+        .spare = v.spare,
         .state = instance_state_name(v.state),
         .pid = s->slots[i].pid,
         .since_real_ns = supervisor_wall(v.since_ns),

@@ -99,7 +99,7 @@ static void test_status(void **state) {
   assert_string_equal(cJSON_GetObjectItem(next, "due")->valuestring, "2024-01-15T10:30:10.000Z");
   assert_true(cJSON_GetObjectItem(next, "in_seconds")->valuedouble == 6);
   const cJSON *main_process = cJSON_GetArrayItem(cJSON_GetObjectItem(s, "processes"), 0);
-  assert_keys(main_process, "name instance main essential state pid since runs restarts last_exit next command");
+  assert_keys(main_process, "name instance main essential spare state pid since runs restarts last_exit next command");
   assert_true(cJSON_IsNull(cJSON_GetObjectItem(main_process, "pid")));
   assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(main_process, "command")), 3);
   assert_int_equal(cJSON_GetObjectItem(cJSON_GetObjectItem(main_process, "last_exit"), "code")->valueint, 137);
