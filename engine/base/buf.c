@@ -41,8 +41,12 @@ void buf_char(struct buf *b, char c) { buf_add(b, &c, 1); }
 void buf_vfmt(struct buf *b, const char *fmt, va_list ap) {
   va_list again;
   va_copy(again, ap);
-  int n = vsnprintf(NULL, 0, fmt, ap);
-  if (n >= 0) {
+  size_t room = b->failed || !b->data ? 0 : b->cap - b->len;
+  int n = vsnprintf(room ? b->data + b->len : NULL, room, fmt, ap); /* most often it fits */
+  if (n >= 0 && (size_t)n < room && (!b->max || b->len + (size_t)n <= b->max)) {
+    b->len += (size_t)n;
+  } else if (n >= 0) {
+    if (room) b->data[b->len] = 0;
     char *to = buf_room(b, (size_t)n);
     if (to) {
       vsnprintf(to, (size_t)n + 1, fmt, again);

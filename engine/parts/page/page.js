@@ -119,7 +119,9 @@ const locked = async (answer) => {
   $("board").hidden = true;
   $("locked-reason").textContent = (why || "The server answers " + answer.status) + ".";
   $("token-form").hidden = answer.status !== 401;
+  $("verdict-mark").replaceChildren(mark("idle"));
   $("verdict-word").textContent = "Locked";
+  shown.delete("word");
   $("verdict-reason").textContent = "Whether it is alive and ready is at /livez and /readyz.";
   link("idle", "locked");
   if (answer.status === 401) $("token").focus();

@@ -95,7 +95,7 @@ class Plot {
     this.svg.replaceChildren(...parts);
     this.svg.setAttribute("aria-label", `${this.title}: ${digits(last)} ${this.unit} now, between ${digits(least)} and ${digits(most)} ${this.unit} in the last ${span((now - this.from) / 1000)}`);
     this.value.replaceChildren(digits(this.at ? this.at[1] : last), el("small", {}, " " + this.unit));
-    this.when.textContent = this.at ? "at " + clock(this.at[0], true) : "up to " + digits(most);
+    this.when.textContent = this.at ? "at " + clock(this.at[0], true) : "peak " + digits(most);
     this.left.textContent = clock(this.from);
     this.middle.textContent = "0 to " + digits(top) + " " + this.unit;
   }

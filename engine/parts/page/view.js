@@ -106,7 +106,7 @@ const worst = { bad: 0, warn: 1, idle: 2, ok: 3 };
 const item = (where, c) => {
   const list = remember(where, c);
   const as = tone(c.status);
-  const about = [c.kind, c.role, c.required === false ? "optional" : null, c.process ? "of " + c.process : null].filter(Boolean).join(" · ");
+  const about = [c.kind, c.role, where === "dependencies" && !c.required ? "optional" : null, c.process ? "of " + c.process : null].filter(Boolean).join(" · ");
   const detail = as === "ok" ? c.description || "" : [c.reason, c.detail].filter(Boolean).join(": ") || c.description || "";
   const note = c.duration_ms === null || c.duration_ms === undefined ? "not run yet" : digits(c.duration_ms) + " ms" + (c.failures ? ` · ${c.failures} failed in a row` : "");
   return el("li", { class: "item", "data-tone": as },
