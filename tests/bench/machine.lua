@@ -29,7 +29,8 @@ function machine.about(bench, seconds)
         "\"floor again\" is the floor once more, as a contestant: what differs less than that does not differ. Given are median, 10th to 90th percentile, number of samples.",
       ("Figures are sums over all processes of a supervisor: tend's guard (not as PID 1), init, engine and journal. All write to %s and their output goes to /dev/null%s.")
         :format(lab.tmpfs and "a tmpfs" or "the disk", lab.root and "" or "; without root nothing ran as PID 1"),
-      ("The run took %d min %d s; the load of the last minute was %s at its end."):format(seconds // 60, seconds % 60 // 1, (proc.read "/proc/loadavg"):match "%S+"),
+      ("The run took %d min %d s; each sample waits up to %g s for the machine to be quiet; %d of %d were taken although something else ran."):format(
+        seconds // 60, seconds % 60 // 1, lab.PATIENCE_S, lab.disturbed, lab.taken),
     },
   }
   if lab.sh(lab.quote(tend.program) .. " version"):find "tend" then

@@ -35,6 +35,7 @@ function rounds.run(contestants, n, measure)
     for _, c in ipairs(order(contestants, round)) do
       local o = outcome[c.name]
       if not o.failed and not o.skip and (round - 1) % (c.slow or 1) == 0 then
+        lab.wait_quiet()
         local ok, values = pcall(measure, c, round)
         if not ok and type(values) == "table" then -- it cannot do this here
           o.skip = values.skip
