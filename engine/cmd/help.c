@@ -25,7 +25,7 @@ const struct command commands[] = {
     {"remediate", cmd_client, "ACTION [--dry-run] [--no-wait]", "run a remedy, or one of its steps, now"},
     {"maintenance", cmd_client, "on|off [for DURATION]", "on: checks run, remedies do not"},
     {"script", cmd_script, "FILE [ARG...]", "a Lua file with all primitives, without an engine"},
-    {"explain", cmd_explain, "[WORD] [--flow-name F] [--json]",
+    {"explain", cmd_explain, "[CODE|SIGNAL|EVENT|STATE|REASON|SETTING] [--flow-name F] [--json]",
      "what an exit code, event, setting, state or reason means"},
     {"version", cmd_version, "", "print the version"},
     {"help", cmd_help, "[COMMAND]", "this list, or one command with its options"},
