@@ -148,8 +148,8 @@ void check_hold(struct check *c, int64_t until_ns, int64_t now_ns) {
   if (held && !c->hold_ns && c->active && !c->running) c->due_ns = now_ns;
 }
 
-void check_hurry(struct check *c, int64_t now_ns) {
-  if (c->due_ns > now_ns) c->due_ns = now_ns;
+void check_hurry(struct check *c, int64_t at_ns) {
+  if (c->due_ns > at_ns) c->due_ns = at_ns;
 }
 
 void check_slow(struct check *c, double factor, int64_t now_ns) {

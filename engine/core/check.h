@@ -97,8 +97,8 @@ void check_end(struct check *c, const struct check_spec *s, enum check_result r,
 /* After a remedy: not run before until_ns, counts begin anew, the state stays. An earlier time than the present hold
  * shortens it; now or the past ends it. */
 void check_hold(struct check *c, int64_t until_ns, int64_t now_ns);
-/* Due now, where it is active and no hold is on it. */
-void check_hurry(struct check *c, int64_t now_ns);
+/* Due at that time at the latest, where it is active and no hold is on it. */
+void check_hurry(struct check *c, int64_t at_ns);
 /* A good one that is settled: its next wait, from now_ns on, times factor. */
 void check_slow(struct check *c, double factor, int64_t now_ns);
 /* When it is to be run; TIME_NEVER: not, or it runs. */

@@ -242,9 +242,9 @@ void health_reset(struct health *h, size_t i) {
 
 void health_hurry(struct health *h, size_t i) {
   struct item *it = h->items[i];
-  int64_t now = clock_mono_ns();
-  if (ask_runs(&it->ask) || (it->check.last_ns && now - it->check.last_ns < NS_PER_S)) return;
-  check_hurry(&it->check, now);
+  if (ask_runs(&it->ask)) return;
+  int64_t now = clock_mono_ns(), soon = it->check.last_ns ? it->check.last_ns + NS_PER_S : now;
+  check_hurry(&it->check, soon > now ? soon : now);
   arm(it);
 }
 

@@ -67,7 +67,7 @@ void health_start(struct health *h, size_t i); /* one that runs stays as it is *
 void health_stop(struct health *h, size_t i);  /* a run that is under way is ended without a result */
 void health_reset(struct health *h, size_t i); /* forgets what is known, history and totals stay; stays started */
 
-/* Runs a started one now, where its last result is older than a second. */
+/* Runs a started one now, or a second after its last result. */
 void health_hurry(struct health *h, size_t i);
 
 /* Not run before until_ns (a remedy is at work); counts in a row begin anew, the state stays. Now or the past: the

@@ -1,0 +1,579 @@
+-- Health checks with the real program: thresholds, roles, rounds, what is told, `tend check-now`, late dependencies.
+local h = require "harness"
+local cjson = require "cjson"
+local postgres = require "postgres"
+
+--- A flow whose checks (and more) are the given Lua text; `dir` is a folder that they can use. o: command, more (further
+--- keys of the flow), env, args.
+local function spawn(checks, o)
+  o = o or {}
+  local dir = o.place or h.tempdir()
+  h.write(dir .. "/hc.lua", ([[
+local dir = %q
+local function file(name, t)
+  t.name, t.kind, t.params = t.name or name, "file", { path = dir .. "/" .. name }
+  t.interval = t.interval or 0.1
+  return t
+end
+return {
+  name = "hc",
+  mode = "server",
+  %s
+  processes = { main = { command = %s %s } },
+  checks = {
+%s
+  },
+}
+]]):format(dir, o.more or "", o.command or [[{ "sh", "-c", "echo main is up; exec sleep 1000" }]], o.process or "", checks))
+  local env = { CONTAINER_RESTART_DELAY_SECONDS = 0.05, CONTAINER_HEALTH_CHECK_INTERVAL_SECONDS = 0.2 }
+  for k, v in pairs(o.env or {}) do env[k] = v end
+  local args = { "run", "--flow-name", "hc", "--flows", dir }
+  for _, a in ipairs(o.args or {}) do args[#args + 1] = a end
+  local p = h.spawn { args = args, env = env }
+  p.place = dir
+  if o.wait ~= false then p:wait_event "startup_completed" end
+  return p
+end
+
+local function touch(p, name) h.write(p.place .. "/" .. name, "") end
+local function remove(p, name) assert(os.remove(p.place .. "/" .. name)) end
+
+local function place_with(...)
+  local dir = h.tempdir()
+  for _, name in ipairs { ... } do h.write(dir .. "/" .. name, "") end
+  return dir
+end
+
+local function status(p)
+  local code, out, err = h.ask(p, "status", "--json")
+  assert(code == 0, err)
+  return cjson.decode(out)
+end
+
+local function entry(list, name)
+  for _, c in ipairs(list) do
+    if c.name == name then return c end
+  end
+  return nil
+end
+
+local function check(p, name) return entry(status(p).checks, name) end
+
+local function wait_status(p, what, predicate)
+  return h.wait_for(function()
+    local s = status(p)
+    return predicate(s) and s
+  end, 10, what)
+end
+
+local function wait_state(p, name, state)
+  return wait_status(p, name .. " " .. state, function(s) return entry(s.checks, name).status == state end)
+end
+
+local function health(p)
+  local code, out = h.ask(p, "health", "--json")
+  local v = cjson.decode(out)
+  assert.equal(v.healthy and 0 or 1, code)
+  return v
+end
+
+local function of(name) return { where = function(e) return e.details.check == name end } end
+local function counted(p, event, name)
+  local n = 0
+  for _, e in ipairs(p:events(event)) do n = n + (e.details.check == name and 1 or 0) end
+  return n
+end
+
+local function stop(p)
+  p:kill "TERM"
+  return p:wait()
+end
+
+local function lines(path)
+  local _, n = (h.read(path) or ""):gsub("\n", "")
+  return n
+end
+
+describe("a check", function()
+  it("turns the container degraded and back, with thresholds, and tells it", function()
+    local p = spawn([[ file("flag", { failures = 3, successes = 2 }), ]], { place = place_with "flag" })
+    wait_state(p, "flag", "healthy")
+    assert.equal("INFO", p:wait_event("health_check_passed", of "flag").level)
+    assert.equal("healthy", health(p).status)
+    remove(p, "flag")
+    local s = wait_state(p, "flag", "unhealthy")
+    assert.equal("degraded", s.health)
+    assert.is_true(s.ready)
+    local c = entry(s.checks, "flag")
+    assert.equal("monitor", c.role)
+    assert.equal("missing", c.reason)
+    assert.equal("fail", c.last)
+    assert.is_true(c.failures >= 3 and c.failed >= 3)
+    assert.is_true(#c.history >= 4)
+    assert.equal("ok", c.history[1][2])
+    assert.equal("fail", c.history[#c.history][2])
+    local first = p:wait_event("health_check_failed", of "flag")
+    assert.equal("WARNING", first.level)
+    assert.equal("lifecycle_manager", first.component)
+    assert.equal("healthy", first.details.state) -- the threshold is not reached yet
+    assert.equal(1, first.details.failures)
+    local failure = p:wait_event("failure_detected", of "flag")
+    assert.equal(3, failure.details.failures)
+    assert.equal("unhealthy", failure.details.state)
+    assert.is_false(failure.details.final)
+    local v = health(p)
+    assert.equal("degraded", v.status)
+    assert.truthy(v.reasons[1]:find("check flag is unhealthy: missing", 1, true))
+    local _, why = h.ask(p, "why")
+    assert.truthy(why:find("check flag (monitor) is unhealthy", 1, true), why)
+    touch(p, "flag")
+    wait_state(p, "flag", "healthy")
+    local back = p:wait_event("recovery_completed", of "flag")
+    assert.is_true(back.duration_ms > 100)
+    assert.equal(2, counted(p, "health_check_passed", "flag"))
+    assert.equal(1, counted(p, "health_check_failed", "flag"))
+    assert.equal("healthy", health(p).status)
+    stop(p)
+  end)
+
+  it("of each kind is run: tcp, command, function", function()
+    local server = h.listen()
+    local p = spawn(([[
+      { name = "port", kind = "tcp", params = { host = "127.0.0.1", port = %d }, interval = 0.1, failures = 1 },
+      { name = "said", kind = "command", params = { command = "test -e " .. dir .. "/said" }, interval = 0.1, failures = 1 },
+      { name = "fn", interval = 0.1, failures = 1, check = function()
+        local found, err = probe.file { path = dir .. "/fn" }
+        return found and found.status == "ok" or nil, "no fn"
+      end },
+    ]]):format(server.port), { place = place_with("said", "fn") })
+    for _, name in ipairs { "port", "said", "fn" } do wait_state(p, name, "healthy") end
+    server:close()
+    remove(p, "said")
+    remove(p, "fn")
+    for _, name in ipairs { "port", "said", "fn" } do wait_state(p, name, "unhealthy") end
+    assert.equal("refused", check(p, "port").reason)
+    assert.equal("exit", check(p, "said").reason)
+    assert.equal("no fn", check(p, "fn").detail)
+    touch(p, "said")
+    touch(p, "fn")
+    for _, name in ipairs { "said", "fn" } do wait_state(p, name, "healthy") end
+    stop(p)
+  end)
+
+  it("may count m of n", function()
+    -- bad, good, bad, good, bad: never two in a row, three of five
+    local p = spawn [[
+      { name = "some", interval = 0.1, failures = 3, window = 5, check = (function()
+        local n = 0
+        return function() n = n + 1 return n % 2 == 0 or n > 5 or nil, "odd" end
+      end)() },
+    ]]
+    local failure = p:wait_event("failure_detected", of "some")
+    assert.equal(1, failure.details.failures)
+    wait_state(p, "some", "healthy")
+    stop(p)
+  end)
+
+  it("that warns is good, and degrades", function()
+    local p = spawn [[ { name = "full", interval = 0.1, failures = 1, check = function() return "warn", "93 %" end }, ]]
+    local s = wait_state(p, "full", "degraded")
+    assert.equal("degraded", s.health)
+    assert.is_true(s.ready)
+    assert.equal("93 %", entry(s.checks, "full").detail)
+    assert.equal(0, counted(p, "health_check_failed", "full"))
+    stop(p)
+  end)
+
+  it("takes its defaults from the settings", function()
+    local p = spawn([[ { name = "gone", kind = "file", params = { path = dir .. "/gone" } }, ]],
+      { env = { CONTAINER_MAX_HEALTH_CHECK_FAILURES = 2, CONTAINER_HEALTH_CHECK_INTERVAL_SECONDS = 0.1 } })
+    assert.equal(2, p:wait_event("failure_detected", of "gone").details.failures)
+    stop(p)
+  end)
+
+  it("that hangs ends at its timeout, and delays no other", function()
+    local p = spawn [[
+      { name = "asleep", kind = "command", params = { command = "sleep 1000" }, interval = 0.3, timeout = 0.2, failures = 1 },
+      { name = "lost", interval = 0.3, timeout = 0.2, unknowns = 1, check = function() timer.sleep(1000) end },
+      { name = "busy", interval = 0.3, timeout = 0.2, unknowns = 1, check = function() while true do end end },
+      file("flag", { failures = 1 }),
+    ]]
+    wait_state(p, "asleep", "unhealthy")
+    assert.equal("timeout", check(p, "asleep").reason)
+    p:wait_event("check_unknown", of "lost")
+    p:wait_event("check_unknown", of "busy")
+    local before = check(p, "flag").attempts
+    wait_status(p, "runs of flag", function(s) return entry(s.checks, "flag").attempts > before + 2 end)
+    stop(p)
+    assert.same({}, h.orphans())
+  end)
+
+  it("runs once in each round at the least, and rounds are told", function()
+    local p = spawn([[ file("flag", {}), file("gone", { failures = 1 }), ]], { place = place_with "flag" })
+    local function whole(e) return e.details.checks.flag and e.details.checks.gone end
+    local e = p:wait_event("health_check", { where = whole, nth = 2 })
+    assert.equal("health_monitor", e.component)
+    assert.same({ flag = "ok", gone = "fail" }, e.details.checks)
+    assert.equal(1, e.details.passed)
+    assert.equal(1, e.details.failed)
+    assert.equal("degraded", e.details.health_status)
+    assert.is_true(e.details.ready)
+    stop(p)
+  end)
+end)
+
+describe("a check that cannot be run", function()
+  it("is unknown, counts for nothing, and raises an alarm that ends", function()
+    local p = spawn([[
+      { name = "broken", interval = 0.1, failures = 1, unknowns = 3, check = function()
+        if probe.file { path = dir .. "/mend" }.status == "ok" then return true end
+        error "out of order"
+      end },
+    ]], {})
+    local alarm = p:wait_event("check_unknown", of "broken")
+    assert.equal("ERROR", alarm.level)
+    assert.equal("health_monitor", alarm.component)
+    assert.equal(3, alarm.details.unknowns)
+    assert.truthy(alarm.details.detail:find("hc.lua:%d+: out of order"))
+    local s = status(p)
+    local c = entry(s.checks, "broken")
+    assert.equal("unknown", c.status)
+    assert.equal(0, c.failed)
+    assert.equal("degraded", s.health)
+    assert.is_true(s.ready)
+    assert.truthy(health(p).reasons[1]:find("check broken cannot be run", 1, true))
+    assert.equal(1, #p:events "script_error")
+    touch(p, "mend")
+    wait_state(p, "broken", "healthy")
+    assert.equal("INFO", p:wait_event("check_unknown", { nth = 2 }).level)
+    assert.equal(0, counted(p, "health_check_failed", "broken"))
+    assert.equal("healthy", health(p).status)
+    stop(p)
+  end)
+
+  it("returns nonsense of any kind", function()
+    local p = spawn [[
+      { name = "number", interval = 0.1, failures = 1, unknowns = 1, check = function() return 5 end },
+      { name = "word", interval = 0.1, failures = 1, unknowns = 1, check = function() return "perfect" end },
+      { name = "status", interval = 0.1, failures = 1, unknowns = 1, check = function() return { status = {} } end },
+      { name = "cycle", interval = 0.1, failures = 1, unknowns = 1, check = function() local t = {} t.t = t return t end },
+      { name = "utf8", interval = 0.1, failures = 1, check = function() return nil, "\xff\27[31m\n" end },
+      { name = "long", interval = 0.1, failures = 1, check = function() return nil, ("x"):rep(1000000) end },
+    ]]
+    for _, name in ipairs { "number", "word", "status", "cycle" } do
+      p:wait_event("check_unknown", of(name))
+      assert.equal("unknown", check(p, name).status)
+    end
+    for _, name in ipairs { "utf8", "long" } do wait_state(p, name, "unhealthy") end
+    assert.truthy(check(p, "word").detail:find('the status "perfect"', 1, true))
+    assert.is_true(#check(p, "long").detail < 300)
+    stop(p)
+  end)
+end)
+
+describe("liveness", function()
+  it("restarts its process by the policy, and begins anew with it", function()
+    local p = spawn([[ file("alive", { role = "liveness", failures = 2 }), ]], { place = place_with "alive" })
+    wait_state(p, "alive", "healthy")
+    assert.equal("main", check(p, "alive").process)
+    remove(p, "alive")
+    local exited = p:wait_event("process_exited")
+    assert.equal("check", exited.details.reason)
+    local restart = p:wait_event("restart_initiated")
+    assert.equal("check", restart.details.reason)
+    touch(p, "alive")
+    p:wait_event("process_started", { nth = 2 })
+    wait_state(p, "alive", "healthy")
+    stop(p)
+  end)
+
+  it("acts within its interval and a tenth of a second", function()
+    local p = spawn([[ file("alive", { role = "liveness", failures = 1, interval = 1 }), ]], { place = place_with "alive" })
+    wait_state(p, "alive", "healthy")
+    local before = h.native.now()
+    remove(p, "alive")
+    p:wait_event "process_exited"
+    assert.is_true(h.native.now() - before < 1.1 * h.slow + 0.2) -- the test's own part is up to 0.2 s
+    stop(p)
+  end)
+
+  it("under policy no is the end, with the workload's code", function()
+    local p = spawn([[ file("alive", { role = "liveness", failures = 1 }), ]],
+      { env = { CONTAINER_RESTART_POLICY = "no" } })
+    assert.equal(143, (p:wait()))
+    assert.is_true(p:wait_event("failure_detected", { where = function(e) return e.details.process == "main" and e.details.final end }) ~= nil)
+  end)
+
+  it("restarts nothing in mode simple", function()
+    local p = spawn([[ file("alive", { role = "liveness", failures = 1 }), ]], { args = { "--mode", "simple" } })
+    local s = wait_state(p, "alive", "unhealthy")
+    assert.equal("unhealthy", s.health)
+    assert.is_false(s.ready)
+    assert.equal(0, #p:events "process_exited")
+    stop(p)
+  end)
+
+  it("of another process leaves main alone, and waits until that one is up", function()
+    local p = spawn([[ file("alive", { role = "liveness", process = "side", failures = 1 }), ]], {
+      place = place_with "alive",
+      process = [[}, side = { command = { "sleep", "1000" },
+        startup = { kind = "file", params = { path = dir .. "/started" }, interval = 0.05 } ]],
+    })
+    assert.is_false(check(p, "alive").active)
+    touch(p, "started")
+    wait_state(p, "alive", "healthy")
+    remove(p, "alive")
+    local e = p:wait_event("process_exited")
+    assert.equal("side", e.details.process)
+    assert.equal("RUNNING", status(p).state)
+    stop(p)
+  end)
+end)
+
+describe("readiness", function()
+  it("is not given before the first good result, and is taken away", function()
+    local p = spawn [[ file("open", { role = "readiness", failures = 2 }), file("door", { readiness = true, failures = 1 }), ]]
+    local s = status(p)
+    assert.is_false(s.ready)
+    assert.truthy(s.reason:find("not ready: check ", 1, true), s.reason)
+    touch(p, "open")
+    touch(p, "door")
+    s = wait_status(p, "ready", function(x) return x.ready end)
+    assert.equal("healthy", s.health)
+    assert.equal("readiness", entry(s.checks, "door").role)
+    remove(p, "open")
+    s = wait_status(p, "not ready", function(x) return not x.ready end)
+    assert.equal("unhealthy", s.health)
+    assert.truthy(s.reason:find("check open is unhealthy", 1, true), s.reason)
+    assert.equal("RUNNING", s.state)
+    assert.equal(0, #p:events "process_exited")
+    touch(p, "open")
+    wait_status(p, "ready", function(x) return x.ready end)
+    stop(p)
+  end)
+
+  it("pauses where nothing runs", function()
+    local p = spawn([[ file("open", { role = "readiness" }), file("flag", {}), ]], { place = place_with("open", "flag") })
+    wait_status(p, "ready", function(s) return s.ready end)
+    assert.equal(0, (h.ask(p, "stop")))
+    local s = status(p)
+    assert.equal("STOPPED", s.state)
+    assert.is_false(s.ready)
+    for _, c in ipairs(s.checks) do assert.is_false(c.active) end
+    assert.equal(0, (h.ask(p, "start")))
+    wait_status(p, "ready", function(x) return x.ready end)
+    stop(p)
+  end)
+end)
+
+describe("role startup", function()
+  it("is the process's start-up check", function()
+    local p = spawn([[ file("started", { role = "startup", interval = 0.1 }), file("alive", { role = "liveness" }), ]],
+      { wait = false, place = place_with "alive" })
+    p:wait_event "process_started"
+    wait_status(p, "runs of the start-up check", function(s)
+      local c = entry(s.checks, "started")
+      return c and c.attempts > 1
+    end)
+    assert.equal("STARTING", status(p).state)
+    assert.is_false(check(p, "alive").active)
+    touch(p, "started")
+    p:wait_event "startup_completed"
+    wait_state(p, "alive", "healthy")
+    assert.is_false(check(p, "started").active)
+    stop(p)
+  end)
+
+  it("gives up after its failures", function()
+    local p = spawn([[ file("started", { role = "startup", interval = 0.1, failures = 2 }), ]],
+      { wait = false, env = { CONTAINER_RESTART_POLICY = "no" } })
+    local e = p:wait_event "process_exited"
+    assert.equal("start_timeout", e.details.reason)
+    assert.equal(143, (p:wait()))
+  end)
+end)
+
+describe("tend check-now", function()
+  it("runs a check, prints what it said, and changes nothing", function()
+    local p = spawn([[ file("flag", { interval = 3600, failures = 1 }), ]], { place = place_with "flag" })
+    wait_state(p, "flag", "healthy")
+    local before = check(p, "flag")
+    local code, out, err = h.ask(p, "check-now", "flag")
+    assert.equal("", err)
+    assert.equal(0, code)
+    assert.truthy(out:find "^flag: ok after %d+%.%d ms\n", out)
+    remove(p, "flag")
+    code, out = h.ask(p, "check-now", "flag", "--json")
+    assert.equal(1, code)
+    local v = cjson.decode(out)
+    assert.equal("fail", v.result)
+    assert.equal("missing", v.reason)
+    assert.equal("healthy", v.state)
+    local after = check(p, "flag")
+    for _, key in ipairs { "status", "attempts", "failures", "failed", "at", "last" } do
+      assert.equal(before[key], after[key])
+    end
+    assert.equal(0, counted(p, "health_check_failed", "flag"))
+    stop(p)
+  end)
+
+  it("takes dependencies, too, and names what is near", function()
+    local p = spawn([[ file("flag", {}), ]],
+      { place = place_with("flag", "dep"), more = [[dependencies = { { name = "dep", kind = "file", params = { path = dir .. "/dep" } } },]] })
+    local code, out = h.ask(p, "check-now", "dep")
+    assert.equal(0, code)
+    assert.truthy(out:find("dep: ok", 1, true))
+    local err
+    code, _, err = h.ask(p, "check-now", "flga")
+    assert.equal(1, code)
+    assert.truthy(err:find('no check and no dependency "flga" in flow hc; did you mean "flag"?', 1, true), err)
+    assert.equal(64, (h.run { args = { "check-now" } }))
+    stop(p)
+  end)
+
+  it("waits for a check that takes its time, and ends with the engine", function()
+    local p = spawn [[ { name = "slow", interval = 3600, timeout = 600, check = function() timer.sleep(500) end }, ]]
+    local asked = h.spawn { args = { "check-now", "slow" }, dir = p.dir, env = { CONTAINER_STATE_DIR = p.env.CONTAINER_STATE_DIR } }
+    h.wait_for(function() return status(p).state == "RUNNING" end)
+    stop(p)
+    assert.is_true(asked:wait() ~= 0)
+  end)
+end)
+
+describe("a late dependency", function()
+  local function tcp_flow(port, o)
+    o = o or {}
+    o.more = ([[dependencies = { { name = "redis", kind = "tcp", interval = 0.1,
+      params = { host = "127.0.0.1", port = %d } } },]]):format(port)
+    return spawn("", o)
+  end
+
+  it("that dies makes the container not ready, is named, and comes back", function()
+    local server = h.listen()
+    local p = tcp_flow(server.port)
+    wait_status(p, "ready", function(s) return s.ready end)
+    server:close()
+    local s = wait_status(p, "not ready", function(x) return not x.ready end)
+    assert.equal("RUNNING", s.state)
+    assert.equal("unhealthy", s.health)
+    assert.equal("failed", entry(s.dependencies, "redis").status)
+    assert.equal("refused", entry(s.dependencies, "redis").reason)
+    assert.truthy(s.reason:find("required dependency redis is not ready: refused", 1, true), s.reason)
+    local _, why = h.ask(p, "why")
+    assert.truthy(why:find("required dependency redis is failed: refused", 1, true), why)
+    local e = p:wait_event("dependency_failed")
+    assert.equal("ERROR", e.level)
+    assert.equal("redis", e.details.name)
+    server = h.listen(server.port)
+    wait_status(p, "ready again", function(x) return x.ready end)
+    p:wait_event("dependency_ready", { nth = 2 })
+    assert.equal(0, #p:events "process_exited")
+    stop(p)
+    server:close()
+  end)
+
+  it("whose return ends the wait of a restart, within a second", function()
+    local server = h.listen()
+    local p = tcp_flow(server.port, { env = { CONTAINER_RESTART_DELAY_SECONDS = 300, CONTAINER_HEALTH_CHECK_INTERVAL_SECONDS = 3600 },
+      command = [[{ "sh", "-c", "cd " .. dir .. "; test -e again && exec sleep 1000; >again; until test -e die; do sleep 0.05; done; exit 3" }]] })
+    server:close()
+    touch(p, "die") -- it fails; only then somebody looks whether its dependency is there
+    p:wait_event("dependency_failed")
+    local s = wait_status(p, "RESTARTING", function(x) return x.state == "RESTARTING" end)
+    assert.is_true(s.next.in_seconds > 200)
+    server = h.listen(server.port)
+    p:wait_event("startup_completed", { nth = 2 })
+    wait_status(p, "ready", function(x) return x.ready end)
+    stop(p)
+    server:close()
+  end)
+
+  it("is not asked twice where a check looks at the same thing", function()
+    local function flow(name)
+      return { more = [[dependencies = { { name = "same", kind = "command", params = { command = "echo x >>" .. dir .. "/asked" } } },]],
+        checks = ([[ { name = %q, kind = "command", params = { command = "echo x >>" .. dir .. "/asked" }, interval = 0.1 }, ]]):format(name) }
+    end
+    for _, name in ipairs { "same", "other" } do -- by its name, and by kind and parameters
+      local f = flow(name)
+      local p = spawn(f.checks, { more = f.more })
+      wait_status(p, "runs", function(s) return entry(s.checks, name).attempts > 4 end)
+      p:kill "STOP"
+      p:kill "CONT"
+      stop(p)
+      local report = cjson.decode(h.read(p.dir .. "/logs/hc_lifecycle_metrics.json"))
+      local c = entry(report.checks, name)
+      -- the first of its results is the start's; a run that was cut off at the end may have written, too
+      local asked = lines(p.place .. "/asked")
+      assert.is_true(asked == c.attempts or asked == c.attempts + 1, asked .. " lines, " .. c.attempts .. " results")
+    end
+  end)
+
+  it("that is a function which breaks is not ready", function()
+    local p = spawn("", { more = [[dependencies = { { name = "fn", interval = 0.1, check = function()
+        if probe.file { path = dir .. "/break" }.status == "ok" then error "broken" end
+        return true
+      end } },]] })
+    wait_status(p, "ready", function(s) return s.ready end)
+    touch(p, "break")
+    local s = wait_status(p, "not ready", function(x) return not x.ready end)
+    assert.equal("script", entry(s.dependencies, "fn").reason)
+    remove(p, "break")
+    wait_status(p, "ready", function(x) return x.ready end)
+    stop(p)
+  end)
+
+  it("PostgreSQL that freezes, and thaws", function()
+    local db = postgres.start()
+    local p = spawn([[ require("policies.database").health { timeout = 1, interval = 1 }, ]], {
+      more = [[dependencies = { require("policies.database").rpa() },]],
+      env = { CONTAINER_RPA_DB_CONNECTION_STRING = db:uri(), CONTAINER_HEALTH_CHECK_INTERVAL_SECONDS = 1,
+        CONTAINER_HEALTH_CHECK_TIMEOUT_SECONDS = 1, CONTAINER_MAX_HEALTH_CHECK_FAILURES = 2 },
+    })
+    wait_status(p, "ready", function(s) return s.ready end)
+    db:suspend()
+    local s = wait_status(p, "not ready", function(x) return not x.ready end)
+    assert.equal("timeout", entry(s.dependencies, "rpa_database").reason)
+    assert.truthy(s.reason:find("required dependency rpa_database is not ready", 1, true), s.reason)
+    s = wait_state(p, "rpa_database", "unhealthy")
+    assert.equal("unhealthy", s.health)
+    db:resume()
+    wait_status(p, "ready", function(x) return x.ready end)
+    p:wait_event("recovery_completed", of "rpa_database")
+    assert.equal("healthy", health(p).status)
+    assert.equal(0, #p:events "process_exited")
+    stop(p)
+    db:stop "immediate"
+  end)
+end)
+
+describe("a flow file's checks", function()
+  local function problems(checks, more)
+    local dir = h.tempdir()
+    h.write(dir .. "/hc.lua", ("return { name = 'hc', processes = { main = { 'true' } }, %s checks = { %s } }"):format(more or "", checks))
+    local code, out = h.run { args = { "check", "--flow-name", "hc", "--flows", dir } }
+    return code, out
+  end
+
+  it("are checked key by key", function()
+    for _, case in ipairs {
+      { "{ name = 'a', kind = 'file', params = { path = '/' }, role = 'livenes' }", 'did you mean "liveness"' },
+      { "{ name = 'a', kind = 'file', params = { path = '/' }, role = 'liveness', process = 'mian' }", 'did you mean "main"' },
+      { "{ name = 'a', kind = 'file', params = { path = '/' }, role = 'monitor', readiness = true }", "remove readiness" },
+      { "{ name = 'a', kind = 'file', params = { path = '/' }, window = 5 }", "failures = m, window = n" },
+      { "{ name = 'a', kind = 'file', params = { path = '/' }, window = 65, failures = 2 }", "64" },
+      { "{ name = 'a', kind = 'file', params = { path = '/' }, window = 2, failures = 3 }", "failures = m, window = n" },
+      { "{ name = 'a', kind = 'file', params = { path = '/' }, timeout = 5, interval = 2 }", "at most the interval" },
+      { "{ name = 'a', kind = 'file', params = { path = '/' }, interval = 0.01 }", "checks[1].interval" },
+      { "{ name = 'a', kind = 'file', params = { path = '/' }, role = 'startup' }, { name = 'b', kind = 'file', params = { path = '/' }, role = 'startup' }",
+        "process main has one" },
+      { "{ name = 'a', kind = 'file', params = { path = '/' } }, { name = 'a', kind = 'file', params = { path = '/' } }", "rename one of the two" },
+    } do
+      local code, out = problems(case[1])
+      assert.equal(78, code, out)
+      assert.truthy(out:find(case[2], 1, true), case[1] .. "\n" .. out)
+    end
+    local code, out = problems "{ name = 'a', kind = 'file', params = { path = '/' }, role = 'liveness', failures = 2, window = 3 }"
+    assert.equal(0, code, out)
+    assert.truthy(out:find("a: file, liveness of main", 1, true), out)
+  end)
+end)
