@@ -14,6 +14,9 @@ _tend() {
         ;;
       maintenance) words="on off" ;;
       on) [ "$command" != maintenance ] || words=for ;;
+      check-now) # names of dependencies and checks
+        words=$(tend status --json 2>/dev/null | sed 's/.*"dependencies": \[//; s/"remedies": .*//' | grep -o '"name": "[^"]*"' | cut -d'"' -f4)
+        ;;
       explain) words=$(tend explain 2>/dev/null | sed -n 's/^  \([^ ]*\) .*/\1/p') ;;
       help) words=$(tend help 2>/dev/null | sed -n 's/^  \([a-z-]*\) .*/\1/p') ;;
       --*)

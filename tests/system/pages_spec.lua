@@ -21,7 +21,7 @@ local PAGES = {
   ["docs/operations.md"] = {
     env = { CONTAINER_ENVIRONMENT = "test", CONTAINER_LOG_STREAM = "stdout", CONTAINER_RESTART_DELAY_SECONDS = "0" },
     before = function(box)
-      box:write("flows/ops.lua", [[return { mode = "server", processes = { main = { command = { "sh", "-c",
+      box:write("flows/ops.lua", [[return { mode = "server", checks = { { name = "disk", kind = "directory", params = { path = "/" } } }, processes = { main = { command = { "sh", "-c",
         "echo here; [ -e once ] || { touch once; exit 1; }; exec sleep 1000" } } } }]])
       box:type "tend run --flow-name ops"
       box.running:wait_event "restart_initiated"
@@ -81,6 +81,7 @@ local function check_lua(box, block)
   local whole = text:find "^return" or text:find "\nreturn"
   if not whole then
     text = text:find "^restart" and "processes = { main = { 'true', " .. text .. "} }" or text
+    text = text:find "^checks" and "processes = { main = 'true' }, " .. text or text
     text = "return {" .. text:gsub("main = { 'true', ", "main = { command = { 'true' }, ") .. "}"
   end
   box:write("flows/piece.lua", text)
