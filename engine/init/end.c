@@ -11,6 +11,7 @@
 #define KILL_NS (2 * NS_PER_S) /* what survives SIGKILL that long hangs in the kernel */
 #define ENGINE_NS (2 * NS_PER_S)
 #define DRAIN_NS NS_PER_S
+#define FINISH_NS (NS_PER_S / 2)
 #define LOOK_NS (10 * NS_PER_MS)
 
 void end_begin(struct init *in) {
@@ -20,6 +21,7 @@ void end_begin(struct init *in) {
   in->ack_due_ns = TIME_NEVER;
   in->end = END_KILL;
   in->end_due_ns = in->now_ns + KILL_NS;
+  in->finish_due_ns = in->now_ns + FINISH_NS;
   in->look_ns = in->now_ns;
   in->engine_due_ns = silent ? in->now_ns : in->now_ns + ENGINE_NS;
 }
@@ -27,7 +29,7 @@ void end_begin(struct init *in) {
 void end_orphaned(struct init *in) {
   in->code = EXIT_KILLED;
   end_begin(in);
-  in->engine_due_ns = in->drain_due_ns = in->now_ns;
+  in->engine_due_ns = in->drain_due_ns = in->finish_due_ns = in->now_ns;
 }
 
 static bool anybody_left(struct init *in) {
@@ -35,8 +37,9 @@ static bool anybody_left(struct init *in) {
   for (unsigned i = 0; i < in->top; i++) {
     struct child *c = &in->children[i];
     if (!c->number || (!c->pid && !child_group_left(c))) continue;
-    child_kill(in, c, SIGKILL, true);
     left = true;
+    bool finishes = c->pid && (c->flags & PROTO_FINISHES) && in->now_ns < in->finish_due_ns;
+    if (!finishes) child_kill(in, c, SIGKILL, true);
   }
   return sweep_signal(in, SIGKILL) > 0 || left;
 }
@@ -55,7 +58,8 @@ static void tell_losses(struct init *in) {
 bool end_turn(struct init *in) {
   if (!in->exiting) return false;
   if (in->end == END_KILL) {
-    if (in->now_ns < in->look_ns) return false;
+    if (in->now_ns < in->look_ns && !in->look) return false;
+    in->look = false;
     in->look_ns = in->now_ns + LOOK_NS;
     if (anybody_left(in) && in->now_ns < in->end_due_ns) {
       reap_all(in);

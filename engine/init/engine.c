@@ -92,7 +92,8 @@ void engine_gone(struct init *in, int status) {
   keep_whole_lines(in);
   for (unsigned i = 0; i < in->top; i++) {
     struct child *c = &in->children[i];
-    if (child_live(c) && (c->flags & PROTO_HELPER)) child_kill(in, c, SIGKILL, true);
+    bool finishes = in->exiting && (c->flags & PROTO_FINISHES); /* end.c sees to it */
+    if (child_live(c) && (c->flags & PROTO_HELPER) && !finishes) child_kill(in, c, SIGKILL, true);
   }
   if (in->exiting) return;
   int level;

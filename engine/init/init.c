@@ -164,7 +164,7 @@ int init_run(const struct init_options *options, init_engine_fn *engine_main, vo
   caller = getpid();
   int r = prepare(in, options);
   if (r == 0) r = guard_start(in, &code);
-  if (r > 0) return code;
+  if (r > 0) _exit(code);
   if (r == 0) r = begin(in);
   if (r == 0) r = engine_start(in, engine_main, arg);
   if (r == 0) r = go_on(in);

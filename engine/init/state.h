@@ -165,7 +165,8 @@ struct init {
   uint64_t orphans;
   bool exiting, asked;
   enum end_phase end;
-  int64_t end_due_ns, look_ns;
+  int64_t end_due_ns, look_ns, finish_due_ns;
+  bool look; /* somebody has ended: look again at once */
   int code;
   int64_t engine_due_ns; /* the engine must be gone by then */
   int64_t drain_due_ns;

@@ -178,6 +178,7 @@ static uint32_t flags_of(const struct child_spec *spec) {
   uint32_t flags = 0;
   if (spec->kind == CHILD_HELPER) flags |= PROTO_HELPER;
   if (spec->no_new_privs) flags |= PROTO_NO_NEW_PRIVS;
+  if (spec->finishes) flags |= PROTO_FINISHES;
   if (spec->own_stdin) flags |= PROTO_STDIN;
   if (spec->tty) flags |= PROTO_TTY;
   if (spec->user) flags |= PROTO_USER;

@@ -33,6 +33,7 @@ struct child_spec {
   const char *cwd;   /* NULL: tend's */
   const char *user;  /* name or uid, optionally ":group"; NULL: no change. Resolved before the fork */
   bool no_new_privs;
+  bool finishes;     /* helper: at tend's end it has a moment to end by itself */
   bool own_stdin;    /* gets tend's standard input unless that is a terminal; else /dev/null */
   bool tty;          /* run --tty: tend's session, the terminal, its foreground group */
   const void *input; /* helper: bytes for its standard input, then end of file; NULL: /dev/null */

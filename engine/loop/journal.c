@@ -194,8 +194,11 @@ static void start_helper(struct journal *j) {
   snprintf(max_bytes, sizeof max_bytes, "%lld", (long long)j->max_bytes);
   snprintf(keep, sizeof keep, "%u", j->keep);
   const char *argv[] = {"tend", "helper", "journal", j->dir, "--max-bytes", max_bytes, "--keep", keep, NULL};
-  struct child_spec spec = {
-      .kind = CHILD_HELPER, .name = "journal", .argv = (char *const *)(void *)argv, .input_fd = reader};
+  struct child_spec spec = {.kind = CHILD_HELPER,
+                            .name = "journal",
+                            .argv = (char *const *)(void *)argv,
+                            .input_fd = reader,
+                            .finishes = true};
   j->child = children_spawn(j->children, &spec, &journal_ops, j, &err);
   if (!j->child) {
     helper_ended(j, err.msg);
@@ -245,6 +248,16 @@ void journal_finish(struct journal *j, int64_t due_ns, loop_fn *done, void *arg)
   sink_unsubscribe(j->sink, on_event, j);
   timer_at(j->timer, j->child ? due_ns : 0);
   flush(j);
+}
+
+bool journal_hand_over(struct journal *j) {
+  if (!j->child) return false;
+  sink_unsubscribe(j->sink, on_event, j);
+  j->finishing = true;
+  flush(j);
+  if (j->fd >= 0) return false;
+  j->child = 0;
+  return true;
 }
 
 void journal_free(struct journal *j) {

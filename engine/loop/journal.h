@@ -25,6 +25,9 @@ struct journal *journal_new(struct loop *loop, struct children *children, struct
                             const struct journal_options *options, struct err *err);
 /* Everything that is queued goes to the helper, which then ends: done(arg) when it has, or at due_ns. Once. */
 void journal_finish(struct journal *j, int64_t due_ns, loop_fn *done, void *arg);
+/* At the very end: true when the helper has all that is queued; it ends by itself, and init gives it a moment for that.
+ * false: it does not take it so fast, journal_finish is due. */
+bool journal_hand_over(struct journal *j);
 void journal_free(struct journal *j); /* without journal_finish, what waits is lost and the helper killed */
 uint64_t journal_dropped(const struct journal *j);
 

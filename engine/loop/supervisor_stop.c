@@ -105,8 +105,9 @@ static void close_down(void *arg) {
   control_free(s->control);
   s->control = NULL;
   int64_t deadline_ns = clock_mono_ns() + 500 * NS_PER_MS;
-  s->closing = s->journal ? 2 : 1;
-  if (s->journal) journal_finish(s->journal, deadline_ns, leave, s);
+  bool waits = s->journal && !journal_hand_over(s->journal);
+  s->closing = waits ? 2 : 1;
+  if (waits) journal_finish(s->journal, deadline_ns, leave, s);
   alert_finish(s->alert, deadline_ns, s->o.loop, leave, s);
 }
 

@@ -27,7 +27,7 @@ void supervisor_watch_disks(struct supervisor *s, const struct validate_result *
 }
 
 void supervisor_measure(struct supervisor *s) {
-  if (!s->settled) return; /* nothing competes with the first process */
+  if (!s->settled || s->reporting) return; /* nothing competes with the first process, nor with the end */
   meter_look(&s->o.probes->meter, clock_mono_ns());
   if (s->disks) disks_look(s->disks, DISKS_AGE_NS);
 }
