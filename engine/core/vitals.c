@@ -107,6 +107,10 @@ static void publish_counts(struct publish *p, const struct vitals *v) {
                 v->cpu_throttled_s);
   if (!isnan(v->oom_kills))
     one_counter(p, "tend_oom_kills_total", "Processes of the container killed for want of memory.", v->oom_kills);
+  if (!isnan(v->script_s)) {
+    one_counter(p, "tend_script_cpu_seconds_total", "CPU time of the scripts in tend.", v->script_s);
+    one_gauge(p, "tend_script_memory_bytes", "Memory of the scripts in tend.", v->script_bytes);
+  }
   if (v->alerts) {
     m = family(p, METRIC_COUNTER, "tend_alerts_total", "result", "Events for the webhook, by what became of them.");
     counter(p, m, "sent", (double)v->alerts_sent);
@@ -123,6 +127,7 @@ int vitals_publish(const struct vitals *v, struct metrics *ms) {
   struct publish p = {ms, 0};
   gauge(&p, family(&p, METRIC_GAUGE, "tend_build_info", "version", "The version that runs."), TEND_VERSION, 1);
   one_gauge(&p, "tend_healthy", "1 when healthy or degraded, else 0.", good(v) ? 1 : 0);
+  one_gauge(&p, "tend_ready", "1 when ready, else 0.", v->ready ? 1 : 0);
   struct metric *m = family(&p, METRIC_GAUGE, "tend_state", "state", "1 for the present state, 0 for the others.");
   for (size_t i = 0; i < v->n_states; i++)
     gauge(&p, m, v->states[i], v->state && STR_EQ(v->state, v->states[i]) ? 1 : 0);

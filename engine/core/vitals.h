@@ -41,10 +41,12 @@ struct vitals {
   double uptime_s;       /* since the present RUNNING began, 0 before */
   double total_uptime_s; /* RUNNING time of all passes together */
   const char *state;
+  bool ready;
   const char *const *states; /* all state names, for tend_state{state}; NULL: left out */
   size_t n_states;
   struct lifecycle_counts counts;
   uint64_t log_dropped, journal_dropped;
+  double script_s, script_bytes; /* CPU time and memory of the scripts; NAN: there are none */
   bool alerts; /* there is a webhook */
   uint64_t alerts_sent, alerts_dropped;
 };

@@ -21,11 +21,14 @@ struct loop {
   size_t running_n;
   loop_fn *turn;
   void *turn_arg;
+  loop_lag_fn *lag;
+  void *lag_arg;
   int64_t now_ns;
 };
 
 struct timer {
   struct loop *loop;
+  int64_t due_ns;
   ev_timer ev;
   loop_fn *fn;
   void *arg;
@@ -109,7 +112,8 @@ static void on_timer(struct ev_loop *ev, ev_timer *w, int revents) {
   (void)ev;
   (void)revents;
   struct timer *t = w->data;
-  t->loop->now_ns = clock_mono_ns();
+  int64_t now = t->loop->now_ns = clock_mono_ns();
+  if (t->loop->lag) t->loop->lag(t->loop->lag_arg, now > t->due_ns ? now - t->due_ns : 0);
   t->fn(t->arg);
 }
 
@@ -131,6 +135,7 @@ void timer_after(struct timer *t, int64_t delay_ns) {
   ev_tstamp late = ev_time() - ev_now(t->loop->ev);
   if (late < 0 || late > 1) late = 0;
   if (delay_ns < 0) delay_ns = 0;
+  t->due_ns = clock_mono_ns() + delay_ns;
   ev_timer_set(&t->ev, (double)delay_ns / (double)NS_PER_S + late, 0.);
   ev_timer_start(t->loop->ev, &t->ev);
 }
@@ -212,4 +217,9 @@ void loop_cancel(struct loop *loop, loop_fn *fn, const void *arg) {
 void loop_on_turn(struct loop *loop, loop_fn *fn, void *arg) {
   loop->turn = fn;
   loop->turn_arg = arg;
+}
+
+void loop_on_lag(struct loop *loop, loop_lag_fn *fn, void *arg) {
+  loop->lag = fn;
+  loop->lag_arg = arg;
 }

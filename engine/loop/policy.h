@@ -27,6 +27,8 @@ struct policy {
   void (*cancel)(void *self, uint64_t token);
   /* Collects the scripts' garbage; returns how many bytes it gave back. */
   int64_t (*collect)(void *self);
+  /* What the scripts have used so far: CPU time, and memory now. */
+  void (*usage)(void *self, int64_t *cpu_ns, int64_t *bytes);
 };
 
 #endif

@@ -227,6 +227,7 @@ void supervisor_free(struct supervisor *s) {
   remedies_free(s->remedies);
   loop_cancel(s->o.loop, supervisor_ask_tails, s);
   ends_free(&s->ends);
+  loop_on_lag(s->o.loop, NULL, NULL);
   web_free(s->web);
   trend_free(&s->trend);
   control_free(s->control);

@@ -246,6 +246,7 @@ struct vitals_room { /* what struct vitals points to */
   struct vitals_directory directories[DISKS_MAX];
 };
 void supervisor_watch_disks(struct supervisor *s, const struct validate_result *found);
+void supervisor_watch_lag(struct supervisor *s);
 void supervisor_measure(struct supervisor *s); /* looks at the container's use, where the last look is old */
 void supervisor_vitals(struct supervisor *s, struct vitals *v, struct vitals_room *room);
 void supervisor_metrics_json(struct supervisor *s, struct buf *out);

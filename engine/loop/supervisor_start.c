@@ -48,6 +48,7 @@ void supervisor_settle(void *arg) {
   supervisor_open_journal(s);
   supervisor_note_run(s);
   supervisor_measure(s);
+  supervisor_watch_lag(s);
 }
 
 static void plan_settling(struct supervisor *s, const struct validate_result *found) {

@@ -66,6 +66,63 @@ static void fill_usage(const struct meter *m, struct vitals *v) {
   for (int i = 0; i < PRESSURES; i++) v->pressure[i] = u->pressure[i];
 }
 
+static void fill_script(const struct policy *policy, struct vitals *v) {
+  int64_t cpu_ns, bytes;
+  v->script_s = v->script_bytes = NAN;
+  if (!policy || !policy->usage) return;
+  policy->usage(policy->self, &cpu_ns, &bytes);
+  v->script_s = (double)cpu_ns / (double)NS_PER_S;
+  v->script_bytes = (double)bytes;
+}
+
+static void on_lag(void *metric, int64_t late_ns) { metric_observe(metric, NULL, (double)late_ns / (double)NS_PER_S); }
+
+/* How late timers are says how long the engine was busy with something else. */
+void supervisor_watch_lag(struct supervisor *s) {
+  static const double buckets[] = {0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5};
+  const struct metric_spec spec = {.type = METRIC_HISTOGRAM,
+                                   .name = "tend_loop_lag_seconds",
+                                   .help = "How late the engine's timers were.",
+                                   .buckets = buckets,
+                                   .n_buckets = ARRAY_LEN(buckets),
+                                   .builtin = true};
+  struct metric *m = metrics_declare(s->o.metrics, &spec, NULL);
+  if (m) loop_on_lag(s->o.loop, on_lag, m);
+}
+
+static const char *const *state_names(size_t *n) {
+  static const char *names[STATES];
+  for (int i = 0; i < STATES; i++) names[i] = machine_state_name((enum machine_state)i);
+  *n = STATES;
+  return names;
+}
+
+static struct metric *family(struct supervisor *s, enum metric_type type, const char *name, const char *help) {
+  static const char *const labels[] = {"process", "instance"};
+  const struct metric_spec spec = {
+      .type = type, .name = name, .help = help, .labels = labels, .n_labels = ARRAY_LEN(labels), .builtin = true};
+  return metrics_declare(s->o.metrics, &spec, NULL);
+}
+
+static void publish_processes(struct supervisor *s) {
+  struct metric *up = family(s, METRIC_GAUGE, "tend_process_up", "1 while the process runs, else 0.");
+  struct metric *runs = family(s, METRIC_COUNTER, "tend_process_runs_total", "Runs that the process has begun.");
+  struct metric *restarts =
+      family(s, METRIC_COUNTER, "tend_process_restarts_total", "Restarts of the process by its policy.");
+  if (!up || !runs || !restarts) return;
+  int64_t now = clock_mono_ns();
+  for (uint32_t i = 0; i < s->n_slots; i++) {
+    struct instance_view v;
+    char instance[16];
+    machine_instance(s->machine, i, now, &v);
+    snprintf(instance, sizeof instance, "%u", machine_slot_instance(s->machine, i));
+    const char *const values[] = {supervisor_process(s, i)->name, instance};
+    metric_set(up, values, s->slots[i].pid ? 1 : 0);
+    metric_raise(runs, values, (double)v.runs);
+    metric_raise(restarts, values, (double)v.restarts);
+  }
+}
+
 void supervisor_vitals(struct supervisor *s, struct vitals *v, struct vitals_room *room) {
   int64_t now = clock_mono_ns();
   double running = s->running_since_ns ? (double)(now - s->running_since_ns) / (double)NS_PER_S : 0;
@@ -77,6 +134,7 @@ void supervisor_vitals(struct supervisor *s, struct vitals *v, struct vitals_roo
       .uptime_s = running,
       .total_uptime_s = running + (double)s->running_total_ns / (double)NS_PER_S,
       .state = machine_state_name(m.state),
+      .ready = supervisor_ready(s, &m),
       .counts = s->counts,
       .log_dropped = sink_dropped(s->o.sink),
       .journal_dropped = s->journal ? journal_dropped(s->journal) : 0,
@@ -84,7 +142,9 @@ void supervisor_vitals(struct supervisor *s, struct vitals *v, struct vitals_roo
       .alerts_sent = alert_sent(s->alert),
       .alerts_dropped = alert_dropped(s->alert),
   };
+  v->states = state_names(&v->n_states);
   fill_usage(&s->o.probes->meter, v);
+  fill_script(s->o.policy, v);
   fill_directories(s, v, room);
   fill_databases(s, v, room);
 }
@@ -102,6 +162,7 @@ void supervisor_metrics_text(struct supervisor *s, enum metrics_format format, s
   struct vitals_room room;
   supervisor_vitals(s, &v, &room);
   vitals_publish(&v, s->o.metrics);
+  publish_processes(s);
   const struct event_source *who = sink_who(s->o.sink);
   const struct metrics_label labels[] = {{"flow", who->flow}, {"container_id", who->container_id}};
   metrics_text(s->o.metrics, format, labels, ARRAY_LEN(labels), out);

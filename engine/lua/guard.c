@@ -45,6 +45,7 @@ void guard_disarm(struct sched *s) {
 static void account(struct sched *s, struct task *t) {
   int64_t now = cpu_ns();
   t->used_ns += now - s->mark_ns;
+  s->used_ns += now - s->mark_ns;
   s->mark_ns = now;
 }
 

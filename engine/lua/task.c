@@ -28,6 +28,8 @@ struct sched *sched_new(struct loop *loop, struct err *err) {
   return s;
 }
 
+int64_t sched_used_ns(const struct sched *s) { return s->used_ns; }
+
 void sched_free(struct sched *s) {
   if (!s) return;
   loop_on_turn(s->loop, NULL, NULL);

@@ -45,6 +45,7 @@ struct task {
 };
 
 struct sched {
+  int64_t used_ns; /* of all tasks */
   struct loop *loop;
   struct task *slots[LIMIT_TASKS];
   uint32_t n_slots, n_tasks, n_ready;

@@ -282,6 +282,13 @@ static int64_t policy_collect(void *self) {
   return before > vm->used ? (int64_t)(before - vm->used) : 0;
 }
 
+static void policy_usage(void *self, int64_t *cpu_ns, int64_t *bytes) {
+  const struct vm *vm = self;
+  *cpu_ns = sched_used_ns(vm->host.sched);
+  *bytes = (int64_t)vm->used;
+}
+
 struct policy vm_policy(struct vm *vm) {
-  return (struct policy){.self = vm, .call = policy_call, .cancel = policy_cancel, .collect = policy_collect};
+  return (struct policy){
+      .self = vm, .call = policy_call, .cancel = policy_cancel, .collect = policy_collect, .usage = policy_usage};
 }
