@@ -42,9 +42,9 @@ function lab.write(path, text, mode)
   return path
 end
 
---- Output of a shell command, its last newline dropped.
-function lab.sh(command)
-  local p = assert(io.popen("{ " .. command .. "\n} 2>&1"))
+--- Output of a shell command (sh, or the one that is named), its last newline dropped.
+function lab.sh(command, shell)
+  local p = assert(io.popen(shell and shell .. " -c " .. quote(command) .. " 2>&1" or "{ " .. command .. "\n} 2>&1"))
   local out = p:read "a"
   p:close()
   return (out:gsub("\n$", ""))
@@ -208,6 +208,35 @@ end
 --- A helper of the bench's own that is no left-over of a run.
 function lab.keep(pid, keep)
   live[pid] = keep ~= false and { close = function() live[pid] = nil end } or nil
+end
+
+--- A server on 127.0.0.1 that answers after that time (helpers/server.c): { port, taken(), stop() }.
+function lab.serve(milliseconds)
+  local place = lab.place {}
+  local pid = assert(native.launch { argv = { lab.tool "server", tostring(milliseconds), place.fifo }, env = {}, fds = { null, null, null } })
+  lab.keep(pid)
+  local server, said = {}, {}
+  local function next_number()
+    local n = #said
+    for _ = 1, 50 do
+      native.records(place.fd, said, 100)
+      if #said > n then return said[#said].pid end
+    end
+    error "the server says nothing"
+  end
+  server.port = next_number()
+  function server.taken()
+    native.kill(pid, lab.USR1)
+    return next_number()
+  end
+  function server.stop()
+    native.kill(pid, lab.KILL)
+    native.wait(pid, 5)
+    lab.keep(pid, false)
+    native.close(place.fd)
+    lab.remove(place.dir)
+  end
+  return server
 end
 
 --- Ends all runs that a failure has left open.

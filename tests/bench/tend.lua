@@ -57,18 +57,22 @@ return { name = "demo", mode = "server", processes = processes }
   return tend.flow(place, "demo", text), tend.env(place)
 end
 
+local function run_rpa1(place, text, uri)
+  os.execute("mkdir -p " .. lab.quote(place.dir .. "/data/input"))
+  local argv = tend.flow(place, "rpa1", text)
+  argv[4] = argv[4] .. ":" .. lab.top .. "/flows"
+  argv[#argv + 1] = "--"
+  table.move(place.child, 1, #place.child, #argv + 1, argv)
+  return argv, tend.env(place, { CONTAINER_RPA_DB_CONNECTION_STRING = uri })
+end
+
 -- rpa1 as it is, but without the dependency on its database; what it loads and checks otherwise stays.
 local function rpa1(_, place)
   local text = assert(io.open(lab.top .. "/flows/rpa1.lua")):read "a"
   local count
   text, count = text:gsub("database%.rpa %b{}", "false")
   assert(count == 1, "flows/rpa1.lua names its database in another way now")
-  os.execute("mkdir -p " .. lab.quote(place.dir .. "/data/input"))
-  local argv = tend.flow(place, "rpa1", text)
-  argv[4] = argv[4] .. ":" .. lab.top .. "/flows"
-  argv[#argv + 1] = "--"
-  table.move(place.child, 1, #place.child, #argv + 1, argv)
-  return argv, tend.env(place, { CONTAINER_RPA_DB_CONNECTION_STRING = "postgresql://app:x@127.0.0.1:1/app" })
+  return run_rpa1(place, text, "postgresql://app:x@127.0.0.1:1/app")
 end
 
 local function command(_, place)
@@ -93,6 +97,14 @@ tend.demo = { name = "tend, demo", make = demo, ours = true }
 tend.command = { name = "tend run -- COMMAND", make = command, ours = true }
 tend.named = { name = "tend, each its own process", make = named, ours = true }
 tend.rpa1 = { name = "tend, rpa1", make = rpa1, ours = true, note = "its dependency on the database left out" }
+
+--- rpa1 with the database at that address.
+function tend.rpa1_with(uri)
+  return {
+    name = "tend, rpa1 with its database", ours = true, note = "PostgreSQL answers at once, libpq is loaded",
+    make = function(_, place) return run_rpa1(place, assert(io.open(lab.top .. "/flows/rpa1.lua")):read "a", uri) end,
+  }
+end
 
 --- The same as PID 1 of its own PID namespace.
 function tend.pid1(contestant)
