@@ -29,12 +29,16 @@ local function missing_images()
   return reason
 end
 
--- podman leaves its parent groups behind, empty.
+-- podman leaves control groups behind, empty: its parents' and its pods'. Those in use cannot be removed.
 local function remove_groups()
   for name in lfs.dir("/sys/fs/cgroup") do
     local parent = "/sys/fs/cgroup/" .. (name:find("^%.") and "" or name .. "/") .. "libpod_parent"
-    lfs.rmdir(parent .. "/conmon")
-    lfs.rmdir(parent)
+    if lfs.attributes(parent, "mode") then
+      for child in lfs.dir(parent) do
+        if child == "conmon" or child:find("^%x+$") then lfs.rmdir(parent .. "/" .. child) end
+      end
+      lfs.rmdir(parent)
+    end
   end
 end
 
