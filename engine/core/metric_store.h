@@ -21,6 +21,7 @@ struct metric {
   size_t n_buckets;
   struct series *series;
   size_t n, cap;
+  size_t last; /* the series that was asked for last */
 };
 
 struct metrics {

@@ -1,4 +1,5 @@
 /* Checks and dependencies as others see them: in status, health, why and report; `tend check-now`. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +128,44 @@ void supervisor_health_json(struct supervisor *s, struct buf *out) {
   for (size_t i = 0; i < v.n_reasons; i++) reasons[i] = texts[i];
   health_build(&v, out);
   settings_redact(s->o.settings, out);
+}
+
+/* --- metrics ----------------------------------------------------------------------------------------------------- */
+
+static struct metric *family(struct supervisor *s, enum metric_type type, const char *name, const char *label,
+                             const char *help) {
+  const struct metric_spec spec = {
+      .type = type, .name = name, .help = help, .labels = &label, .n_labels = label ? 1 : 0, .builtin = true};
+  struct err err = ERR_INIT;
+  return metrics_declare(s->o.metrics, &spec, &err);
+}
+
+/* Each result, by its kind: how long they take. */
+void supervisor_observe_check(struct supervisor *s, const struct health_news *n) {
+  struct metric *m =
+      family(s, METRIC_HISTOGRAM, "tend_check_duration_seconds", "kind", "Runs of checks, by their kind.");
+  if (m) metric_observe(m, &n->check->kind, (double)n->result->duration_ns / (double)NS_PER_S);
+}
+
+/* By check: more than LIMIT_METRIC_SERIES of them are refused and counted by the registry. */
+void supervisor_publish_checks(struct supervisor *s) {
+  struct metric *healthy = family(s, METRIC_GAUGE, "tend_check_healthy", "check",
+                                  "1 while the check is healthy or degraded, 0 while it is unhealthy.");
+  struct metric *last = family(s, METRIC_GAUGE, "tend_check_last_duration_seconds", "check", "Its last run.");
+  struct metric *runs = family(s, METRIC_COUNTER, "tend_check_runs_total", "check", "Runs of a check.");
+  struct metric *failures = family(s, METRIC_COUNTER, "tend_check_failures_total", "check", "Its bad results.");
+  struct metric *unknown = family(s, METRIC_COUNTER, "tend_check_unknown_total", "check",
+                                  "Runs that came to no result: the check could not be run, or its function broke.");
+  if (!healthy || !last || !runs || !failures || !unknown) return;
+  struct health_view v;
+  for (size_t i = 0; health_at(s->checks, i, &v); i++) {
+    if (v.spec->role == CHECK_STARTUP || !v.runs) continue;
+    metric_set(healthy, &v.name, v.check->state == CHECK_UNKNOWN ? NAN : v.check->state != CHECK_UNHEALTHY);
+    metric_set(last, &v.name, (double)v.duration_ns / (double)NS_PER_S);
+    metric_raise(runs, &v.name, (double)v.runs);
+    metric_raise(failures, &v.name, (double)v.results[CHECK_FAIL]);
+    if (v.results[CHECK_CANNOT]) metric_raise(unknown, &v.name, (double)v.results[CHECK_CANNOT]);
+  }
 }
 
 /* --- tend check-now ---------------------------------------------------------------------------------------------- */

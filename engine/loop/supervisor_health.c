@@ -269,6 +269,7 @@ void supervisor_health_news(void *arg, const struct health_news *n) {
     return;
   }
   if (s->noting == NOTE_QUIETLY) return;
+  supervisor_observe_check(s, n);
   if (n->result->status == PROBE_FAIL) s->counts.health_failures++;
   tell_result(s, n);
   if (w->dependency != NO_DEPENDENCY && !s->noting) note_dependency(s, n, w->dependency);

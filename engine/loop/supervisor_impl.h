@@ -180,6 +180,8 @@ void supervisor_health_json(struct supervisor *s, struct buf *out);
 /* free() it; NULL: no memory. */
 struct report_check *supervisor_view_dependencies(struct supervisor *s, size_t *n);
 struct report_check *supervisor_view_checks(struct supervisor *s, bool brief, size_t *n);
+void supervisor_publish_checks(struct supervisor *s); /* as metrics */
+void supervisor_observe_check(struct supervisor *s, const struct health_news *news);
 int64_t supervisor_wall(int64_t mono_ns); /* monotonic to wall clock, for print; 0 stays 0 */
 /* `tend check-now` */
 void supervisor_check_now(void *supervisor, const struct control_request *q, struct control_reply *r);

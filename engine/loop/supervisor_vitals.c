@@ -163,6 +163,7 @@ void supervisor_metrics_text(struct supervisor *s, enum metrics_format format, s
   supervisor_vitals(s, &v, &room);
   vitals_publish(&v, s->o.metrics);
   publish_processes(s);
+  supervisor_publish_checks(s);
   const struct event_source *who = sink_who(s->o.sink);
   const struct metrics_label labels[] = {{"flow", who->flow}, {"container_id", who->container_id}};
   metrics_text(s->o.metrics, format, labels, ARRAY_LEN(labels), out);

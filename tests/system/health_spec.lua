@@ -1,6 +1,7 @@
 -- Health checks with the real program: thresholds, roles, rounds, what is told, `tend check-now`, late dependencies.
 local h = require "harness"
 local cjson = require "cjson"
+local endpoint = require "endpoint"
 local postgres = require "postgres"
 
 --- A flow whose checks (and more) are the given Lua text; `dir` is a folder that they can use. o: command, more (further
@@ -29,7 +30,7 @@ return {
   for k, v in pairs(o.env or {}) do env[k] = v end
   local args = { "run", "--flow-name", "hc", "--flows", dir }
   for _, a in ipairs(o.args or {}) do args[#args + 1] = a end
-  local p = h.spawn { args = args, env = env }
+  local p = (o.spawn or h.spawn) { args = args, env = env }
   p.place = dir
   if o.wait ~= false then p:wait_event "startup_completed" end
   return p
@@ -206,6 +207,32 @@ describe("a check", function()
     wait_status(p, "runs of flag", function(s) return entry(s.checks, "flag").attempts > before + 2 end)
     stop(p)
     assert.same({}, h.orphans())
+  end)
+
+  it("is counted and measured", function()
+    local p = spawn([[ file("flag", { failures = 1 }), { name = "broken", interval = 0.1, check = function() error "x" end }, ]],
+      { spawn = endpoint.spawn, place = place_with "flag" })
+    wait_state(p, "flag", "healthy")
+    local function series(name, label)
+      local body = endpoint.get(p, "/metrics").body
+      return tonumber(body:match("\n" .. name .. "{[^\n]*" .. label .. "} ([%d.e+-]+)"))
+    end
+    assert.equal(1, series("tend_check_healthy", 'check="flag"'))
+    assert.equal(0, series("tend_check_failures_total", 'check="flag"'))
+    remove(p, "flag")
+    wait_state(p, "flag", "unhealthy")
+    assert.equal(0, series("tend_check_healthy", 'check="flag"'))
+    assert.is_true(series("tend_check_failures_total", 'check="flag"') >= 1)
+    assert.is_true(series("tend_check_runs_total", 'check="flag"') >= 2)
+    assert.is_true(series("tend_check_last_duration_seconds", 'check="flag"') > 0)
+    assert.is_true(series("tend_check_unknown_total", 'check="broken"') >= 1)
+    assert.is_nil(series("tend_check_healthy", 'check="broken"'))
+    assert.is_true(series("tend_check_duration_seconds_count", 'kind="file"') >= 2)
+    local _, out = h.ask(p, "metrics", "--json")
+    assert.is_true(cjson.decode(out).health_check_failures >= 1)
+    local r = endpoint.get(p, "/readyz")
+    assert.equal(200, r.status)
+    stop(p)
   end)
 
   it("runs once in each round at the least, and rounds are told", function()
