@@ -1,5 +1,6 @@
 -- The job of flow rpa1 against a real PostgreSQL and real files: every record exactly once, whatever happens.
 local h = require "harness"
+local killing = require "killing"
 local postgres = require "postgres"
 
 describe("the job of rpa1", function()
@@ -109,28 +110,22 @@ describe("the job of rpa1", function()
     h.wait_for(function() return db:sql "select count(*) from pg_locks where locktype = 'advisory'" == "0" end)
   end
 
-  it("gives every record out once, killed 30 times at any moment", function()
-    local last, killed = 0, 0
-    local deadline = h.native.now() + 60
-    while killed < 30 and h.native.now() < deadline do
-      if not files("in"):find "%./f%d+%.csv" then
-        for _ = 1, 2 do
-          put(("f%d.csv"):format(last + 100), rows(last + 1, last + 100, ("x"):rep(50)))
-          last = last + 100
+  it("gives every record out once, killed a hundred times at any moment, with three of it at a time", function()
+    local last = 0
+    local count = killing.run {
+      times = 100, at_once = 3, span = 0.3,
+      feed = function()
+        local _, left = files("in"):gsub("%./f%d+%.csv", "")
+        for _ = left + 1, 6 do
+          put(("f%d.csv"):format(last + 200), rows(last + 1, last + 200, ("x"):rep(50)))
+          last = last + 200
         end
-      end
-      local p = spawn { CONTAINER_RPA1_BATCH_SIZE = "4" }
-      -- a run takes a few tenths of a second: now near its start, now near its end
-      local till = h.native.now() + math.random() * 0.25
-      h.wait_for(function() return h.native.now() >= till or p:ended() end, 10)
-      if not p:ended() then
-        p:kill "KILL"
-        p:wait(10)
-        killed = killed + 1
-      end
-      p:close()
-    end
-    assert.is_true(killed >= 10, "it was killed only " .. killed .. " times")
+      end,
+      start = function() return spawn { CONTAINER_RPA1_BATCH_SIZE = "2" } end,
+    }
+    assert.equal(100, count.killed)
+    -- they were killed at their work, not only before it
+    assert.is_true(tonumber((db:sql "select count(*) from rpa1_records")) > 100)
     wait_unlocked()
     run()
     assert_once(1, last)

@@ -1,5 +1,6 @@
 -- The job of flow rpa2 against a real PostgreSQL and a real HTTP server: every record is judged once, whatever happens.
 local h = require "harness"
+local killing = require "killing"
 local postgres = require "postgres"
 local web = require "web"
 
@@ -117,33 +118,21 @@ describe("the job of rpa2", function()
     assert.equal("invalid|rules|8\nvalid|rules|3", counts())
   end)
 
-  it("judges every record once, killed 30 times at any moment, with two of it at a time", function()
+  it("judges every record once, killed a hundred times at any moment, with three of it at a time", function()
     local s = server()
-    local last, killed = 0, 0
-    local deadline = h.native.now() + 60
-    local running = {}
-    while killed < 30 and h.native.now() < deadline do
-      if number "select count(*) from rpa2_records where state = 'waiting'" < 200 then
-        put(last + 1, last + 500)
-        last = last + 500
-      end
-      while #running < 2 do
-        running[#running + 1] = spawn { CONTAINER_RPA2_VALIDATION_ENDPOINT = s:url "/validate", CONTAINER_RPA2_BATCH_SIZE = "5" }
-      end
-      local till = h.native.now() + math.random() * 0.3
-      h.wait_for(function() return h.native.now() >= till end)
-      local p = table.remove(running, math.random(2))
-      if not p:ended() then
-        local pids = { p.pid, table.unpack(p:children()) }
-        h.native.kill(pids[math.random(#pids)], h.signals.KILL)
-        p:wait(10)
-        killed = killed + 1
-      end
-      p:close()
-    end
-    for _, p in ipairs(running) do p:close() end
-    assert.is_true(killed >= 10, "killed only " .. killed .. " times")
-    assert.is_true(number "select count(*) from rpa2_records where times = 1" > 0)
+    local last = 0
+    local count = killing.run {
+      times = 100, at_once = 3, span = 0.4,
+      feed = function()
+        if number "select count(*) from rpa2_records where state = 'waiting'" < 1000 then
+          put(last + 1, last + 1000)
+          last = last + 1000
+        end
+      end,
+      start = function() return spawn { CONTAINER_RPA2_VALIDATION_ENDPOINT = s:url "/validate", CONTAINER_RPA2_BATCH_SIZE = "5" } end,
+    }
+    assert.equal(100, count.killed)
+    assert.is_true(number "select count(*) from rpa2_records where times = 1" > 100)
     -- what a killed one had locked is free when the server sees that it is gone
     h.wait_for(function() return number "select count(*) from pg_stat_activity where application_name like 'rpa2 %'" == 0 end)
     run { CONTAINER_RPA2_VALIDATION_ENDPOINT = s:url "/validate", CONTAINER_RPA2_BATCH_SIZE = "200" }

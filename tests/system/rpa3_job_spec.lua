@@ -1,5 +1,6 @@
 -- The jobs of flow rpa3 against a real PostgreSQL: every row of the queue is ended once, whatever happens.
 local h = require "harness"
+local killing = require "killing"
 local postgres = require "postgres"
 
 describe("the jobs of rpa3", function()
@@ -64,35 +65,24 @@ describe("the jobs of rpa3", function()
     assert.is_nil((p.out .. p.err .. workers[1].err):find("pw-Zk7", 1, true))
   end)
 
-  it("end every row once, workers and coordinator killed 40 times at any moment", function()
-    local last, killed = 0, 0
-    local running = {}
-    local deadline = h.native.now() + 60
-    while killed < 40 and h.native.now() < deadline do
-      if number "select count(*) from rpa3_queue where state <> 'done'" < 100 then
-        put(last + 1, last + 300)
-        last = last + 300
-      end
-      while #running < 3 do
-        local coordinator = #running == 0 and math.random(3) == 1
-        running[#running + 1] = coordinator and h.spawn { args = { "script", "flows/jobs/rpa3.lua" }, env = environment() }
-          or worker { CONTAINER_RPA3_BATCH_SIZE = tostring(math.random(30)) }
-      end
-      local till = h.native.now() + math.random() * 0.3
-      h.wait_for(function() return h.native.now() >= till end)
-      local p = table.remove(running, math.random(#running))
-      if not p:ended() then
-        -- the one that was started, or the one below it that works
-        local pids = { p.pid, table.unpack(p:children()) }
-        h.native.kill(pids[math.random(#pids)], h.signals.KILL)
-        p:wait(10)
-        killed = killed + 1
-      end
-      p:close()
-    end
-    for _, p in ipairs(running) do p:close() end
-    assert.is_true(killed >= 15, "killed only " .. killed .. " times")
-    assert.is_true(number "select count(*) from rpa3_results" > 0)
+  it("end every row once, workers and coordinator killed a hundred times at any moment", function()
+    local last, started = 0, 0
+    local count = killing.run {
+      times = 100, at_once = 4, span = 0.4,
+      feed = function()
+        if number "select count(*) from rpa3_queue where state <> 'done'" < 500 then
+          put(last + 1, last + 1000)
+          last = last + 1000
+        end
+      end,
+      start = function()
+        started = started + 1
+        if started % 4 == 0 then return h.spawn { args = { "script", "flows/jobs/rpa3.lua" }, env = environment() } end
+        return worker { CONTAINER_RPA3_BATCH_SIZE = tostring(math.random(30)) }
+      end,
+    }
+    assert.equal(100, count.killed)
+    assert.is_true(number "select count(*) from rpa3_results" > 100)
     local w = worker()
     coordinate()
     stop(w)
