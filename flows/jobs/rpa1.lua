@@ -17,6 +17,7 @@ local READ_BYTES = 64 * 1024
 local BATCH_BYTES = 256 * 1024 -- a batch of long records ends earlier
 local SETTLED_SECONDS = 1      -- a file that was not changed for so long is complete
 local PATIENCE_SECONDS = 5     -- and so long one that still changes is waited for
+local EMPTY_SECONDS = 60       -- an empty one of that age stays empty
 
 -- What comes of one file.
 local DONE, LATER, STOPPED = "done", "later", "stopped"
@@ -36,13 +37,18 @@ local function pieces(path)
   end
 end
 
+--- The checksum of a file; nil when it cannot be read, with the reason, or when a stop is asked for.
 local function checksum(path)
   local sum = digest.new()
-  for piece in pieces(path) do
+  local offset = 0
+  while true do
+    local piece, err = fs.read(path, { offset = offset, max = READ_BYTES })
+    if not piece then return nil, err end
+    if piece == "" then return sum.hex() end
     sum.add(piece)
+    offset = offset + #piece
     if signal.stopping() then return nil end
   end
-  return sum.hex()
 end
 
 local function unchanged(a, b)
@@ -53,8 +59,9 @@ end
 local function settled(path)
   local give_up = clock.monotonic() + PATIENCE_SECONDS
   local seen, since = fs.stat(path), clock.monotonic()
-  if not seen or seen.type ~= "file" or seen.size == 0 then return nil end
+  if not seen or seen.type ~= "file" then return nil end
   local age = clock.now() - seen.mtime
+  if seen.size == 0 then return age >= EMPTY_SECONDS and seen or nil end
   if age >= SETTLED_SECONDS then return seen end
   while not signal.stopping() and clock.monotonic() < give_up do
     link.pause(0.1)
@@ -109,6 +116,7 @@ local function load(db, file, row, path, deadline)
   end
 
   local entry = first or next_record()
+  if not entry and not plan then entry = { reason = "the file is empty", raw = "", line = 1 } end
   while entry do
     row_no = row_no + 1
     if row_no > stored then
@@ -170,7 +178,7 @@ local function give_out(db, row, rejected)
   local function to(dir, each)
     check(fs.mkdir(dir))
     -- a name of its own: somebody who lost the lock without knowing may be writing too
-    local temporary = ("%s/.%s.%x.tmp"):format(dir, row.output, math.random(0))
+    local temporary = ("%s/.%d.%x.tmp"):format(dir, row.id, math.random(0))
     write(dir .. "/" .. row.output, temporary, each)
     check(fs.sync(dir))
   end
@@ -196,14 +204,33 @@ local function give_out(db, row, rejected)
   end
 end
 
---- Moves a done file out of the way. Where the input may not be written the file stays: the table knows that it is done.
-local function put_away(file, output)
-  local dir = set.INPUT_DIR .. "/processed"
+--- Moves a file that is ended with out of the way. Where the input may not be written it stays: the table knows.
+local function put_away(file, output, folder)
+  local dir = set.INPUT_DIR .. "/" .. folder
   local moved, err = fs.mkdir(dir)
   if moved then moved, err = fs.rename(set.INPUT_DIR .. "/" .. file, dir .. "/" .. output) end
   if not moved and err.code ~= "enoent" then
-    log.warning("rpa1: the file is done but cannot be moved to processed/", { file = file, error = err.message })
+    log.warning(("rpa1: the file is done but cannot be moved to %s/"):format(folder), { file = file, error = err.message })
   end
+end
+
+--- The row of a file in the table.
+local function register(db, file, sum, size)
+  return db:register(file, sum, size, function(output) return fs.exists(set.OUTPUT_DIR .. "/" .. output) end)
+end
+
+--- A file that is not read at all: its reason goes to the rejects, and it to rejected/.
+local function set_aside(db, file, stat, reason)
+  local row = register(db, file, ("unread %d %.6f"):format(stat.size, stat.mtime), stat.size)
+  if row.state ~= "done" then
+    if row.rows_done == 0 then db:add(row.id, 0, 1, {}, { json.encode { 1, 0, reason, "" } }) end
+    db:loaded(row.id)
+    give_out(db, row, 1)
+    db:done(row.id)
+    log.warning("rpa1: the file is set aside", { file = file, output = row.output, reason = reason })
+  end
+  put_away(file, row.output, "rejected")
+  return DONE
 end
 
 --- One file, under its lock.
@@ -212,13 +239,21 @@ local function work(db, file)
   local began = clock.monotonic()
   local before = fs.stat(path)
   if not before then return LATER end
-  local sum = checksum(path)
-  if not sum then return STOPPED end
-  local row = db:register(file, sum, before.size, function(output) return fs.exists(set.OUTPUT_DIR .. "/" .. output) end)
+  if before.size > set.MAX_FILE_MB * 1024 * 1024 then
+    return set_aside(db, file, before, ("it has %d bytes, more than CONTAINER_RPA1_MAX_FILE_MB = %d allows"):format(before.size,
+      set.MAX_FILE_MB))
+  end
+  local sum, unread = checksum(path)
+  if not sum then
+    if not unread then return STOPPED end
+    if unread.code == "enoent" then return LATER end
+    return set_aside(db, file, before, "it cannot be read: " .. unread.message)
+  end
+  local row = register(db, file, sum, before.size)
   row.checksum = sum
   if row.state == "done" then
     log.info("rpa1: the file was done before", { file = file, output = row.output })
-    put_away(file, row.output)
+    put_away(file, row.output, "processed")
     return DONE
   end
   if row.state == "loading" then
@@ -237,7 +272,7 @@ local function work(db, file)
   end
   give_out(db, row, count.rejects)
   db:done(row.id)
-  put_away(file, row.output)
+  put_away(file, row.output, "processed")
   log[count.rejects > 0 and "warning" or "info"]("rpa1: the file is done", {
     file = file, output = row.output, records = count.records, rejected = count.rejects, bytes = before.size,
     duration_ms = math.floor((clock.monotonic() - began) * 1000),

@@ -6,6 +6,8 @@ local store = require "jobs.store"
 
 local LOCK_CLASS = 0x72706131 -- "rpa1", apart from other users of advisory locks
 
+local STEM_MAX = 180
+
 local tables = {
   [[create table if not exists rpa1_files (
     id bigserial primary key,
@@ -53,7 +55,10 @@ local function overtaken() store.overtaken "another instance has gone on with th
 --- Opens the connection and makes the tables where they are missing.
 ---@param database string
 local function open(database)
-  return store.open { class = Store, database = database, lock = LOCK_CLASS, last = "rpa1_rejects", tables = tables }
+  return store.open {
+    class = Store, database = database, lock = LOCK_CLASS, last = "rpa1_rejects", tables = tables,
+    setup = "set lock_timeout = '5s'", -- a locked table does not keep anybody from stopping
+  }
 end
 
 --- Takes the lock of a file's name, which ends with the connection; false when somebody has it.
@@ -76,6 +81,8 @@ function Store:register(name, checksum, size, taken)
   self:query("delete from rpa1_files where name = $1 and state <> 'done'", name)
   local stem, extension = name:match "^(.+)(%.[^.]*)$"
   stem, extension = stem or name, extension or ""
+  -- with a number it is still a file's name
+  stem = stem:sub(1, (utf8.offset(stem, 0, math.min(#stem + 1, STEM_MAX + 1)) or 1) - 1)
   local id = self:query("select nextval('rpa1_files_id_seq') as id")[1].id
   for attempt = 0, 99 do
     local output = attempt == 0 and name or attempt == 1 and ("%s-%d%s"):format(stem, id, extension)

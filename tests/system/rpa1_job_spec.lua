@@ -105,6 +105,116 @@ describe("the job of rpa1", function()
     assert.equal("0", db:sql "select count(*) from pg_tables where tablename = 'rpa1_files'")
   end)
 
+  --- What was set aside unread, by its name: { reason, moved }.
+  local function set_aside(name)
+    local text = h.read(dir .. "/out/rejected/" .. name)
+    return { reason = text and text:match "\n1,0,([^\n]*),\n$", moved = h.exists(dir .. "/in/rejected/" .. name) }
+  end
+
+  it("sets files aside that it cannot read or that are too large, with the reason, and does the others", function()
+    put("good.csv", rows(1, 10))
+    put("unreadable.csv", rows(11, 12))
+    h.sh(("cd %s/in && chmod 000 unreadable.csv && truncate -s 2G sparse.csv && touch -d '1 minute ago' sparse.csv"):format(h.quote(dir)))
+    put("zz.csv", rows(21, 30))
+    h.sh(("mkdir -p %s/out && chmod 755 %s"):format(h.quote(dir), h.quote(dir)))
+    local user = h.root and 65534 or nil -- root may read everything
+    if user then h.sh(("chown -R 65534 %s/in %s/out"):format(h.quote(dir), h.quote(dir))) end
+    local began = h.native.now()
+    local p = h.spawn { args = { "script", "flows/jobs/rpa1.lua" }, env = environment(), uid = user, gid = user }
+    assert.equal(0, (p:wait(60)), p.err)
+    assert.is_true(h.native.now() - began < 20 * h.slow)
+    assert.matches("it cannot be read: .*unreadable.csv.*[Pp]ermission denied", set_aside("unreadable.csv").reason)
+    assert.matches("it has 2147483648 bytes, more than CONTAINER_RPA1_MAX_FILE_MB = 1024 allows", set_aside("sparse.csv").reason, 1, true)
+    assert.is_true(set_aside("unreadable.csv").moved and set_aside("sparse.csv").moved)
+    assert.equal("2", db:sql "select count(*) from rpa1_rejects where reason like 'it %'")
+    local told = {}
+    for _, e in ipairs(p:events "message") do if e.message:find "set aside" then told[#told + 1] = e.details.file end end
+    table.sort(told)
+    assert.same({ "sparse.csv", "unreadable.csv" }, told)
+    assert.equal("./processed/good.csv\n./processed/zz.csv\n./rejected/sparse.csv\n./rejected/unreadable.csv\n", files "in")
+    -- what can be read later is another file
+    h.sh(("cd %s/in && chmod 644 rejected/unreadable.csv && mv rejected/unreadable.csv ."):format(h.quote(dir)))
+    run()
+    local seen, n = output()
+    assert.equal(22, n)
+    assert.equal(1, seen["11"])
+  end)
+
+  it("tells that a file is empty when it stays so, and what is no CSV or no UTF-8, record by record", function()
+    h.write(dir .. "/in/empty.csv", "")
+    h.sh(("touch -d '10 minutes ago' %s/in/empty.csv"):format(h.quote(dir)))
+    put("blank.csv", "\n\n\r\n")
+    put("text.csv", "this is\na letter, not a table\n")
+    put("latin.csv", "id,name\n1,M\xfcller\n2,ok\n")
+    local p = run()
+    assert.matches("the file is empty", h.read(dir .. "/out/rejected/empty.csv"), 1, true)
+    assert.matches("the file is empty", h.read(dir .. "/out/rejected/blank.csv"), 1, true)
+    assert.matches("it has 2 fields, the header has 1", h.read(dir .. "/out/rejected/text.csv"), 1, true)
+    assert.matches("1,M\xfcller", h.read(dir .. "/out/rejected/latin.csv"), 1, true)
+    assert.equal("id,name\n2,ok\n", h.read(dir .. "/out/latin.csv"))
+    local rejected = {}
+    for _, e in ipairs(p:events "message") do if e.details and e.details.rejected then rejected[e.details.file] = e.details.rejected end end
+    assert.same({ ["empty.csv"] = 1, ["blank.csv"] = 1, ["text.csv"] = 1, ["latin.csv"] = 1 }, rejected)
+    assert.equal("./processed/blank.csv\n./processed/empty.csv\n./processed/latin.csv\n./processed/text.csv\n", files "in")
+  end)
+
+  it("begins anew with a file that changes while it is read", function()
+    put("a.csv", rows(1, 1500))
+    local p = spawn { CONTAINER_RPA1_BATCH_SIZE = "1" }
+    h.wait_for(function() return db:sql "select to_regclass('rpa1_rejects') is not null" == "t" end)
+    h.wait_for(function() return tonumber((db:sql "select coalesce(max(rows_done), 0) from rpa1_files")) > 5 end)
+    h.sh(("echo '1501,late,1,2.50' >> %s/in/a.csv"):format(h.quote(dir)))
+    assert.equal(0, (p:wait(60)), p.err)
+    assert.matches("the file was changed while it was read", p.out .. p.err, 1, true)
+    assert.equal("", files "out")
+    run()
+    assert_once(1, 1501)
+  end)
+
+  it("takes file names of any shape, once, and leaves those that are no text", function()
+    local n = 0
+    local names = { "new\nline.csv", "a'b\"$(c).csv", "%41.csv", ("n"):rep(251) .. ".csv", "-rf.csv" }
+    for _, name in ipairs(names) do
+      h.sh("mkdir -p " .. h.quote(dir .. "/x"))
+      n = n + 1
+      h.write(dir .. "/x/f", rows(n, n))
+      h.sh(("touch -d '1 minute ago' %s/x/f && mv -- %s/x/f %s"):format(h.quote(dir), h.quote(dir), h.quote(dir .. "/in/" .. name)))
+    end
+    h.write(dir .. "/in/\xff\xfe.csv", rows(50, 50))
+    h.sh(("touch -d '1 minute ago' %s/in/*.csv"):format(h.quote(dir)))
+    run()
+    os.remove(dir .. "/in/\xff\xfe.csv")
+    assert.equal("", (h.sh(("find %s/in -maxdepth 1 -type f"):format(h.quote(dir)))))
+    assert.equal(tostring(n), db:sql "select count(*) from rpa1_files where state = 'done'")
+    local seen, total = output()
+    assert.equal(n, total)
+    for i = 1, n do assert.equal(1, seen[tostring(i)]) end
+    run()
+    assert.equal(tostring(n), db:sql "select count(*) from rpa1_files")
+  end)
+
+  it("goes on after its tables were locked or dropped, and stops while they are locked", function()
+    put("a.csv", rows(1, 10))
+    run()
+    local locker = h.start { argv = { "/usr/bin/env", "psql", "-X", "-q", db:keywords(), "-c",
+      "begin; lock table rpa1_files in access exclusive mode; select pg_sleep(120)" } }
+    h.wait_for(function() return db:sql [[select count(*) from pg_locks where mode = 'AccessExclusiveLock' and granted
+      and relation = 'rpa1_files'::regclass]] == "1" end)
+    put("b.csv", rows(11, 20))
+    local p = spawn { CONTAINER_RPA1_MAX_RETRIES = "100" }
+    assert.matches("lock", p:wait_line("trying again", 20))
+    p:kill "TERM"
+    assert.equal(0, (p:wait(10)), p.err)
+    db:sql "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep%' and pid <> pg_backend_pid()"
+    locker:wait(10)
+    run()
+    assert_once(1, 20)
+    db:sql "drop table rpa1_rejects, rpa1_records, rpa1_files"
+    put("c.csv", rows(21, 30))
+    run()
+    assert.equal(30, select(2, output()))
+  end)
+
   -- The lock of a killed instance goes when the server sees that its connection is gone.
   local function wait_unlocked()
     h.wait_for(function() return db:sql "select count(*) from pg_locks where locktype = 'advisory'" == "0" end)
