@@ -130,7 +130,7 @@ static void checks_that_begin_together_run_apart(void **state) {
   s.role = CHECK_MONITOR;
   unsigned first[10] = {0}, second[10] = {0};
   for (int i = 0; i < 1000; i++) {
-    char name[16];
+    char name[32];
     struct check c;
     int64_t now = 0;
     snprintf(name, sizeof name, "check%d", i);
