@@ -45,8 +45,12 @@ describe("details over HTTP", function()
     if not address then return pending "this machine has no address but loopback" end
     local p = http.spawn()
     local function ask(path)
-      return (h.sh(("/usr/bin/python3 - %s %d %s <<'P'\nimport sys, http.client\nc = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=10)\nc.request('GET', sys.argv[3], headers={'Host': 'localhost'})\nprint(c.getresponse().status)\nP")
-        :format(address, p.port, path)):gsub("%s", ""))
+      local script = [[
+import sys, http.client
+c = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=10)
+c.request("GET", sys.argv[3], headers={"Host": "localhost"})
+print(c.getresponse().status)]]
+      return (h.sh(("/usr/bin/python3 -c %s %s %d %s"):format(h.quote(script), address, p.port, path)):gsub("%s", ""))
     end
     assert.equal("403", ask "/status")
     assert.equal("403", ask "/")

@@ -241,7 +241,12 @@ assert "tend_healthy" in names and "tend_startups" in names, names
     if missing ~= 0 then return pending "prometheus is not installed" end
     local p = http.spawn()
     local dir, port = h.tempdir(), h.free_port()
-    h.write(dir .. "/prometheus.yml", ("global: { scrape_interval: 1s, scrape_timeout: 1s }\nscrape_configs:\n  - job_name: tend\n    static_configs: [ { targets: [ '127.0.0.1:%d' ] } ]\n"):format(p.port))
+    h.write(dir .. "/prometheus.yml", ([[
+global: { scrape_interval: 1s, scrape_timeout: 1s }
+scrape_configs:
+  - job_name: tend
+    static_configs: [ { targets: [ '127.0.0.1:%d' ] } ]
+]]):format(p.port))
     h.start { argv = { "/usr/bin/prometheus", "--config.file=" .. dir .. "/prometheus.yml", "--storage.tsdb.path=" .. dir .. "/data",
                        "--web.listen-address=127.0.0.1:" .. port, "--log.level=warn" }, env = { "PATH=/usr/bin:/bin" }, cwd = dir }
     local up

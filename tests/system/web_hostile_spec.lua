@@ -18,7 +18,8 @@ describe("the HTTP server", function()
       "\0\1\2\3\xff\xfe\r\n\r\n", "\22\3\1\2\0\1\0\1\252\3\3" .. ("\0"):rep(200), "GET /\0livez HTTP/1.1\r\nHost: x\r\n\r\n",
       "GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", "GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
       "GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-      "POST /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", "GET /livez HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+      "POST /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+      "GET /livez HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
       "GET http://evil/livez HTTP/1.1\r\nHost: x\r\n\r\n", "CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", "GET /livez HTTP/1.1\r\nHost: x\r\n: empty\r\n\r\n",
       "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET /livez?" .. ("%"):rep(100) .. " HTTP/1.1\r\nHost: x\r\n\r\n",
       "GET /events?state=1 HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: " .. ("9"):rep(4000) .. "\r\nConnection: close\r\n\r\n",
@@ -95,8 +96,7 @@ describe("the HTTP server", function()
 
   it("leaves room for the others where one address takes all it can", function()
     local p = http.spawn()
-    local held = {}
-    for i = 1, 300 do held[i] = http.connect(p, { from = "127.0.0.9" }) end
+    for _ = 1, 300 do http.connect(p, { from = "127.0.0.9" }) end
     h.wait_for(function() return dropped(p, "displaced") >= 172 end)
     local n = tonumber(http.get(p, "/metrics").body:match "\ntend_http_connections{[^}]*} (%d+)")
     assert.is_true(n <= 129 + 5, "connections: " .. n)
@@ -140,10 +140,10 @@ describe("the HTTP server", function()
     if code ~= 0 then return pending "prlimit (util-linux) is not there" end
     local list = {}
     for i = 1, 20 do list[i] = http.connect(p) end
-    local function ticks() local s = h.read("/proc/" .. engine .. "/stat"):match "%) (.*)"; local t = {}; for w in s:gmatch "%S+" do t[#t + 1] = w end; return t[12] + t[13] end
-    local before, from = ticks(), native.now()
+    local function run_ms() return tonumber(h.read("/proc/" .. engine .. "/schedstat"):match "^%d+") / 1e6 end
+    local before, from = run_ms(), native.now()
     h.wait_for(function() return native.now() - from > 1.5 end)
-    assert.is_true(ticks() - before < 20, "the engine spins")
+    assert.is_true(run_ms() - before < 300, ("the engine spins: %.0f ms"):format(run_ms() - before))
     for _, c in ipairs(list) do c:close() end
     h.sh("prlimit --pid " .. engine .. " --nofile=1024")
     h.wait_for(function() local ok, a = pcall(http.get, p, "/livez"); return ok and a.status == 200 end)

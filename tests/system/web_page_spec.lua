@@ -98,7 +98,10 @@ describe("the page", function()
     b:wait("seen['healthy true']", 5)
     assert.is_true(b:eval "return seen['healthy true']" - at(passed) < 1000 * h.slow)
 
-    b:eval "window.seen = 0; new MutationObserver(() => { if (!seen && document.getElementById('processes-list').textContent.includes('exit code 3')) seen = Date.now() }).observe(document.body, { subtree: true, childList: true })"
+    b:eval [[
+      window.seen = 0;
+      new MutationObserver(() => { if (!seen && document.getElementById('processes-list').textContent.includes('exit code 3')) seen = Date.now() })
+        .observe(document.body, { subtree: true, childList: true });]]
     h.write(p.place .. "/die", "")
     local exited = p:wait_event "process_exited"
     b:wait("seen", 5)
@@ -170,8 +173,12 @@ describe("the page", function()
     local worst = [[
       const rgb = (c) => c.startsWith('color(srgb') ? c.match(/[\d.]+/g).map((v) => v * 255) : c.match(/[\d.]+/g).map(Number);
       const alpha = (c) => { const v = c.match(/[\d.]+/g); return v.length > 3 ? Number(v[3]) : 1; };
-      const light = (c) => { const [r, g, b] = c.map((v) => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; }); return .2126 * r + .7152 * g + .0722 * b; };
-      const behind = (e) => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (alpha(c) === 1) return rgb(c); } return [255, 255, 255]; };
+      const light = (c) => { const [r, g, b] = c.map((v) => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; });
+        return .2126 * r + .7152 * g + .0722 * b; };
+      const behind = (e) => {
+        for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (alpha(c) === 1) return rgb(c); }
+        return [255, 255, 255];
+      };
       let worst = [99, ''];
       for (const e of document.querySelectorAll('h1, h2, h3, p, dt, dd, th, td, li div, time, span, option, .badge, .event .what')) {
         if (!e.offsetParent || !e.textContent.trim() || e.children.length && ![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
@@ -197,9 +204,11 @@ describe("the page", function()
     -- landmarks, names, and a voice for changes
     assert.equal(1, b:eval "return document.querySelectorAll('main').length")
     assert.equal("en", b:eval "return document.documentElement.lang")
-    assert.same({}, b:eval "return [...document.querySelectorAll('section')].filter(s => !s.getAttribute('aria-label') && !document.getElementById(s.getAttribute('aria-labelledby'))).map(s => s.id)")
+    assert.same({}, b:eval [[return [...document.querySelectorAll('section')]
+      .filter(s => !s.getAttribute('aria-label') && !document.getElementById(s.getAttribute('aria-labelledby'))).map(s => s.id)]])
     assert.same({}, b:eval "return [...document.querySelectorAll('input, select')].filter(i => !i.labels.length).map(i => i.id)")
-    assert.same({}, b:eval "return [...document.querySelectorAll('svg')].filter(s => !s.closest('[hidden]') && s.getAttribute('aria-hidden') !== 'true' && !(s.getAttribute('role') === 'img' && s.getAttribute('aria-label'))).map(s => s.outerHTML.slice(0, 80))")
+    assert.same({}, b:eval [[return [...document.querySelectorAll('svg')].filter(s => !s.closest('[hidden]')
+      && s.getAttribute('aria-hidden') !== 'true' && !(s.getAttribute('role') === 'img' && s.getAttribute('aria-label'))).map(s => s.outerHTML.slice(0, 80))]])
     assert.matches("page is", b:eval "return document.querySelector('[aria-live=polite]').textContent")
     -- each badge has its word and a shape beside its colour
     assert.same({}, b:eval "return [...document.querySelectorAll('.badge')].filter(e => !e.textContent.trim() || !e.querySelector('svg')).map(e => e.outerHTML)")
