@@ -1,7 +1,9 @@
 -- rpa1: file processing. Moves CSV files from the input directory through a table to the output directory.
 local database = require "policies.database"
 local directory = require "policies.directory"
+local ladder = require "policies.ladder"
 local prefect = require "policies.prefect"
+local resources = require "policies.resources"
 local surveyhub = require "policies.surveyhub"
 
 local set = settings.declare(require "jobs.rpa1_settings")
@@ -27,7 +29,16 @@ return {
     surveyhub.host(),
   },
 
-  checks = { database.health() },
+  checks = { database.health(), resources.memory(), resources.disk { name = "output_space", path = set.OUTPUT_DIR } },
+
+  remedies = {
+    ladder.database { check = "rpa_database" },
+    ladder.memory { check = "memory", escalate = { "restart" } },
+    ladder.disk {
+      check = "output_space", logs = settings.get "CONTAINER_LOG_DIR",
+      temporary = { path = set.OUTPUT_DIR, pattern = ".*.tmp", older_than_s = 3600 },
+    },
+  },
 
   cleanup = {
     directory.rotate_logs { name = "log_rotation", path = settings.get "CONTAINER_LOG_DIR" },

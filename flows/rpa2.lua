@@ -1,7 +1,9 @@
 -- rpa2: data validation. Records in the database are judged by rules, and by a validation service where one is given.
 local database = require "policies.database"
 local directory = require "policies.directory"
+local ladder = require "policies.ladder"
 local prefect = require "policies.prefect"
+local resources = require "policies.resources"
 local service = require "policies.service"
 local store = require "jobs.rpa2_store"
 local surveyhub = require "policies.surveyhub"
@@ -55,7 +57,19 @@ return {
     surveyhub.host(),
   },
 
-  checks = { database.health() },
+  checks = { database.health(), resources.memory(), resources.disk { name = "cache_space", path = set.CACHE_DIR } },
+
+  remedies = {
+    ladder.database { check = "rpa_database" },
+    ladder.memory { check = "memory", escalate = { "restart" } },
+    ladder.disk {
+      check = "cache_space",
+      temporary = {
+        { path = set.CACHE_DIR, pattern = ".verdicts-*", older_than_s = 3600 },
+        { path = set.CACHE_DIR, pattern = "verdicts-*.jsonl", older_than_s = CACHE_SECONDS },
+      },
+    },
+  },
 
   cleanup = {
     directory.remove_temporary {

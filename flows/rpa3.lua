@@ -1,8 +1,10 @@
 -- rpa3: concurrent processing. N workers drain a queue in the database; a coordinator looks after them.
 local database = require "policies.database"
+local ladder = require "policies.ladder"
 local prefect = require "policies.prefect"
 local queue = require "jobs.rpa3_store"
 local resources = require "policies.resources"
+local scale = require "policies.scale"
 local surveyhub = require "policies.surveyhub"
 
 local WORKER_MB, LEAST_MB = 128, 768
@@ -26,6 +28,20 @@ local function workers_ended()
   end
   if left[1] then return false, "workers still run: " .. table.concat(left, ", ") end
   return true
+end
+
+--- Rows that wait decide how many workers run, up to those that the container was sized for.
+local function workers_by_queue()
+  if workers == 1 then return nil end
+  return scale.by_backlog {
+    max = workers, per_instance = set.BATCH_SIZE or 1, interval = 30,
+    backlog = function()
+      local rows, err = postgres.query("rpa_db", [[select count(*)::int as rows from (
+        select from rpa3_queue where state in ('waiting', 'claimed') limit $1) q]], workers * (set.BATCH_SIZE or 1))
+      if not rows then return nil, err end
+      return rows[1].rows
+    end,
+  }
 end
 
 --- Files in shared memory that are named after this container are removed.
@@ -72,6 +88,7 @@ return {
       description = "takes rows from the queue in batches",
       instances = workers,
       essential = true,
+      scale = workers_by_queue(),
       env = env,
     },
   },
@@ -83,7 +100,12 @@ return {
     surveyhub.host(),
   },
 
-  checks = { database.health() },
+  checks = { database.health(), resources.memory() },
+
+  remedies = {
+    ladder.database { check = "rpa_database" },
+    ladder.memory { check = "memory", process = "worker", escalate = { "restart" } },
+  },
 
   cleanup = {
     { name = "shared_memory", run = shared_memory_removed, timeout = 5, description = SHARED_DIR .. ("/rpa3-%s-* is removed"):format(who) },

@@ -38,6 +38,10 @@ local types = {
   seconds = { 'seconds as a number, or text like "10s"', function(v)
     return (type(v) == "number" and v >= 0) or (type(v) == "string" and v:find("^%d+%.?%d*%a*$") ~= nil)
   end },
+  fn = { "a function", function(v) return type(v) == "function" end },
+  action = { "a function or a table, or text", function(v) return type(v) == "function" or type(v) == "table" or type(v) == "string" end },
+  names = { "the name of a check, or a list of them", function(v) return type(v) == "string" or type(v) == "table" end },
+  list = { "a list", function(v) return type(v) == "table" end },
   patterns = { "a pattern of file names, or a list of them", function(v) return type(v) == "string" or type(v) == "table" end },
 }
 

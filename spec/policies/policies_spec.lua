@@ -222,3 +222,89 @@ describe("optional services", function()
     assert.matches("CONTAINER_PREFECT_API_URL: expected a URL", support.raised(support.load("policies.prefect").server))
   end)
 end)
+
+describe("policies.ladder", function()
+  local ladder
+
+  before_each(function() ladder = support.load "policies.ladder" end)
+
+  local function names(list)
+    local out = {}
+    for i, step in ipairs(list) do out[i] = step.name end
+    return table.concat(out, " ")
+  end
+
+  it("memory: collects, clears caches, signals, slows, then restarts, then fails", function()
+    local r = ladder.memory { check = "memory", caches = print, signal = "USR1", process = "web", max = 2, cooldown = 5 }
+    assert.same({ "memory", "memory", 2, 5 }, { r.name, r.check, r.max, r.cooldown })
+    assert.equal("collect caches signal slow_checks", names(r.steps))
+    assert.equal(print, r.steps[2].run)
+    assert.same({ process = "web", signal = "USR1" }, r.steps[3].params)
+    assert.equal("restart fail", names(r.escalate))
+    assert.equal("web", r.escalate[1].params.process)
+    assert.equal("collect slow_checks", names(ladder.memory({ check = "memory" }).steps))
+    local files = ladder.memory { check = "m", caches = { path = "/c", older_than_s = 60, max_mb = 5 } }
+    assert.same({ path = "/c", older_than_s = 60, max_mb = 5 }, files.steps[2].params)
+    assert.equal("remove_temporary", files.steps[2].kind)
+  end)
+
+  it("disk: files by folder, pattern and age, logs; nothing after them", function()
+    local r = ladder.disk { check = { "a", "b" }, logs = "/l", clear = print,
+                            temporary = { { path = "/x", older_than_s = 1 }, { path = "/y", pattern = "*.t", older_than_s = 2 } } }
+    assert.equal("temporary_files_1 temporary_files_2 rotate_logs clear", names(r.steps))
+    assert.same({ path = "/y", pattern = "*.t", older_than_s = 2 }, r.steps[2].params)
+    assert.same({ path = "/l" }, r.steps[3].params)
+    assert.same({}, r.escalate)
+    local one = ladder.disk { temporary = { path = "/x", older_than_s = 1 }, logs = { path = "/l", keep = 1 }, escalate = { "fail" } }
+    assert.equal("temporary_files rotate_logs", names(one.steps))
+    assert.same({ path = "/l", keep = 1 }, one.steps[2].params)
+    assert.equal("fail", names(one.escalate))
+  end)
+
+  it("database: the pool is made anew", function()
+    local r = ladder.database { check = "rpa_database", database = "archive" }
+    assert.same({ "reset", "reset_database", "archive" }, { r.steps[1].name, r.steps[1].kind, r.steps[1].params.database })
+    assert.same({}, r.escalate)
+  end)
+
+  it("any step is replaced, filled in or taken out by its name", function()
+    local mine = { kind = "command", params = { command = { "true" } } }
+    local r = ladder.memory { check = "m", steps = { collect = false, caches = print, slow_checks = mine } }
+    assert.equal("caches slow_checks", names(r.steps))
+    assert.equal(print, r.steps[1].run)
+    assert.same({ "slow_checks", "command" }, { r.steps[2].name, r.steps[2].kind })
+    assert.is_nil(mine.name)
+    assert.equal("own fail", names(ladder.memory({ check = "m", escalate = { { name = "own", run = print }, "fail" } }).escalate))
+  end)
+
+  it("what makes no sense raises, and names it", function()
+    local cases = {
+      { "ladder.memory%.chekc: unknown option; did you mean \"check\"", ladder.memory, { chekc = "m" } },
+      { "ladder.memory%.steps%.colect: no such step; there are collect, caches, signal, slow_checks", ladder.memory, { steps = { colect = false } } },
+      { "ladder.memory%.steps%.collect: expected false, a function or a step, got number", ladder.memory, { steps = { collect = 3 } } },
+      { "ladder.disk: no step is left", ladder.disk, {} },
+      { "ladder.disk%.temporary: expected path and older_than_s", ladder.disk, { temporary = { path = "/x" } } },
+      { 'ladder.database%.escalate%[1%]: expected "restart", "fail" or a step, got "reboot"', ladder.database, { escalate = { "reboot" } } },
+      { "ladder.database%.max: expected a whole number", ladder.database, { max = 0 } },
+      { "ladder.database: expected a table of options", ladder.database, nil },
+    }
+    for _, case in ipairs(cases) do assert.matches(case[1], support.raised(case[2], case[3])) end
+  end)
+end)
+
+describe("policies.scale", function()
+  local scale
+
+  before_each(function() scale = support.load "policies.scale" end)
+
+  it("so many instances that each has its share", function()
+    local waiting, reason = 250, nil
+    local s = scale.by_backlog { max = 8, min = 2, per_instance = 100, cooldown = "10s", backlog = function() return waiting, reason end }
+    assert.same({ 2, 8, "10s" }, { s.min, s.max, s.cooldown })
+    assert.equal(2.5, s.measure {})
+    waiting, reason = nil, "no table"
+    assert.same({ nil, "no table" }, { s.measure {} })
+    assert.matches("per_instance: expected a number above 0", support.raised(scale.by_backlog, { max = 1, per_instance = 0, backlog = print }))
+    assert.matches("scale.by_backlog%.backlog: missing", support.raised(scale.by_backlog, { max = 1, per_instance = 1 }))
+  end)
+end)
