@@ -308,6 +308,7 @@ local function compare_options(path, name, item, fn)
     words = told[like] or {}
   else
     text = text:gsub("the keys of a check", table.concat(check_keys, ", "))
+    text = text:gsub("the keys of a remedy", "name, description, failures, cooldown, max, window, dry_run")
     for word in text:gsub("%b()", ""):gsub(" with ", ", "):gmatch "[%w_]+" do
       words[word] = true
     end
@@ -329,7 +330,7 @@ end
 out = {}
 emit "# Policies"
 emit ""
-emit "Ready pieces of flows: dependencies, checks and cleanup handlers, in scripts/policies. A flow takes one with"
+emit "Ready pieces of flows: dependencies, checks, remedies and cleanup handlers, in scripts/policies. A flow takes one with"
 emit "`local database = require \"policies.database\"` and puts what a function gives into its lists: `dependencies = { database.rpa() }`."
 emit "Generated from their comments (`make docs`). What an option means is in [flow-file.md](flow-file.md) and, of probes, in"
 emit "[lua-api.md](lua-api.md); a wrong one is an error that names the flow's line. The keys of a check are in [flow-file.md](flow-file.md), too:"

@@ -145,9 +145,10 @@ function ladder.database(o)
   end, { database = "text" })
 end
 
---- Disk space: `temporary_files` (by age and pattern, in the folders that are named and nowhere else), `rotate_logs` (where a folder
---- of logs is named), `clear` (a function of the flow, where there is one). Nothing comes after them unless `escalate` says so.
----@param o table  check; temporary (path, pattern, older_than_s; one or a list), logs, clear, process, the keys of a remedy, steps, escalate
+--- Disk space: `temporary_files` (by age and pattern, in the folders that are named and nowhere else: path, pattern,
+--- older_than_s, max_files, max_mb), `rotate_logs` (where a folder of logs is named), `clear` (a function of the flow, where there
+--- is one). Nothing comes after them unless `escalate` says so.
+---@param o table  check; temporary (one or a list), logs, clear, process, the keys of a remedy, steps, escalate
 function ladder.disk(o)
   return build("ladder.disk", o, {
     name = "disk", description = "disk space is freed", escalate = {},

@@ -6,8 +6,9 @@ local check = require "policies.check"
 
 local scale = {}
 
---- So many instances that each has at most `per_instance` of what waits; within min and max.
----@param o table  backlog (a function: how much waits, or nil and a reason), per_instance, max; the other keys of scale
+--- So many instances that each has at most `per_instance` of what waits, within min (1) and max. The function gives how much that is;
+--- or nil and a reason, then the number stays.
+---@param o table  backlog (a function), per_instance, max; min, step, interval, timeout, cooldown, down_cooldown
 function scale.by_backlog(o)
   o = check.options("scale.by_backlog", o, {
     backlog = "!fn", per_instance = "!number", max = "!count", min = "count", step = "count", interval = "seconds", timeout = "seconds",

@@ -8,6 +8,7 @@ trap 'rm -rf "$dir"' EXIT
 machine=(test_machine test_machine_stop test_machine_scale test_restart test_machine_table test_machine_walk)
 remedy=(test_remedy)
 health=(test_check)
+scale=(test_scale)
 flags=(-std=gnu11 -O1 -D_GNU_SOURCE -Iengine -Iinclude -Itests/unit)
 
 # FILE|what sed makes of it
@@ -157,10 +158,20 @@ history.c|s/(shift + 1) << MANTISSA_BITS/shift << MANTISSA_BITS/
 history.c|s/if (h->n < HISTORY_RUNS) h->n++;/h->n++;/
 history.c|s/  h->last_ns = at_ns;//
 history.c|s/if (shift >= EXPONENT_MAX)/if (0)/
+scale.c|s/  if (isnan(wanted)) return count;//
+scale.c|s/ceil(wanted)/wanted/
+scale.c|s/up < rule->min ? rule->min :/up < rule->min ? count :/
+scale.c|s/more \&\& !s->changed;/!s->changed;/
+scale.c|s/more \&\& !s->changed;/more;/
+scale.c|s/s->since_ns < rest/s->since_ns <= rest/
+scale.c|s/more ? rule->cooldown_ns : rule->down_cooldown_ns/rule->cooldown_ns/
+scale.c|s/target = count + rule->step;/;/
+scale.c|s/target = count - rule->step;/;/
+scale.c|s/  s->since_ns = now_ns;//
 BUGS
 }
 
-for t in "${machine[@]}" "${remedy[@]}" "${health[@]}"; do gcc "${flags[@]}" -c -o "$dir/$t.o" "tests/unit/$t.c" & done
+for t in "${machine[@]}" "${remedy[@]}" "${health[@]}" "${scale[@]}"; do gcc "${flags[@]}" -c -o "$dir/$t.o" "tests/unit/$t.c" & done
 wait
 grep -q . <<<"$(ls "$dir"/*.o)"
 
@@ -170,7 +181,7 @@ plant() { # NUMBER FILE SED: says so when no test noticed
   if cmp -s "$me.c" "engine/core/$2"; then echo "planted: changes nothing: $2 $3"; return; fi
   gcc "${flags[@]}" -w -c -o "$me.o" "$me.c" || { echo "planted: does not compile: $2 $3"; return; }
   local -n tests=machine
-  case $2 in remedy*) local -n tests=remedy ;; check* | history*) local -n tests=health ;; esac
+  case $2 in remedy*) local -n tests=remedy ;; scale*) local -n tests=scale ;; check* | history*) local -n tests=health ;; esac
   for t in "${tests[@]}"; do
     gcc -o "$me" "$dir/$t.o" "$me.o" "$build/libtend.a" -lcmocka -lcjson
     timeout 20 "$me" >/dev/null 2>&1 || return 0
