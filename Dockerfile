@@ -19,8 +19,8 @@ RUN mkdir -p /root-fs/etc/ssl/certs /root-fs/opt \
  && cp -a /opt/tend /root-fs/opt/ \
  && deploy/image/bundle.sh --glibc /opt/tend /root-fs \
  && cp /etc/ssl/certs/ca-certificates.crt /root-fs/etc/ssl/certs/ \
- && echo 'root:x:0:0:root:/:/nologin\ntend:x:10001:10001:tend:/app:/nologin' >/root-fs/etc/passwd \
- && echo 'root:x:0:\ntend:x:10001:' >/root-fs/etc/group \
+ && printf 'root:x:0:0:root:/:/nologin\ntend:x:10001:10001:tend:/app:/nologin\n' >/root-fs/etc/passwd \
+ && printf 'root:x:0:\ntend:x:10001:\n' >/root-fs/etc/group \
  && echo 'hosts: files dns' >/root-fs/etc/nsswitch.conf \
  && install -d -m 1777 /root-fs/tmp \
  && install -d -o 10001 -g 0 -m 775 /root-fs/app /root-fs/app/logs /root-fs/app/data /root-fs/app/data/input /root-fs/app/output
@@ -32,7 +32,7 @@ WORKDIR /app
 USER 10001:10001
 EXPOSE 9464
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=10s --start-period=150s --retries=3 CMD ["/opt/tend/bin/tend", "health"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=150s --retries=3 CMD ["/opt/tend/bin/tend", "health"]
 ENTRYPOINT ["/opt/tend/bin/tend"]
 CMD ["run"]
 ARG VERSION=0.1.0
@@ -54,7 +54,7 @@ WORKDIR /app
 USER 10001:10001
 EXPOSE 9464
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=10s --start-period=150s --retries=3 CMD ["/opt/tend/bin/tend", "health"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=150s --retries=3 CMD ["/opt/tend/bin/tend", "health"]
 ENTRYPOINT ["/opt/tend/bin/tend"]
 CMD ["run"]
 ARG VERSION=0.1.0

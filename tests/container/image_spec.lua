@@ -38,6 +38,7 @@ for _, image in ipairs { "tend:latest", "tend:distroless" } do
       assert.equal("10001:10001", config.User)
       assert.equal("SIGTERM", config.Config.StopSignal)
       assert.same({ "CMD", "/opt/tend/bin/tend", "health" }, config.Healthcheck.Test)
+      assert.is_true(config.Healthcheck.StartPeriod > 120e9) -- as long as a dependency is waited for
       assert.truthy(config.Config.ExposedPorts["9464/tcp"])
       local env = {}
       for _, pair in ipairs(config.Config.Env) do env[pair:match("^[^=]+")] = pair:match("=(.*)") end
@@ -80,6 +81,9 @@ describe("the default image", function()
   it("has a shell, the flows, and nothing that gives rights away", function()
     local code, out = box.podman { "run", "--rm", "--network", "none", "--user", "0", "--entrypoint", "find", "tend:latest", "/opt/tend", "/app",
       "(", "-perm", "/6000", "-o", "-perm", "-o+w", ")", "-not", "-type", "l" }
+    assert.equal(0, code)
+    assert.equal("", out)
+    code, out = box.podman { "run", "--rm", "--network", "none", "--entrypoint", "find", "tend:latest", "/opt/tend", "-not", "-user", "0" }
     assert.equal(0, code)
     assert.equal("", out)
     code, out = box.podman { "run", "--rm", "--network", "none", "--env", "CONTAINER_ENVIRONMENT=test", "tend:latest", "check", "--flow-name", "demo" }

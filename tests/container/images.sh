@@ -28,6 +28,7 @@ key=$(find Dockerfile .dockerignore .ci/deps Makefile deploy/image deploy/comple
 
 # --- where podman and buildah work, apart from what the machine has -----------------------------------------------------
 
+find /tmp "$dir" -maxdepth 1 \( -name 'tend-images.*' -o -name 'run.*' -path "$dir/*" \) -mmin +60 -exec rm -rf --one-file-system {} + # of a run that was killed
 driver=vfs
 probe=$(mktemp -d "$dir/probe.XXXXXX")
 mkdir "$probe"/{lower,upper,work,merged}
@@ -35,9 +36,11 @@ if unshare -m --propagation private mount -t overlay overlay -o "lowerdir=$probe
   driver=overlay
 fi
 rm -rf "$probe"
+[ "$(cat "$dir/driver" 2>/dev/null)" = $driver ] || rm -rf "$dir/images"
 echo $driver >"$dir/driver"
 
 run=$(mktemp -d /tmp/tend-images.XXXXXX) # podman wants a short path
+trap 'exit 1' INT TERM
 trap 'rm -rf --one-file-system "$run"; rmdir /sys/fs/cgroup{/*,}/libpod_parent{/conmon,} 2>/dev/null' EXIT
 cat >"$run/storage.conf" <<C
 [storage]
