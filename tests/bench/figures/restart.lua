@@ -38,7 +38,7 @@ return {
         end
       end
     end
-    local outcome = rounds.run(list, bench.n(20), measure)
+    local outcome = rounds.run(list, bench.n(15), measure)
     return {
       rounds.table(outcome, {
         title = "SIGKILL of the child to the next one's first instruction", unit = "ms", key = "restart",

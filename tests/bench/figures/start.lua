@@ -24,7 +24,7 @@ return {
       list[#list + 1] = tend.pid1(tend.rpa1)
     end
     if bench.peers then table.move(peers.list(1), 1, #peers.list(1), #list + 1, list) end
-    local outcome = rounds.run(list, bench.n(40), measure)
+    local outcome = rounds.run(list, bench.n(30), measure)
     return {
       rounds.table(outcome, {
         title = "Exec of the supervisor to its child's first instruction", unit = "ms", key = "start",
