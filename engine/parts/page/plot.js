@@ -77,7 +77,7 @@ class Plot {
     const least = Math.min(...values), most = Math.max(...values), last = values[values.length - 1];
     const top = this.top || [1, 2, 5].flatMap((m) => [-1, 0, 1, 2, 3, 4].map((e) => m * 10 ** e)).sort((a, b) => a - b).find((n) => n >= most * 1.1) || most * 1.1;
     this.now = now;
-    this.from = now - Math.max(300e3, Math.min(3600e3, now - points[0][0]));
+    this.from = now - Math.max(120e3, Math.min(3600e3, now - points[0][0]));
     const x = (ms) => 300 * (ms - this.from) / (now - this.from);
     const y = (v) => 67 - 63 * Math.min(1, v / top);
     const runs = [];
