@@ -14,7 +14,7 @@
 #include "init/rawcall.h"
 #include "init/state.h"
 
-enum { PLACES = 8, STACK_BYTES = 16 * 1024 };
+enum { PLACES = 24, STACK_BYTES = 16 * 1024 };
 
 /* Untouched pages of it cost nothing, and the first free one is always taken. */
 static struct place {
@@ -119,12 +119,12 @@ static _Noreturn void be_helper(const struct launch *l) {
 
 /* --- init -------------------------------------------------------------------------------------------------------- */
 
-struct launch *launch_new(const struct init *in, const struct proto_spawn *m) {
+struct launch *launch_new(struct init *in, struct child *c, const struct proto_spawn *m) {
   struct launch *l = &forked;
   bool share = RAWCALL_PURE && !(m->flags & PROTO_INSIDE);
   for (int i = 0; share && i < PLACES && l == &forked; i++)
-    if (!places[i].launch.used) l = &places[i].launch;
-  *l = (struct launch){.in = in, .flags = m->flags, .uid = m->uid, .gid = m->gid, .used = true};
+    if (!places[i].launch.used || spawn_over(in, places[i].launch.child)) l = &places[i].launch;
+  *l = (struct launch){.in = in, .child = c, .flags = m->flags, .uid = m->uid, .gid = m->gid, .used = true};
   return l;
 }
 

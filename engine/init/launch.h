@@ -13,6 +13,7 @@
 #include "base/proto.h"
 
 struct init;
+struct child;
 
 /* What is to be executed; its slots are pointers. */
 struct blob {
@@ -27,6 +28,7 @@ struct blob {
 /* Filled in by the caller; what its pointers lead to must live until launch_over. */
 struct launch {
   const struct init *in;
+  struct child *child;
   uint32_t flags; /* enum proto_spawn_flags */
   uid_t uid;
   gid_t gid;
@@ -36,7 +38,7 @@ struct launch {
   bool used;
 };
 
-struct launch *launch_new(const struct init *in, const struct proto_spawn *m);
+struct launch *launch_new(struct init *in, struct child *c, const struct proto_spawn *m);
 /* Takes the blob that came with the request, a copy where it lies in the message, or maps a sealed memfd. -errno. */
 int launch_read(struct launch *l, char *inside, size_t n);
 int launch_map(struct launch *l, int fd);

@@ -94,7 +94,7 @@ void spawn_child(struct init *in, struct proto_spawn *m, size_t blob_bytes, int 
   if (!in->opt.helper) m->flags &= ~(uint32_t)PROTO_INSIDE;
   m->name[LIMIT_NAME - 1] = 0;
   c->flags = m->flags;
-  struct launch *l = launch_new(in, m);
+  struct launch *l = launch_new(in, c, m);
   struct pipes p = {{-1, -1}, {-1, -1}, {-1, -1}};
   int r = blob_bytes ? launch_read(l, (char *)(m + 1), blob_bytes) : launch_map(l, blob_fd);
   if (r < 0)
@@ -124,4 +124,9 @@ void spawn_status(struct init *in, struct child *c) {
     fail(in, c, (enum spawn_stage)why[0], why[1]);
   else
     c->started = true;
+}
+
+bool spawn_over(struct init *in, struct child *c) {
+  spawn_status(in, c);
+  return !c->launch;
 }

@@ -215,6 +215,7 @@ void child_release(struct child *c); /* frees the slot when nothing more is to b
 /* The blob follows m, or is a memfd. */
 void spawn_child(struct init *in, struct proto_spawn *m, size_t blob_bytes, int blob_fd, int out_fd, int in_fd);
 void spawn_status(struct init *in, struct child *c);
+bool spawn_over(struct init *in, struct child *c); /* its exec is known, now or before */
 
 /* blob.c: checked, and its slots made pointers; the bytes stay where they are. -errno */
 int blob_read(struct blob *b, char *bytes, size_t n);
