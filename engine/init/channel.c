@@ -198,6 +198,7 @@ static unsigned take_requests(struct init *in) {
         .msg_iov = &v, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     ssize_t n = recvmsg(in->channel, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOMEM)) return got;
+    if (n < 0 && errno == ECONNRESET) continue; /* it went without having read all; what it said before is there */
     if (n <= 0) {
       channel_close(in);
       return got;

@@ -53,7 +53,6 @@ int engine_start(struct init *in, init_engine_fn *fn, void *arg) {
   pid_t pid = fork();
   if (pid < 0) return -errno;
   if (pid == 0) {
-    /* the sources' memory is not there in a forked process */
     close(pair[0]);
     close(log[0]);
     close_inits(in);

@@ -76,6 +76,7 @@ static int go_on(struct init *in) {
   int r = signals_open(in);
   if (r < 0) return r;
   find_self(in);
+  launch_open(in);
   oom_open(in);
   tty_open(in);
   output_open(in);

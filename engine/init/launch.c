@@ -14,14 +14,20 @@
 #include "init/rawcall.h"
 #include "init/state.h"
 
-enum { PLACES = 24, STACK_BYTES = 16 * 1024 };
+enum { PAGE = 4096, STACK_BYTES = 3 * PAGE + PAGE / 4, PLACES = 24, OWN_FDS = 3, MANY_CHILDREN = 32 };
 
-/* Untouched pages of it cost nothing, and the first free one is always taken. */
+/* Untouched pages of it cost nothing: the top of the stack, the launch and a usual request lie in one. */
 static struct place {
+  char stack[STACK_BYTES] __attribute__((aligned(PAGE)));
   struct launch launch;
+  int fds[OWN_FDS]; /* numbers kept for its output and its status, below lowest_foreign */
   char blob[LIMIT_SPAWN_INLINE] __attribute__((aligned(16)));
-  char stack[STACK_BYTES] __attribute__((aligned(64)));
 } places[PLACES];
+
+/* No descriptor of a new process is here or above; 0: they are not set apart. */
+static int lowest_foreign;
+
+const char launch_unshared = 1;
 
 static struct launch forked;
 
@@ -103,8 +109,18 @@ static void settle(const struct launch *l) {
   RAWCALL(rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none, 0);
 }
 
+/* What other new processes have here goes too: their status pipes must not wait for our exec. */
+static void leave_table(const struct launch *l, const struct place *own) {
+  check(l, SPAWN_STDIO, RAWCALL(close_range, lowest_foreign, ~0U, CLOSE_RANGE_UNSHARE, 0, 0));
+  if (own > places) RAWCALL(close_range, places[0].fds[0], own->fds[0] - 1, 0, 0, 0);
+  if (own->fds[OWN_FDS - 1] < lowest_foreign - 1)
+    RAWCALL(close_range, own->fds[OWN_FDS - 1] + 1, lowest_foreign - 1, 0, 0, 0);
+  RAWCALL(write, l->status_fd, &launch_unshared, 1, 0, 0);
+}
+
 static int new_process(void *arg) {
   const struct launch *l = arg;
+  if (l->shares_fds) leave_table(l, l->place);
   settle(l);
   if (l->flags & PROTO_SELF) run_self(l);
   run(l);
@@ -119,12 +135,27 @@ static _Noreturn void be_helper(const struct launch *l) {
 
 /* --- init -------------------------------------------------------------------------------------------------------- */
 
+void launch_open(const struct init *in) {
+  if (close_range(~0U, ~0U, CLOSE_RANGE_UNSHARE) != 0) return; /* an old kernel */
+  int top = 0;
+  for (int i = 0; i < PLACES * OWN_FDS; i++) {
+    int fd = fcntl(in->null_fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) return;
+    places[i / OWN_FDS].fds[i % OWN_FDS] = fd;
+    top = fd;
+  }
+  lowest_foreign = top + 1;
+}
+
 struct launch *launch_new(struct init *in, struct child *c, const struct proto_spawn *m) {
   struct launch *l = &forked;
+  struct place *place = NULL;
   bool share = RAWCALL_PURE && !(m->flags & PROTO_INSIDE);
-  for (int i = 0; share && i < PLACES && l == &forked; i++)
-    if (!places[i].launch.used || spawn_over(in, places[i].launch.child)) l = &places[i].launch;
-  *l = (struct launch){.in = in, .child = c, .flags = m->flags, .uid = m->uid, .gid = m->gid, .used = true};
+  for (int i = 0; share && i < PLACES && !place; i++)
+    if (!places[i].launch.used || spawn_over(in, places[i].launch.child)) place = &places[i];
+  if (place) l = &place->launch;
+  *l = (struct launch){
+      .in = in, .child = c, .place = place, .flags = m->flags, .uid = m->uid, .gid = m->gid, .used = true};
   return l;
 }
 
@@ -132,14 +163,34 @@ bool launch_pending(const struct launch *l) { return l != &forked; }
 
 int launch_read(struct launch *l, char *inside, size_t n) {
   if (n > LIMIT_SPAWN_INLINE) return -E2BIG;
-  if (l != &forked) inside = memcpy(((struct place *)l)->blob, inside, n);
+  if (l != &forked) inside = memcpy(((struct place *)l->place)->blob, inside, n);
   return blob_read(&l->blob, inside, n);
 }
 
 int launch_map(struct launch *l, int fd) { return blob_map(&l->blob, fd); }
 
+/* A thousand children have thousands of descriptors here. To copy them for each new process, which closes them at its
+ * exec, costs more than all the rest: so it shares the table, and leaves it with the few that it needs. Those keep
+ * their numbers until it says so. */
+static bool set_apart(struct launch *l, const int fds[OWN_FDS]) {
+  int from[OWN_FDS] = {l->stdio[1], l->stdio[2], l->status_fd};
+  for (int i = 0; i < OWN_FDS; i++)
+    if (dup3(from[i], fds[i], O_CLOEXEC) < 0) return false;
+  l->stdio[1] = fds[0];
+  l->stdio[2] = fds[1];
+  l->status_fd = fds[2];
+  return true;
+}
+
+void launch_left(struct launch *l) {
+  if (!l->shares_fds) return;
+  l->shares_fds = false;
+  for (int i = 0; i < OWN_FDS; i++) dup3(l->in->null_fd, ((struct place *)l->place)->fds[i], O_CLOEXEC);
+}
+
 pid_t launch_go(struct launch *l) {
   pid_t pid;
+  struct place *place = l->place;
   if (l->flags & PROTO_INSIDE) {
     pid = fork();
     if (pid == 0) be_helper(l);
@@ -147,7 +198,10 @@ pid_t launch_go(struct launch *l) {
     pid = _Fork();
     if (pid == 0) new_process(l);
   } else {
-    pid = clone(new_process, ((struct place *)l)->stack + STACK_BYTES, CLONE_VM | SIGCHLD, l);
+    bool many = l->in->top > MANY_CHILDREN && lowest_foreign && l->stdio[0] < lowest_foreign;
+    l->shares_fds = many && !(l->flags & PROTO_TTY) && set_apart(l, place->fds);
+    pid = clone(new_process, place->stack + STACK_BYTES, CLONE_VM | SIGCHLD | (l->shares_fds ? CLONE_FILES : 0), l);
+    if (pid < 0) launch_left(l);
   }
   return pid < 0 ? -errno : pid;
 }

@@ -29,14 +29,20 @@ struct blob {
 struct launch {
   const struct init *in;
   struct child *child;
+  void *place;    /* NULL: an ordinary fork */
   uint32_t flags; /* enum proto_spawn_flags */
   uid_t uid;
   gid_t gid;
   struct blob blob;
   int stdio[3];
-  int status_fd; /* close-on-exec: its end is the exec, else it tells {stage, errno} */
+  int status_fd;   /* close-on-exec: its end is the exec, else it tells {stage, errno} */
+  bool shares_fds; /* until it says launch_unshared on the status pipe, or is dead */
   bool used;
 };
+
+void launch_open(const struct init *in);
+
+extern const char launch_unshared;
 
 struct launch *launch_new(struct init *in, struct child *c, const struct proto_spawn *m);
 /* Takes the blob that came with the request, a copy where it lies in the message, or maps a sealed memfd. -errno. */
@@ -46,6 +52,7 @@ int launch_map(struct launch *l, int fd);
 pid_t launch_go(struct launch *l);
 /* After launch_go: whether it is to be kept until the status pipe ends. */
 bool launch_pending(const struct launch *l);
+void launch_left(struct launch *l); /* it has descriptors of its own now */
 void launch_over(struct launch *l);
 
 #endif

@@ -22,8 +22,8 @@ static void signal_rest(struct init *in, const struct child *c) {
 }
 
 static void ended(struct init *in, struct child *c, int status, const struct rusage *usage) {
-  spawn_status(in, c);
   c->pid = 0;
+  spawn_ended(in, c);
   in->look = true;
   bool left = child_group_left(c);
   if (!left) c->group = 0;

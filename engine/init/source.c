@@ -11,11 +11,20 @@
 #include "init/line.h"
 #include "init/state.h"
 
+enum { CHUNK_BYTES = 4 * 1024 * 1024 };
+
+/* Some at a time: address space costs nothing, a call for each process does. */
 char *buffer_new(size_t n) {
-  char *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (p == MAP_FAILED) return NULL;
-  madvise(p, n, MADV_DONTFORK);
-  return p;
+  static char *next;
+  static size_t left;
+  if (left < n) {
+    char *p = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return NULL;
+    next = p;
+    left = CHUNK_BYTES;
+  }
+  left -= n;
+  return (next += n) - n;
 }
 
 static struct source *first_free(struct init *in) {

@@ -108,22 +108,40 @@ void spawn_child(struct init *in, struct proto_spawn *m, size_t blob_bytes, int 
   close_pair(p.err);
 }
 
+static void release_place(struct child *c) {
+  if (c->launch) launch_over(c->launch);
+  c->launch = NULL;
+}
+
 /* End of file: the exec took place (or the child died before it, which its end will tell). */
 void spawn_status(struct init *in, struct child *c) {
   if (c->status_fd < 0) return;
   int32_t why[2];
-  ssize_t n = read(c->status_fd, why, sizeof why);
-  if (n < 0 && errno == EAGAIN) return;
+  char text[1 + sizeof why];
+  ssize_t n = read(c->status_fd, text, sizeof text);
+  const char *p = text;
+  if (n > 0 && *p == launch_unshared && n != sizeof why) {
+    launch_left(c->launch);
+    p++;
+    n = n > 1 ? n - 1 : read(c->status_fd, text + 1, sizeof why);
+  }
+  if (n < 0 && errno == EAGAIN && c->pid) return; /* of one that has ended no more will come */
+  if (n == sizeof why) memcpy(why, p, sizeof why);
   watch_remove(in, c->status_fd);
   close(c->status_fd);
   c->status_fd = -1;
-  if (c->launch) launch_over(c->launch);
-  c->launch = NULL;
+  if (n != sizeof why || !c->pid) release_place(c); /* one that has failed is still about to end */
   c->tell_start = in->tell = true;
   if (n == sizeof why)
     fail(in, c, (enum spawn_stage)why[0], why[1]);
   else
     c->started = true;
+}
+
+void spawn_ended(struct init *in, struct child *c) {
+  if (c->launch) launch_left(c->launch);
+  spawn_status(in, c);
+  release_place(c);
 }
 
 bool spawn_over(struct init *in, struct child *c) {

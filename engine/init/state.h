@@ -215,7 +215,8 @@ void child_release(struct child *c); /* frees the slot when nothing more is to b
 /* The blob follows m, or is a memfd. */
 void spawn_child(struct init *in, struct proto_spawn *m, size_t blob_bytes, int blob_fd, int out_fd, int in_fd);
 void spawn_status(struct init *in, struct child *c);
-bool spawn_over(struct init *in, struct child *c); /* its exec is known, now or before */
+void spawn_ended(struct init *in, struct child *c); /* it was reaped */
+bool spawn_over(struct init *in, struct child *c);  /* its exec is known, now or before */
 
 /* blob.c: checked, and its slots made pointers; the bytes stay where they are. -errno */
 int blob_read(struct blob *b, char *bytes, size_t n);
@@ -247,7 +248,7 @@ void tail_add(struct tail *t, const char *p, size_t n);
 int tail_memfd(struct init *in, const char *name, int instance, uint64_t since, uint64_t *end);
 
 /* source.c */
-char *buffer_new(size_t n); /* untouched memory that a forked process does not have; NULL: none */
+char *buffer_new(size_t n); /* untouched memory, for ever; NULL: none */
 struct source *source_open(struct init *in, int fd, uint8_t stream, struct tail *tail); /* takes fd on success */
 bool source_read(struct init *in, struct source *s); /* true: bytes came, there may be more */
 void source_arm(struct init *in, struct source *s);
