@@ -1,5 +1,6 @@
 -- Remedies: ladders, budget and escalation, maintenance, dry runs, by hand (contract 6; features of health checks).
 local h = require "harness"
+local http = require "endpoint"
 local cjson = require "cjson"
 
 -- A flow whose check `thing` fails while the file `bad` is there, with these remedies; %s in them is the folder.
@@ -18,7 +19,7 @@ local function run(remedies, o)
   local all = { args = { "run", "--flow-name", "some", "--flows", dir, table.unpack(o.args or {}) },
                 env = { CONTAINER_RESTART_DELAY_SECONDS = 0.05, CONTAINER_RESTART_EXPONENTIAL_BACKOFF = "false" } }
   for k, v in pairs(o.env or {}) do all.env[k] = v end
-  local p = h.spawn(all)
+  local p = (o.http and http.spawn or h.spawn)(all)
   p.folder = dir
   if o.bad then h.write(dir .. "/bad", "") end
   p:wait_event("startup_completed")
@@ -59,8 +60,43 @@ describe("a ladder", function()
     assert.same({ "thing" }, seen.remedies[1].checks)
     assert.equal("resting", seen.remedies[1].state)
     assert.equal("healed", seen.remedies[1].last_result)
-    local _, metrics = h.ask(p, "metrics", "--prometheus")
-    assert.is_string(metrics)
+  end)
+
+  it("begins within the interval of the check, and is counted", function()
+    local p = run([[{ name = "ladder", check = "quick", failures = 1, cooldown = 0, max = 9,
+      steps = { { name = "heal", run = function() fs.remove(dir .. "/quick") end } } }]],
+      { http = true, checks = [[{ name = "quick", interval = 1, timeout = 1, failures = 1, check = function() return not fs.stat(dir .. "/quick"), "quick" end }]] })
+    p:wait_event("health_check_passed", { where = function(e) return e.details.check == "quick" end })
+    local best = math.huge
+    for i = 1, 5 do
+      local before = h.native.now()
+      h.write(p.folder .. "/quick", "")
+      p:wait_event("remediation_started", { nth = i })
+      best = math.min(best, h.native.now() - before)
+      p:wait_event("recovery_completed", { nth = i })
+    end
+    assert.is_true(best <= 1.1, best)
+    local text = http.get(p, "/metrics").body
+    assert.truthy(text:find('tend_remediations_total{[^}]*remedy="ladder",result="healed"[^}]*} 5'), text)
+    assert.truthy(text:find('tend_remedy_actions_total{[^}]*remedy="ladder",action="heal",result="ok"[^}]*} 5'), text)
+    assert.truthy(text:find("tend_maintenance{[^}]*} 0"))
+    assert.equal(0, (h.ask(p, "maintenance", "on")))
+    assert.truthy(http.get(p, "/metrics").body:find("tend_maintenance{[^}]*} 1"))
+    assert.equal(200, http.get(p, "/readyz").status)
+    assert.equal("ladder", http.get(p, "/status").json().remediations[1].remedy)
+  end)
+
+  it("may ask what is good less often for a while", function()
+    local p = run([[{ name = "relief", steps = { { kind = "slow_checks", params = { factor = 50, for_s = 600 } } } }]],
+      { checks = [[{ name = "often", interval = 0.1, timeout = 0.1, check = function() return true end }]] })
+    p:wait_event("health_check_passed", { where = function(e) return e.details.check == "often" end })
+    assert.equal(0, (h.ask(p, "remediate", "relief")))
+    h.wait_for(function()
+      for _, c in ipairs(status(p).checks) do
+        local wait = c.name == "often" and c.next ~= cjson.null and (c.next:sub(18, 23) - c.at:sub(18, 23)) % 60
+        if wait and wait > 4 then return true end
+      end
+    end)
   end)
 
   it("goes on after steps that fail, raise, hang or have nothing to do", function()
@@ -102,7 +138,7 @@ describe("a ladder", function()
   end)
 
   it("restarts the process, which then gets as many tries as make the check bad", function()
-    local p = run([[{ name = "ladder", check = "thing", steps = { { kind = "restart" } }, escalate = { { kind = "fail" } } }]],
+    local p = run([[{ name = "ladder", check = "thing", steps = { { kind = "restart", settle = 0.5 } }, escalate = { { kind = "fail" } } }]],
       { command = [["sh", "-c", "echo begun; test -e " .. dir .. "/once && { sleep 0.1; rm -f " .. dir .. "/bad; }; touch " .. dir .. "/once; exec sleep 1000"]] })
     p:wait_line("^begun$")
     h.wait_for(function() return h.exists(p.folder .. "/once") end)

@@ -158,6 +158,8 @@ history.c|s/(shift + 1) << MANTISSA_BITS/shift << MANTISSA_BITS/
 history.c|s/if (h->n < HISTORY_RUNS) h->n++;/h->n++;/
 history.c|s/  h->last_ns = at_ns;//
 history.c|s/if (shift >= EXPONENT_MAX)/if (0)/
+check.c|s/(c->state == CHECK_HEALTHY || c->state == CHECK_DEGRADED) \&\& !c->failures/true/
+check.c|s/(double)(c->due_ns - now_ns) \* factor/(double)(c->due_ns - now_ns)/
 scale.c|s/  if (isnan(wanted)) return count;//
 scale.c|s/ceil(wanted)/wanted/
 scale.c|s/up < rule->min ? rule->min :/up < rule->min ? count :/

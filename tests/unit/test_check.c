@@ -429,12 +429,40 @@ static void history_keeps_the_last_runs(void **state) {
   assert_true(runs[0].duration_ns == 0 && runs[0].result == 1);
 }
 
+/* Under pressure what is good is asked less often, and nothing else. */
+static void slower_when_good(void **state) {
+  (void)state;
+  static const struct check_spec spec = {.role = CHECK_READINESS,
+                                         .interval_ns = S(10),
+                                         .fast_interval_ns = S(1),
+                                         .down_interval_ns = S(5),
+                                         .failures = 2,
+                                         .successes = 1};
+  struct check c;
+  int64_t now = S(100);
+  check_init(&c, now);
+  check_slow(&c, 4, now); /* not active: nothing to wait for */
+  assert_true(check_due_ns(&c) == TIME_NEVER);
+  check_start(&c, &spec, now);
+  run(&c, &spec, CHECK_OK, &now);
+  run(&c, &spec, CHECK_OK, &now);
+  check_slow(&c, 4, now);
+  assert_true(check_due_ns(&c) == now + S(40));
+  run(&c, &spec, CHECK_FAIL, &now);
+  check_slow(&c, 4, now); /* on its way to bad */
+  assert_true(check_due_ns(&c) == now + S(1));
+  run(&c, &spec, CHECK_FAIL, &now);
+  check_slow(&c, 4, now); /* bad */
+  assert_true(check_due_ns(&c) == now + S(5));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(states_by_table),
       cmocka_unit_test(waits),
       cmocka_unit_test(checks_that_begin_together_run_apart),
       cmocka_unit_test(hold_and_hurry),
+      cmocka_unit_test(slower_when_good),
       cmocka_unit_test(outage_and_reset),
       cmocka_unit_test(random_walks),
       cmocka_unit_test(levels_by_table),
