@@ -111,6 +111,25 @@ describe("the page", function()
     shot(b, "page-restarting")
   end)
 
+  it("shows remedies at work: what was tried, and on the time line", function()
+    local dir = h.tempdir()
+    h.write(dir .. "/heal.lua", ([[
+      local place = %q
+      return { name = "heal", mode = "server", processes = { main = { command = { "sleep", "1000" } } },
+        checks = { { name = "file_there", kind = "file", params = { path = place }, interval = 0.2, failures = 1 } },
+        remedies = { { name = "bring_back", check = "file_there", failures = 1, steps = {
+          { name = "look", run = function() return true end, settle = 0.1 },
+          { name = "touch", run = function() return process.run { "touch", place }.code == 0 end, settle = 0.1 } } } } }]]):format(dir .. "/there"))
+    local p = http.spawn { args = { "run", "--flow-name", "heal", "--flows", dir } }
+    local b = open(p)
+    if not b then return pending(browser.missing()) end
+    b:wait("[...document.querySelectorAll('#remedies-list li')].some(e => e.textContent.includes('healed') && e.textContent.includes('look: ok → touch: ok'))")
+    b:wait(text "verdict-word" .. " === 'Healthy'")
+    b:wait "[...document.querySelectorAll('#line title')].some(e => e.textContent.includes('remediation_completed'))"
+    assert.equal(0, (h.ask(p, "maintenance", "on")))
+    b:wait("/Maintenance/.test(" .. text "facts" .. ")")
+  end)
+
   it("shows names and output of any bytes as text", function()
     local p = spawn()
     local b = open(p)

@@ -30,7 +30,7 @@ const link = (as, text) => {
 
 const about = (e) => {
   const d = e.details || {};
-  return d.check || d.process || d.name || d.action || "";
+  return [d.remedy, d.check || d.process || d.name, d.step, d.result || d.outcome].filter(Boolean).join(" · ");
 };
 const pairs = (d) => Object.entries(d || {}).map(([k, v]) => k + "=" + (typeof v === "object" ? JSON.stringify(v) : v)).join("  ").slice(0, 600);
 const row = (e) => {
@@ -103,6 +103,7 @@ const draw = (s) => {
   drawWarnings(status.warnings || []);
   drawItems("checks", status.checks || []);
   drawItems("dependencies", status.dependencies || []);
+  drawRemedies(status.remedies || [], status.remediations || []);
   drawProcesses(status.processes || []);
   drawPlots(now());
   tick(now());

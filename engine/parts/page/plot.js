@@ -118,9 +118,9 @@ const strip = (name, records) => {
 };
 
 const LANES = [
-  ["failures", "bad", ["failure_detected", "health_check_failed", "dependency_failed", "script_error", "policy_rejected"]],
+  ["failures", "bad", ["failure_detected", "health_check_failed", "dependency_failed", "script_error", "policy_rejected", "remediation_exhausted"]],
   ["restarts", "warn", ["restart_initiated", "engine_restarted"]],
-  ["remedies", "idle", ["remediation_started", "remediation_completed", "maintenance"]],
+  ["remedies", "idle", ["remediation_started", "remediation_step", "remediation_completed", "process_scaled", "maintenance"]],
   ["good news", "ok", ["startup_completed", "recovery_completed", "health_check_passed", "dependency_ready"]],
 ];
 // What happened in the last hour, a lane for each kind.

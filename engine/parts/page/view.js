@@ -64,14 +64,14 @@ const drawVerdict = (s) => {
   }
   $("verdict-next").hidden = !s.next;
   if (s.next && changed("next", s.next.what, s.next.due)) ticking($("verdict-next"), ms(s.next.due), s.next.what + " in ", true);
-  if (changed("facts", s.ready, s.state, s.maintenance, s.restarts, s.restarts_in_window, s.started, s.mode)) {
+  if (changed("facts", s.ready, s.state, s.maintenance, s.maintenance_until, s.restarts, s.restarts_in_window, s.started, s.mode)) {
     const facts = [
       ["Ready", badge(s.ready ? "ready" : "not ready", s.ready ? "ok" : s.state === "RUNNING" ? "bad" : "idle")],
       ["State", s.state],
       ["Restarts", s.restarts + (s.restarts_in_window ? ` (${s.restarts_in_window} in the window)` : "")],
       ["Up since", ticking(el("span"), ms(s.started))],
     ];
-    if (s.maintenance) facts.push(["Maintenance", badge("on", "warn")]);
+    if (s.maintenance) facts.push(["Maintenance", badge(s.maintenance_until ? "until " + clock(ms(s.maintenance_until)) : "on", "warn")]);
     $("facts").replaceChildren(...facts.map(([k, v]) => el("div", {}, el("dt", {}, k), el("dd", {}, v))));
   }
   if (changed("who", s.flow, s.container_id, s.environment, s.mode, s.version, s.pid)) {
@@ -124,7 +124,35 @@ const drawItems = (where, list) => {
   $(where + "-count").textContent = list.length + (bad ? `, ${bad} bad` : "");
 };
 
-const drawProcesses = (list) => {
+// A remedy that has never run has nothing to say; what ran last comes first.
+const STANDS = { idle: ["stands by", "idle"], running: ["running", "warn"], resting: ["resting", "idle"], gave_up: ["gave up", "bad"] };
+const RESULTS_OF = { healed: "ok", done: "ok", escalated: "warn", not_healed: "bad", failed: "bad" };
+const remedyItem = (r) => {
+  const [word, as] = STANDS[r.state] || [r.state, "idle"];
+  const now = r.state === "running" && r.step ? "step " + r.step : r.last_result ? "last time: " + r.last_result.replace("_", " ") : "";
+  return el("li", { class: "item", "data-tone": as }, badge(word, as),
+    el("div", { class: "about" }, el("div", { class: "title" }, r.name), el("div", { class: "sub" }, "for " + (r.checks || []).join(", ") + (r.dry_run ? " · dry run" : ""))),
+    el("div", { class: "detail" }, now),
+    el("div", { class: "past strip-note" }, `${r.runs} runs` + (r.max ? `, ${r.runs_in_window} of ${r.max} in the window` : "")));
+};
+const remediationItem = (r) => {
+  const as = RESULTS_OF[r.result] || "idle";
+  const steps = (r.steps || []).map((s) => `${s.name}: ${s.outcome}${s.detail ? " (" + s.detail + ")" : ""}`).join(" → ");
+  return el("li", { class: "item", "data-tone": as }, badge((r.result || "running").replace("_", " "), as),
+    el("div", { class: "about" }, el("div", { class: "title" }, r.remedy), el("div", { class: "sub" }, clock(ms(r.at), true) + (r.trigger === "operator" ? ", by an operator" : r.check ? ", for " + r.check : ""))),
+    el("div", { class: "detail" }, steps || r.cause || ""),
+    el("div", { class: "past strip-note" }, r.duration_ms === null ? "" : r.duration_ms < 1000 ? digits(r.duration_ms) + " ms" : span(r.duration_ms / 1000)));
+};
+const drawRemedies = (remedies, past) => {
+  const used = remedies.filter((r) => r.runs || r.state !== "idle");
+  $("remedies").hidden = !remedies.length && !past.length;
+  if (!changed("remedies", remedies, past)) return;
+  $("remedies-count").textContent = remedies.length + (used.length ? "" : ", none was needed");
+  $("remedies-list").replaceChildren(...used.map(remedyItem), ...past.slice(0, 6).map(remediationItem));
+};
+
+const drawProcesses = (all) => {
+  const list = all.filter((p) => !p.spare); // instances that are not asked for now
   if (!changed("processes", list.map((p) => [p.name, p.instance, p.state, p.pid, p.since, p.runs, p.restarts, p.last_exit, p.next && p.next.due]))) return;
   const many = new Set(list.filter((p) => p.instance > 0).map((p) => p.name));
   $("processes-count").textContent = list.length > 1 ? list.length : "";
