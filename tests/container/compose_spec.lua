@@ -140,8 +140,14 @@ describe("compose.yaml", function()
     local file = compose()
     local targets = strings(read_yaml(DIR .. "prometheus.yml").scrape_configs[1].static_configs[1].targets)
     for _, name in ipairs(FLOWS) do assert.is_true(targets[name .. ":9464"], name) end
-    assert.equal("./prometheus.yml:/etc/prometheus/prometheus.yml:ro", file.services.prometheus.volumes[1])
-    local out, code = h.sh("promtool check config " .. DIR .. "prometheus.yml")
+    -- all that is mounted, as it then lies
+    local dir = h.tempdir()
+    for _, volume in ipairs(file.services.prometheus.volumes) do
+      local from, name = volume:match "^(%..-):/etc/prometheus/([^:]+):ro$"
+      if from then h.write(dir .. "/" .. name, h.read(DIR .. from)) end
+    end
+    assert.is_true(h.exists(dir .. "/prometheus.yml"))
+    local out, code = h.sh("promtool check config " .. dir .. "/prometheus.yml")
     if code == 127 then return pending "promtool is not installed" end
     assert.equal(0, code, out)
   end)
@@ -210,6 +216,7 @@ describe("the services", function()
 
     local config = h.read(DIR .. "prometheus.yml"):gsub("scrape_interval: 15s", "scrape_interval: 1s")
     for _, name in ipairs(FLOWS) do config = config:gsub(name .. ":9464", "127.0.0.1:" .. ports[name]) end
+    config = config:gsub("tend.rules.yml", h.top .. "/deploy/prometheus/tend.rules.yml")
     if select(2, h.sh "command -v prometheus") == 0 then
       h.write(dir .. "/prometheus.yml", config)
       local port = h.free_port()
