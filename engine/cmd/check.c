@@ -207,8 +207,8 @@ static int run(int channel_fd, int log_fd, void *arg) {
   dependencies_free(c->dependencies);
   validate_result_free(&c->validation);
   load_free(&c->load);
-  children_free(c->children);
   probe_env_close(&c->probes);
+  children_free(c->children);
   loop_free(c->loop);
   return c->code;
 }

@@ -127,9 +127,9 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
   supervisor_free(e.supervisor);
   load_free(&e.load);
   sink_free(e.sink);
+  probe_env_close(&e.probes);
   children_free(e.children);
   metrics_free(e.metrics);
-  probe_env_close(&e.probes);
   loop_free(e.loop);
 #endif
   return rc ? EXIT_SYSTEM : 0;

@@ -148,10 +148,10 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
   sched_free(s->sched);
   if (s->sink) sink_flush(s->sink, 200 * NS_PER_MS); /* the last words */
   sink_free(s->sink);
+  probe_env_close(&s->probes);
   children_free(s->children);
   load_free(&s->load);
   metrics_free(s->metrics);
-  probe_env_close(&s->probes);
   loop_free(s->loop);
   return s->code;
 }

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "loop/looker.h"
 #include "loop/part.h"
 #include "loop/part_host.h"
 #include "loop/probe_kinds.h"
@@ -163,7 +164,11 @@ void probe_env_init(struct probe_env *env) {
   env->host.probe_done = probe_done;
 }
 
-void probe_env_close(struct probe_env *env) { meter_close(&env->meter); }
+void probe_env_close(struct probe_env *env) {
+  looker_free(env->looker);
+  env->looker = NULL;
+  meter_close(&env->meter);
+}
 
 struct probe *probe_start(struct probe_env *env, const char *kind, const cJSON *params, int64_t deadline_ns,
                           probe_done_fn *done, void *arg, struct err *err) {

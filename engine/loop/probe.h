@@ -15,6 +15,7 @@
 #include "loop/meter.h"
 #include "tend/part.h"
 
+struct looker;
 struct probe;
 struct settings;
 struct sink;
@@ -57,10 +58,12 @@ struct probe_env {
   void *process_arg;
   struct tend_host host; /* what parts see; filled by probe_env_init */
   struct meter meter;    /* the container's use */
+  struct looker *looker; /* made when it is needed first */
 };
 
 void probe_env_init(struct probe_env *env);
-void probe_env_close(struct probe_env *env); /* zeroed is allowed */
+/* When no probe runs any more, before loop and children are freed; zeroed is allowed. */
+void probe_env_close(struct probe_env *env);
 
 /* Checks kind and parameters only: the same messages as probe_start, nothing is started. */
 int probe_check(const char *kind, const cJSON *params, struct err *err);

@@ -4,15 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
-#include "base/buf.h"
+#include "base/json.h"
+#include "loop/looker.h"
 
 struct run {
   struct tend_probe *probe;
   const struct tend_params *params;
-  struct children *children;
-  uint32_t child;
+  struct look *look;
   const char *action; /* a literal */
   probe_look_fn *judge;
 };
@@ -38,64 +37,46 @@ const char *probe_look_reason(int error) {
   }
 }
 
-static void on_exited(void *arg, uint32_t child, const struct child_exit *e) {
-  (void)child;
+static void on_answer(void *arg, const char *answer, size_t n, const char *problem) {
   struct run *r = arg;
   auto_json cJSON *facts = NULL;
   struct err err = ERR_INIT;
-  if (WIFEXITED(e->status) && WEXITSTATUS(e->status) == 0 && e->out &&
-      json_parse(e->out->data, e->out->len, "tend helper", &facts, &err) == 0)
+  if (answer && n && answer[0] == '0' && json_parse(answer + 1, n - 1, "tend helper", &facts, &err) == 0)
     r->judge(r->probe, r->params, facts);
   else
-    probe_end(r->probe, TEND_UNKNOWN, "exec", "tend helper %s ended with status %d: %.100s", r->action, e->status,
-              e->out ? buf_cstr(e->out) : err.msg);
+    probe_end(r->probe, TEND_UNKNOWN, "exec", "the look %s: %.100s", r->action,
+              !answer      ? problem
+              : err.msg[0] ? err.msg
+              : n > 1      ? answer + 1
+                           : "no answer");
   free(r);
 }
-
-static void on_failed(void *arg, uint32_t child, enum spawn_stage stage, int error) {
-  (void)child;
-  (void)stage;
-  struct run *r = arg;
-  probe_end(r->probe, TEND_UNKNOWN, "exec", "tend helper %s cannot be run: %s", r->action, strerror(error));
-  free(r);
-}
-
-static const struct child_ops ops = {.failed = on_failed, .exited = on_exited};
 
 void probe_look_cancel(void *run) {
   struct run *r = run;
-  children_forget(r->children, r->child);
+  look_cancel(r->look);
   free(r);
 }
 
 void *probe_look_start(struct tend_probe *p, const struct tend_params *params, const char *action, const char *what,
                        const char *option, probe_look_fn *judge, char *msg, size_t size) {
   struct err err = ERR_INIT;
+  struct probe_env *env = probe_env_of(p);
   struct run *r = calloc(1, sizeof *r);
-  auto_buf struct buf given = {0}, name = {0}, more = {0};
-  buf_str(&given, what);
-  buf_str(&name, action);
-  if (option) buf_str(&more, option);
-  if (!r || given.failed || name.failed || more.failed) {
-    free(r);
+  if (!r) {
     snprintf(msg, size, "no memory");
     return NULL;
   }
-  *r = (struct run){
-      .probe = p, .params = params, .children = probe_env_of(p)->children, .action = action, .judge = judge};
-  char tend[] = "tend", helper[] = "helper", *argv[] = {tend, helper, name.data, given.data, more.data, NULL};
-  struct child_spec spec = {.kind = CHILD_HELPER, .name = action, .argv = argv};
-  if (r->children)
-    r->child = children_spawn(r->children, &spec, &ops, r, &err);
-  else
+  *r = (struct run){.probe = p, .params = params, .action = action, .judge = judge};
+  if (!env->children)
     err_set(&err, -EINVAL, "there is no one to run it");
+  else if (env->looker || (env->looker = looker_new(env->loop, env->children)))
+    r->look = look_start(env->looker, action, what, option, on_answer, r, &err);
   char doing[160];
   snprintf(doing, sizeof doing, "looking at %s", what);
-  probe_env_of(p)->host.probe_progress(p, doing);
-  if (!r->child) {
-    probe_end(p, TEND_UNKNOWN, "exec", "tend helper %s cannot be run: %s", action, err.msg);
-    free(r);
-    return NULL;
-  }
-  return r;
+  env->host.probe_progress(p, doing);
+  if (r->look) return r;
+  probe_end(p, TEND_UNKNOWN, "exec", "tend helper %s cannot be run: %s", action, err.msg);
+  free(r);
+  return NULL;
 }

@@ -1,5 +1,5 @@
-/* Kinds that look at what can hang in the kernel: a child (`tend helper ACTION WHAT [OPTION]`) takes the look and
- * prints facts as one JSON object; the kind judges these. At the deadline the child is killed.
+/* Kinds that look at what can hang in the kernel: a child (loop/looker.h) takes the look, `tend helper ACTION WHAT
+ * [OPTION]`, and prints facts as one JSON object; the kind judges these. A child that hangs is killed at the deadline.
  */
 #ifndef TEND_LOOP_PROBE_LOOK_H
 #define TEND_LOOP_PROBE_LOOK_H

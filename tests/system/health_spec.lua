@@ -249,6 +249,64 @@ describe("a check", function()
   end)
 end)
 
+describe("the child that takes looks at files", function()
+  local function lookers(p) -- alone among tend's children it has a socket as its standard input
+    local list = {}
+    for _, pid in ipairs(p:children()) do
+      if h.sh("readlink /proc/" .. pid .. "/fd/0"):find "^socket" then list[#list + 1] = pid end
+    end
+    return list
+  end
+
+  it("is one for many, and is replaced when it hangs or dies", function()
+    local checks = {}
+    for i = 1, 20 do
+      checks[i] = ('{ name = "c%d", kind = "file", params = { path = dir .. "/flag" }, interval = 1, timeout = 0.9, failures = 2 },'):format(i)
+    end
+    local p = spawn(table.concat(checks, "\n"), { place = place_with "flag" })
+    local function all(what)
+      return wait_status(p, what, function(s)
+        for _, c in ipairs(s.checks) do
+          if c.status ~= "healthy" then return false end
+        end
+        return true
+      end)
+    end
+    local function runs(s)
+      local n = 0
+      for _, c in ipairs(s.checks) do n = n + c.attempts end
+      return n
+    end
+    all "good results"
+    local pids = lookers(p)
+    assert.equal(1, #pids)
+    h.native.kill(pids[1], h.signals.STOP)
+    local before = runs(status(p))
+    -- one look hangs with it until its time is over; all others go on with another child
+    wait_status(p, "further runs", function(s) return runs(s) > before + 60 end)
+    local s = all "good results after the stop"
+    local failed = 0
+    for _, c in ipairs(s.checks) do failed = failed + c.failed end
+    assert.is_true(failed <= 1 * h.slow, failed .. " looks failed")
+    assert.is_nil(h.stat(pids[1]))
+    h.native.kill(lookers(p)[1], h.signals.KILL)
+    before = runs(status(p))
+    wait_status(p, "further runs", function(x) return runs(x) > before + 60 end)
+    all "good results after the kill"
+    stop(p)
+    assert.same({}, h.orphans())
+  end)
+
+  it("ends when nobody asks any more", function()
+    local p = spawn([[ file("flag", { interval = 3600 }), ]], { place = place_with "flag" })
+    wait_state(p, "flag", "healthy")
+    assert.equal(1, #lookers(p))
+    h.wait_for(function() return #lookers(p) == 0 end, 10, "the end of the child")
+    assert.equal(0, (h.ask(p, "check-now", "flag")))
+    stop(p)
+  end)
+end)
+
 describe("a check that cannot be run", function()
   it("is unknown, counts for nothing, and raises an alarm that ends", function()
     local p = spawn([[

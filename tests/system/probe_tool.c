@@ -172,6 +172,7 @@ static int run(int channel_fd, int log_fd, void *arg) {
   }
   if (!code) loop_run(env.loop);
   timer_free(ticker);
+  probe_env_close(&env);
   children_free(env.children);
   loop_free(env.loop);
   return code;

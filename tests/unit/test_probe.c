@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/frame.h"
 #include "base/str.h"
 #include "loop/part.h"
 #include "loop/probe.h"
@@ -25,6 +26,7 @@ static struct {
   void *arg;
   char command[256];
   int spawned, forgotten;
+  int input; /* a duplicate of what it was given */
   bool refuse;
 } child;
 
@@ -43,6 +45,8 @@ uint32_t children_spawn(struct children *c, const struct child_spec *spec, const
   }
   child.ops = ops;
   child.arg = arg;
+  if (child.input) close(child.input);
+  child.input = spec->input_fd > 0 ? dup(spec->input_fd) : 0;
   return (uint32_t)++child.spawned;
 }
 
@@ -125,6 +129,8 @@ static int setup(void **state) {
 static int teardown(void **state) {
   (void)state;
   timer_free(stopper);
+  probe_env_close(&env);
+  if (child.input) close(child.input);
   loop_free(env.loop);
   return 0;
 }
@@ -283,11 +289,32 @@ static void a_command_that_cannot_run(void **state) {
   assert_string_equal(g.r.detail, "x cannot be run: too many children");
 }
 
+/* The request that the child reads: its words with | between. */
+static const char *requested(void) {
+  static char words[256];
+  char frame[256];
+  ssize_t n = recv(child.input, frame, sizeof frame, MSG_DONTWAIT);
+  assert_true(n > FRAME_HEAD && frame[n - 1] == 0);
+  for (ssize_t i = FRAME_HEAD; i < n; i++) words[i - FRAME_HEAD] = frame[i] || i == n - 1 ? frame[i] : '|';
+  return words;
+}
+
+static void child_answers(const char *code_and_text) {
+  auto_buf struct buf frame = {0};
+  frame_add(&frame, code_and_text, strlen(code_and_text));
+  assert_int_equal(send(child.input, frame.data, frame.len, 0), (ssize_t)frame.len);
+}
+
+/* All looks are taken by one child. */
 static struct got look(const char *kind, const char *params, const char *said) {
   struct got g;
+  auto_buf struct buf answer = {0};
+  buf_fmt(&answer, "0%s", said);
   begin(kind, params, NS_PER_S, &g);
-  assert_string_equal(child.command, "tend|helper|stat|/x");
-  child_exits(EXITED(0), said);
+  assert_string_equal(child.command, "tend|helper|looks");
+  assert_int_equal(child.spawned, 1);
+  assert_string_equal(requested(), "stat|/x");
+  child_answers(buf_cstr(&answer));
   return finish(&g);
 }
 
@@ -329,9 +356,21 @@ static void files_are_judged_by_what_was_found(void **state) {
   }
   struct got g;
   begin("file", "{\"path\":\"/x\"}", NS_PER_S, &g);
+  requested();
+  child_answers("1tend helper stat: no memory");
+  finish(&g);
+  assert_int_equal(g.r.status, PROBE_UNKNOWN);
+  assert_string_equal(g.r.detail, "the look stat: tend helper stat: no memory");
+  begin("file", "{\"path\":\"/x\"}", NS_PER_S, &g);
   child_exits(SIGKILL, "");
   finish(&g);
   assert_int_equal(g.r.status, PROBE_UNKNOWN);
+  begin("file", "{\"path\":\"/x\"}", NS_PER_S, &g);
+  assert_int_equal(child.spawned, 2);
+  requested();
+  child_answers("0{\"type\":\"file\",\"readable\":true}");
+  finish(&g);
+  assert_int_equal(g.r.status, PROBE_OK);
 }
 
 int main(void) {
