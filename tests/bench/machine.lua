@@ -33,6 +33,10 @@ function machine.about(bench, seconds)
         seconds // 60, seconds % 60 // 1, lab.PATIENCE_S, lab.disturbed, lab.taken),
     },
   }
+  if lab.disturbed * 4 > lab.taken then
+    table.insert(about.notes, 1, "**The machine was busy with other things.** What is made of several processes suffers from that more than the floor does: " ..
+      "times and ratios are higher than on a quiet machine, and limits may be broken that hold there.")
+  end
   if lab.sh(lab.quote(tend.program) .. " version"):find "tend" then
     about.build = about.build:gsub("^tend", (lab.sh(lab.quote(tend.program) .. " version"):match "[^\n]*"))
   end

@@ -35,7 +35,8 @@ end
 
 --- What a row says in one phrase.
 function page.said(row, t)
-  return ("%s %s%s"):format(stats.text(row.value), t.unit, t.ratio and row.ratio and (", %s × %s"):format(stats.text(row.ratio), t.ratio) or "")
+  local high = row.limit and row.limit.on == "high"
+  return ("%s%s %s%s"):format(high and "p90 " or "", stats.text(high and row.high or row.value), t.unit, t.ratio and row.ratio and (", %s × %s"):format(stats.text(row.ratio), t.ratio) or "")
 end
 
 --- For the terminal.
@@ -92,7 +93,8 @@ local function summary(results, out)
       for _, row in ipairs(t.rows) do
         if row.ours and row.limit then
           local c = cells(row, true)
-          out[#out + 1] = ("| %s: %s | %s%s | %s | %s |"):format(t.title, row.name, c[1], row.skip and "" or " " .. t.unit,
+          out[#out + 1] = ("| %s: %s | %s%s | %s | %s |"):format(t.title, row.name,
+            row.limit.on == "high" and row.high and "p90 " .. stats.text(row.high) or c[1], row.skip and "" or " " .. t.unit,
             t.ratio and c[4] ~= "" and c[4] .. " × " .. t.ratio or "", c[5])
         end
       end
