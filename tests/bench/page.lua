@@ -36,7 +36,8 @@ end
 --- What a row says in one phrase.
 function page.said(row, t)
   local high = row.limit and row.limit.on == "high"
-  return ("%s%s %s%s"):format(high and "p90 " or "", stats.text(high and row.high or row.value), t.unit, t.ratio and row.ratio and (", %s × %s"):format(stats.text(row.ratio), t.ratio) or "")
+  return ("%s%s %s%s"):format(high and "p90 " or "", stats.text(high and row.high or row.value), t.unit,
+    t.ratio and row.ratio and (", %s × %s"):format(stats.text(row.ratio), t.ratio) or "")
 end
 
 --- For the terminal.
