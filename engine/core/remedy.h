@@ -143,6 +143,8 @@ struct remedy_view {
   int64_t ready_ns; /* no run of its own begins before */
 };
 void remedy_view(const struct remedy *r, unsigned rule, int64_t now_ns, struct remedy_view *out);
+/* Its last result was bad. */
+bool remedy_is_failing(const struct remedy *r, unsigned check);
 /* Steps were carried out since the check failed. */
 bool remedy_tried(const struct remedy *r, unsigned check);
 uint32_t remedy_next_run(const struct remedy *r);                   /* the number of the run that begins next */

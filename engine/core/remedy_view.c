@@ -39,6 +39,10 @@ void remedy_view(const struct remedy *r, unsigned rule, int64_t now_ns, struct r
   for (unsigned i = 0; i < s->count; i++) out->in_window += now_ns - s->ring[(s->head + i) % c->max] < c->window_ns;
 }
 
+bool remedy_is_failing(const struct remedy *r, unsigned check) {
+  return r->check[check].failures > 0 || r->check[check].steps > 0;
+}
+
 bool remedy_tried(const struct remedy *r, unsigned check) { return r->check[check].steps > 0; }
 
 uint32_t remedy_next_run(const struct remedy *r) { return r->runs + 1; }

@@ -173,6 +173,7 @@ static void on_news(void *arg, const struct health_news *news) {
   size_t i = news->check->index;
   if (i >= r->env.plan->checks_n || news->result->status == PROBE_UNKNOWN) return;
   bool unhealthy = news->change->to == CHECK_UNHEALTHY;
+  if (news->result->status != PROBE_FAIL && !remedy_is_failing(r->core, (unsigned)i)) return;
   if (news->result->status == PROBE_FAIL)
     remedies_feed(
         r, &(struct remedy_input){
@@ -395,7 +396,7 @@ struct remedies *remedies_new(const struct remedies_env *env, struct err *err) {
                                      .answer_ns = ANSWER_NS,
                                      .watch_ns = WATCH_NS};
   r->core = remedy_new(&r->config);
-  if (!r->core || health_listen(env->health, on_news, r)) goto memory;
+  if (!r->core || (r->n && health_listen(env->health, on_news, r))) goto memory;
   if (remedies_declare(r, err)) {
     remedies_free(r);
     return NULL;

@@ -53,6 +53,9 @@ void remedies_on_reset(struct remedies *r, remedies_reset_fn *fn, void *arg);
 /* True: remedies have been tried on it since it failed; they tell its recovery. */
 bool remedies_tried(const struct remedies *r, const char *check);
 
+/* Which remedy has ended the container, and why: one sentence without a full stop; "" when none has. */
+void remedies_end_text(const struct remedies *r, char *to, size_t size);
+
 /* --- operators --------------------------------------------------------------------------------------------------- */
 
 /* The end of a run that was asked for. text: for people, valid during the call. */

@@ -270,6 +270,19 @@ struct report_remedy *remedies_list(const struct remedies *r, size_t *n) {
   return list;
 }
 
+void remedies_end_text(const struct remedies *r, char *to, size_t size) {
+  to[0] = 0;
+  for (uint64_t i = r->n_past; i > 0 && r->n_past - i < LIMIT_REMEDY_PAST; i--) {
+    const struct past *p = &r->past[(i - 1) % LIMIT_REMEDY_PAST];
+    if (p->result != REMEDY_ESCALATED_RESULT) continue;
+    snprintf(to, size, "remedy %s has ended it, %s", p->job->plan->name,
+             p->cause         ? p->cause
+             : p->by_operator ? "as an operator asked"
+                              : "its steps did not help");
+    return;
+  }
+}
+
 struct report_remediation *remedies_past(const struct remedies *r, size_t *n) {
   size_t runs = r->n_past < LIMIT_REMEDY_PAST ? (size_t)r->n_past : LIMIT_REMEDY_PAST;
   *n = 0;

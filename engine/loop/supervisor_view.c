@@ -65,6 +65,8 @@ void supervisor_reason(struct supervisor *s, const struct machine_view *m, char 
         snprintf(to, size, "%s", bad);
       else if (m->cause == CAUSE_VALIDATION)
         snprintf(to, size, "the validation failed; see the event validation_completed");
+      else if (m->cause == CAUSE_REMEDY)
+        remedies_end_text(s->remedies, to, size);
       else
         snprintf(to, size, "process %s: %s", s->o.plan->processes[s->o.plan->main].name,
                  main->exit.known ? main->exit.text : "failed");

@@ -127,6 +127,11 @@ static void tell_end(struct story *t) {
   if (t->m.stopping || t->m.state == STATE_STOPPING)
     link(t, t->views.v.since_real_ns, "tend %s, cause: %s", t->m.stopping ? "ends" : "stops its processes",
          machine_cause_name(t->m.cause));
+  if (t->m.cause == CAUSE_REMEDY) {
+    char text[TEXT];
+    remedies_end_text(t->s->remedies, text, sizeof text);
+    link(t, t->views.v.since_real_ns, "%s", text);
+  }
   if (t->m.held)
     link(t, t->views.v.since_real_ns, "it is held, as CONTAINER_ON_FAILURE says, until a stop or tend start");
 }

@@ -134,6 +134,17 @@ function ladder.memory(o)
   end, { caches = "action", signal = "text" })
 end
 
+--- Too much load: `slow_checks` (what is good is asked that much less often for a while). Nothing comes after it unless `escalate` says so.
+---@param o table  check; factor (4), for_s (300), process (main), the keys of a remedy, steps, escalate
+function ladder.pressure(o)
+  return build("ladder.pressure", o, {
+    name = "pressure", description = "load is taken away", escalate = {},
+  }, function(given)
+    return { { name = "slow_checks", kind = "slow_checks", params = { factor = given.factor, for_s = given.for_s },
+               description = "checks run less often for a while" } }
+  end, { factor = "number", for_s = "count" })
+end
+
 --- A database: `reset` (the connections of its pool are made anew). Whoever cannot live without it adds escalate = { "restart" }.
 ---@param o table  check; database (rpa_db), process (main), the keys of a remedy, steps, escalate
 function ladder.database(o)

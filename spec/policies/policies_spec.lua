@@ -267,6 +267,11 @@ describe("policies.ladder", function()
     assert.same({}, r.escalate)
   end)
 
+  it("pressure: checks run less often", function()
+    local r = ladder.pressure { check = "cpu_pressure", factor = 8, for_s = 60 }
+    assert.same({ "pressure", "slow_checks", 8, 60 }, { r.name, r.steps[1].kind, r.steps[1].params.factor, r.steps[1].params.for_s })
+  end)
+
   it("any step is replaced, filled in or taken out by its name", function()
     local mine = { kind = "command", params = { command = { "true" } } }
     local r = ladder.memory { check = "m", steps = { collect = false, caches = print, slow_checks = mine } }
