@@ -201,8 +201,8 @@ static const char *const parts[] = {"PASSW", "SECRET", "TOKEN", "CREDENTIAL", "C
 bool redact_secret_name(const char *name, size_t n) {
   for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
     size_t k = strlen(parts[i]);
-    for (size_t at = 0; at + k <= n; at++)
-      if (strncasecmp(name + at, parts[i], k) == 0) return true;
+    for (size_t at = 0; at + k <= n; at++) /* each key of each event is looked at: most differ in the first letter */
+      if ((name[at] & ~0x20) == parts[i][0] && strncasecmp(name + at, parts[i], k) == 0) return true;
   }
   for (size_t begin = 0; begin < n;) {
     size_t end = begin;
