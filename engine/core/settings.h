@@ -138,7 +138,7 @@ struct setting_database {
   char name[LIMIT_NAME];  /* lower case: "rpa_db" */
   const char *setting;    /* the setting that holds the connection string, for messages */
   const char *connection; /* a secret; NULL: other fields of that name are given, but this one is not */
-  int64_t pool_size, timeout_ns;
+  int64_t pool_size, pool_max_age_ns, timeout_ns;
   const char *health_query;
 };
 bool settings_database(const struct settings *s, size_t i, struct setting_database *out);

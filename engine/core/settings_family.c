@@ -11,13 +11,15 @@
 #define FAMILY SETTING_PREFIX "DATABASE_"
 #define MAIN_DATABASE "RPA_DB"
 
-enum { FIELD_CONNECTION, FIELD_POOL_SIZE, FIELD_TIMEOUT, FIELD_HEALTH_QUERY, FIELDS };
+enum { FIELD_CONNECTION, FIELD_POOL_SIZE, FIELD_POOL_MAX_AGE, FIELD_TIMEOUT, FIELD_HEALTH_QUERY, FIELDS };
 
 static const struct setting_def fields[FIELDS] = {
     [FIELD_CONNECTION] = {"_CONNECTION_STRING", SETTING_STRING, .flags = SETTING_SECRET,
                           .doc = "A further database by name, as a URI or in keyword form."},
     [FIELD_POOL_SIZE] = {"_POOL_SIZE", SETTING_INTEGER, .fallback = "5", .min = 1, .max = 1000,
                          .doc = "Connections to that database at once, at most."},
+    [FIELD_POOL_MAX_AGE] = {"_POOL_MAX_AGE", SETTING_DURATION, .unit = "s", .fallback = "1800", .min = NS_PER_S,
+                            .max = 24 * 3600 * NS_PER_S, .doc = "So old a connection becomes before it is replaced."},
     [FIELD_TIMEOUT] = {"_TIMEOUT", SETTING_DURATION, .unit = "s", .fallback = "30", .min = 10 * NS_PER_MS,
                        .max = 3600 * NS_PER_S, .doc = "To connect to that database and to query it."},
     [FIELD_HEALTH_QUERY] = {"_HEALTH_QUERY", SETTING_STRING, .fallback = "SELECT 1",
@@ -71,11 +73,13 @@ static void database_view(const struct settings *s, const struct setting_item *f
   const char *database = first->def.name + strlen(FAMILY);
   size_t n = family_name(first->def.name);
   const struct setting_item *pool = family_item(s, database, n, FIELD_POOL_SIZE);
+  const struct setting_item *age = family_item(s, database, n, FIELD_POOL_MAX_AGE);
   const struct setting_item *timeout = family_item(s, database, n, FIELD_TIMEOUT);
   const struct setting_item *query = family_item(s, database, n, FIELD_HEALTH_QUERY);
   *out = (struct setting_database){.setting = first->def.name,
                                    .connection = first->text,
                                    .pool_size = pool ? pool->number : 5,
+                                   .pool_max_age_ns = age ? age->number : 1800 * NS_PER_S,
                                    .timeout_ns = timeout ? timeout->number : 30 * NS_PER_S,
                                    .health_query = query && query->text ? query->text : "SELECT 1"};
   for (size_t i = 0; i < n; i++) out->name[i] = (char)tolower((unsigned char)database[i]);
@@ -93,6 +97,7 @@ bool settings_database(const struct settings *s, size_t i, struct setting_databa
       } else {
         *out = (struct setting_database){.name = "rpa_db",
                                          .pool_size = 5,
+                                         .pool_max_age_ns = 1800 * NS_PER_S,
                                          .timeout_ns = 30 * NS_PER_S,
                                          .health_query = "SELECT 1",
                                          .connection = own->text};

@@ -56,9 +56,15 @@ static const char *advice(const char *name) {
   return "put the part there, or use another kind";
 }
 
-const struct tend_part *part_load(const char *name, struct err *err) {
-  for (struct loaded *l = all; l; l = l->next)
+const struct tend_part *part_find(const char *name) {
+  for (const struct loaded *l = all; l; l = l->next)
     if (STR_EQ(l->name, name)) return l->part;
+  return NULL;
+}
+
+const struct tend_part *part_load(const char *name, struct err *err) {
+  const struct tend_part *there = part_find(name);
+  if (there) return there;
   char path[PATH_MAX + 128];
   if (!*name || strlen(name) >= LIMIT_NAME || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(name)) {
     err_set(err, -EINVAL, "\"%s\" is no name of a part (small letters, digits and _)", name);

@@ -16,5 +16,7 @@ const char *part_dir(void);
 
 /* NULL with err, which names the file and what to install. */
 const struct tend_part *part_load(const char *name, struct err *err);
+/* One that is loaded already; else NULL. */
+const struct tend_part *part_find(const char *name);
 
 #endif

@@ -1,9 +1,12 @@
 /* Remedies: what they ask of the machine and the processes, and what operators ask of them. */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "loop/pools.h"
 #include "loop/supervisor_impl.h"
 
 /* --- what remedies ask for --------------------------------------------------------------------------------------- */
@@ -104,6 +107,18 @@ static void set_count(void *arg, unsigned process, unsigned count) {
   supervisor_feed(arg, &(struct machine_input){.kind = IN_SCALE, .process = process, .count = count});
 }
 
+static int reset_pool(void *arg, const char *database, char *detail, size_t size) {
+  const struct supervisor *s = arg;
+  int n = pools_reset(s->o.settings, database);
+  if (n == -ENOENT)
+    snprintf(detail, size, "there is no database \"%s\" in the settings", database);
+  else if (n < 0)
+    snprintf(detail, size, "tend has made no connection yet");
+  else
+    snprintf(detail, size, "%d connections of %s are made anew", n, database);
+  return n == -ENOENT ? n : 0;
+}
+
 int supervisor_remedies_new(struct supervisor *s, struct err *err) {
   s->remedies = remedies_new(&(struct remedies_env){.loop = s->o.loop,
                                                     .children = s->o.children,
@@ -119,6 +134,7 @@ int supervisor_remedies_new(struct supervisor *s, struct err *err) {
                                                     .fail = fail,
                                                     .signal = send_signal},
                              err);
+  if (s->remedies) remedies_on_reset(s->remedies, reset_pool, s);
   s->scaling = s->remedies ? scaling_new(&(struct scaling_env){.loop = s->o.loop,
                                                                .sink = s->o.sink,
                                                                .metrics = s->o.metrics,

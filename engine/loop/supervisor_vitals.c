@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "loop/pools.h"
 #include "loop/supervisor_impl.h"
 
 /* Asked more often than this, the file systems are not looked at again. */
@@ -164,6 +165,7 @@ void supervisor_metrics_text(struct supervisor *s, enum metrics_format format, s
   vitals_publish(&v, s->o.metrics);
   publish_processes(s);
   supervisor_publish_checks(s);
+  pools_publish(s->o.settings, s->o.metrics);
   const struct event_source *who = sink_who(s->o.sink);
   const struct metrics_label labels[] = {{"flow", who->flow}, {"container_id", who->container_id}};
   metrics_text(s->o.metrics, format, labels, ARRAY_LEN(labels), out);

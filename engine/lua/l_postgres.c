@@ -1,6 +1,7 @@
-/* postgres: C half. connect(conninfo, seconds) → session | nil, err; session:query(sql, {n =, …}, seconds) →
- * rows, affected, tag | nil, err; session:close(); connection(name) → conninfo, seconds of a database in the settings.
- * The part with libpq is loaded at the first call. */
+/* postgres: C half. connect(conninfo, seconds [, size, max_age]) → session | nil, err, with a size out of the pool of
+ * that connection string; session:query(sql, {n =, …}, seconds) → rows, affected, tag | nil, err; session:close();
+ * connection(name) → conninfo, seconds, size, max_age of a database in the settings; pool(conninfo) → its numbers |
+ * nil; reset(conninfo) → how many connections. The part with libpq is loaded at the first call. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +28,9 @@ struct session {
 struct request {
   struct sched *sched;
   const struct tend_postgres *pg;
-  struct tend_pg_session *opening; /* until it is handed out */
-  struct session *session;         /* held by the stack of the waiting task */
+  struct tend_pg_session *opening;   /* until it is handed out */
+  struct tend_pg_checkout *checkout; /* the same, of a pool */
+  struct session *session;           /* held by the stack of the waiting task */
   uint64_t token;
   bool failed;
   char reason[32], sqlstate[6], message[ERR_MSG_MAX];
@@ -43,6 +45,7 @@ struct request {
 static void request_free(void *arg) {
   struct request *r = arg;
   if (r->opening) r->pg->session_close(r->opening);
+  if (r->checkout) r->pg->checkout_cancel(r->checkout);
   buf_free(&r->names);
   buf_free(&r->cells);
   free(r->types);
@@ -80,12 +83,13 @@ static int l_push_session(lua_State *L, void *data) {
   if (r->failed) return l_push_failure(L, r, s->where);
   s->pg_session = r->opening;
   r->opening = NULL;
-  lua_pushvalue(L, 3); /* the userdata made by l_connect */
+  lua_pushvalue(L, 5); /* the userdata made by l_connect */
   return 1;
 }
 
 static void on_open(void *arg, struct tend_pg_session *session, const struct tend_pg_error *error) {
   struct request *r = arg;
+  r->checkout = NULL;
   if (error) {
     r->opening = NULL;
     take_error(r, error);
@@ -98,7 +102,9 @@ static void on_open(void *arg, struct tend_pg_session *session, const struct ten
 static int l_connect(lua_State *L) {
   const char *conninfo = luaL_checkstring(L, 1);
   int64_t limit_ns = l_check_seconds(L, 2, "postgres.connect: timeout");
-  lua_settop(L, 2);
+  lua_Integer size = luaL_optinteger(L, 3, 0);
+  int64_t max_age_ns = size > 0 ? l_check_seconds(L, 4, "postgres.connect: max_age") : 0;
+  lua_settop(L, 4);
   struct vm *vm = vm_of(L);
   struct err err = ERR_INIT;
   task_may_wait(L); /* tend check, without an engine, finds the same mistake */
@@ -116,9 +122,14 @@ static int l_connect(lua_State *L) {
   r->pg = pg;
   r->session = s;
   r->token = token;
-  r->opening = pg->session_open(&vm->host.probes->host, conninfo, clock_mono_ns() + limit_ns, on_open, r, err.msg,
-                                sizeof err.msg);
-  if (!r->opening) {
+  const struct tend_host *host = &vm->host.probes->host;
+  const struct tend_pg_pool_options options = {(int)(size < 1000 ? size : 1000), max_age_ns};
+  int64_t deadline = clock_mono_ns() + limit_ns;
+  if (size > 0)
+    r->checkout = pg->checkout(host, conninfo, &options, deadline, on_open, r, err.msg, sizeof err.msg);
+  else
+    r->opening = pg->session_open(host, conninfo, deadline, on_open, r, err.msg, sizeof err.msg);
+  if (!r->opening && !r->checkout) {
     request_free(r);
     return l_fail(L, "config", "%s", err.msg);
   }
@@ -289,7 +300,10 @@ static int l_close(lua_State *L) {
   struct session *s = luaL_checkudata(L, 1, META);
   struct request *r = s->asking;
   s->asking = NULL;
-  if (s->pg_session) s->pg->session_close(s->pg_session);
+  if (r && s->pg_session)
+    s->pg->session_close(s->pg_session);
+  else
+    s->pg->session_release(s->pg_session);
   s->pg_session = NULL;
   if (r) { /* another task's, which hears nothing from the part any more */
     take_error(r, &(struct tend_pg_error){.reason = "closed", .message = "the connection was closed under the query"});
@@ -298,7 +312,8 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
-/* connection(name) → conninfo, seconds; nil, setting when it has no connection string; nil when there is none so named
+/* connection(name) → conninfo, seconds, size, max_age; nil, setting when it has no connection string; nil when there is
+ * none so named
  */
 static int l_connection(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
@@ -306,18 +321,59 @@ static int l_connection(lua_State *L) {
   for (size_t i = 0; settings_database(vm_of(L)->host.settings, i, &db); i++) {
     if (!STR_EQ(db.name, name)) continue;
     lua_pushstring(L, db.connection);
-    if (db.connection)
-      lua_pushnumber(L, (lua_Number)db.timeout_ns / (lua_Number)NS_PER_S);
-    else
+    if (!db.connection) {
       lua_pushstring(L, db.setting);
-    return 2;
+      return 2;
+    }
+    lua_pushnumber(L, (lua_Number)db.timeout_ns / (lua_Number)NS_PER_S);
+    lua_pushinteger(L, db.pool_size);
+    lua_pushnumber(L, (lua_Number)db.pool_max_age_ns / (lua_Number)NS_PER_S);
+    return 4;
   }
   lua_pushnil(L);
   return 1;
 }
 
+static const struct tend_postgres *loaded(void) {
+  const struct tend_part *part = part_find("postgres");
+  return part ? part->ops : NULL;
+}
+
+static int l_pool(lua_State *L) {
+  const struct tend_postgres *pg = loaded();
+  struct tend_pg_pool_stats st;
+  if (!pg || !pg->pool_stats(luaL_checkstring(L, 1), &st)) {
+    lua_pushnil(L);
+    return 1;
+  }
+  const struct {
+    const char *name;
+    lua_Number value;
+  } fields[] = {{"size", st.size},
+                {"idle", st.idle},
+                {"used", st.used},
+                {"waiting", st.waiting},
+                {"opened", (lua_Number)st.opened},
+                {"dropped", (lua_Number)st.dropped},
+                {"oldest", (lua_Number)st.oldest_ns / (lua_Number)NS_PER_S}};
+  lua_createtable(L, 0, ARRAY_LEN(fields));
+  for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+    lua_pushnumber(L, fields[i].value);
+    lua_setfield(L, -2, fields[i].name);
+  }
+  return 1;
+}
+
+static int l_reset(lua_State *L) {
+  const char *conninfo = luaL_checkstring(L, 1);
+  const struct tend_postgres *pg = loaded();
+  lua_pushinteger(L, pg ? pg->pool_reset(conninfo) : 0);
+  return 1;
+}
+
 int l_open_postgres(lua_State *L) {
-  static const luaL_Reg functions[] = {{"connect", l_connect}, {"connection", l_connection}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"connect", l_connect}, {"connection", l_connection}, {"pool", l_pool}, {"reset", l_reset}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"query", l_query}, {"close", l_close}, {NULL, NULL}};
   luaL_newmetatable(L, META);
   luaL_newlib(L, methods);

@@ -19,11 +19,22 @@ static void describe(const char *conninfo, char *text, size_t size) {
   pg_conninfo_free(&c);
 }
 
+static struct tend_pg_checkout *checkout(const struct tend_host *host, const char *conninfo,
+                                         const struct tend_pg_pool_options *options, int64_t deadline_ns,
+                                         tend_pg_open_fn *done, void *arg, char *msg, size_t size) {
+  return pg_pool_checkout(host, conninfo, options, deadline_ns, NULL, done, arg, msg, size);
+}
+
 static const struct tend_postgres ops = {
     .session_open = session_open,
     .session_query = pg_session_query,
     .session_close = pg_session_close,
     .session_usable = pg_session_usable,
+    .checkout = checkout,
+    .checkout_cancel = pg_pool_checkout_cancel,
+    .session_release = pg_session_release,
+    .pool_reset = pg_pool_reset,
+    .pool_stats = pg_pool_stats,
     .describe = describe,
 };
 

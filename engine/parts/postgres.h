@@ -76,6 +76,23 @@ bool pg_session_usable(const struct tend_pg_session *s);
 const char *pg_session_peer(const struct tend_pg_session *s);
 int pg_session_server_version(const struct tend_pg_session *s); /* 150020 */
 
+/* A session may belong to a pool, which is told of its end. */
+struct pg_pool;
+void pg_session_set_pool(struct tend_pg_session *s, struct pg_pool *pool);
+struct pg_pool *pg_session_pool(const struct tend_pg_session *s);
+bool pg_session_in_transaction(const struct tend_pg_session *s);
+void pg_pool_lost(struct pg_pool *pool, struct tend_pg_session *s); /* the session is being closed */
+
+/* As in the public interface; progress may be NULL and gets arg. */
+struct tend_pg_checkout *pg_pool_checkout(const struct tend_host *host, const char *conninfo,
+                                          const struct tend_pg_pool_options *options, int64_t deadline_ns,
+                                          pg_progress_fn *progress, tend_pg_open_fn *done, void *arg, char *msg,
+                                          size_t size);
+void pg_pool_checkout_cancel(struct tend_pg_checkout *c); /* NULL is allowed */
+void pg_session_release(struct tend_pg_session *s);
+int pg_pool_reset(const char *conninfo);
+bool pg_pool_stats(const char *conninfo, struct tend_pg_pool_stats *out);
+
 extern const struct tend_probe_kind pg_probe_kind;
 
 #endif

@@ -5,11 +5,17 @@
 
 #include "parts/postgres.h"
 
+#define POOL_MAX_AGE_NS (INT64_C(1800) * 1000000000)
+
 static const struct tend_param params[] = {
     {"conninfo", TEND_TEXT, false, 0, 0, "connection string, URI or keywords"},
     {"setting", TEND_TEXT, false, 0, 0, "the setting that holds the connection string"},
     {"query", TEND_TEXT, false, 0, 0, "a query that must not fail (default SELECT 1)"},
     {"writable", TEND_BOOL, false, 0, 0, "a standby or a read-only database is not good enough"},
+    {"slow", TEND_DURATION, false, 0, 0, "an answer that takes longer is a warning"},
+    {"pool", TEND_INTEGER, false, 1, 1000,
+     "borrows a connection of the pool of at most so many, in place of a new one"},
+    {"pool_max_age", TEND_DURATION, false, 0, 0, "so old a connection of the pool becomes (30 minutes)"},
     {0},
 };
 
@@ -18,13 +24,16 @@ struct run {
   struct tend_probe *probe;
   const char *query; /* the probe's */
   bool writable;
-  int64_t started_ns, connected_ns, answered_ns;
+  int64_t started_ns, connected_ns, answered_ns, slow_ns;
   struct tend_pg_session *session;
+  struct tend_pg_checkout *checkout; /* of the pool, until there is a session */
+  char conninfo[];
 };
 
 static void cancel(void *arg) {
   struct run *r = arg;
-  pg_session_close(r->session);
+  pg_pool_checkout_cancel(r->checkout);
+  pg_session_release(r->session);
   free(r);
 }
 
@@ -37,19 +46,41 @@ static void fail(struct run *r, const char *reason, const char *detail) {
 
 static void succeed(struct run *r) {
   int version = pg_session_server_version(r->session);
-  char server[32], peer[160];
+  char server[32], peer[160], took[32], most[32], detail[256] = "";
   snprintf(server, sizeof server, "%d.%d", version / 10000, version % 10000);
   snprintf(peer, sizeof peer, "%s", pg_session_peer(r->session));
-  struct tend_fact facts[] = {
-      {.name = "response_ms", .number = (double)(r->answered_ns - r->connected_ns) / 1e6},
+  double response_ms = (double)(r->answered_ns - r->connected_ns) / 1e6;
+  struct tend_fact facts[10] = {
+      {.name = "response_ms", .number = response_ms},
       {.name = "connect_ms", .number = (double)(r->connected_ns - r->started_ns) / 1e6},
       {.name = "server_version", .text = server},
       {.name = "address", .text = peer},
   };
+  size_t n = 4;
+  struct tend_pg_pool_stats pool;
+  pg_session_release(r->session);
+  r->session = NULL;
+  if (pg_pool_stats(r->conninfo, &pool)) {
+    facts[n++] = (struct tend_fact){.name = "pool_size", .number = pool.size};
+    facts[n++] = (struct tend_fact){.name = "pool_idle", .number = pool.idle};
+    facts[n++] = (struct tend_fact){.name = "pool_used", .number = pool.used};
+    facts[n++] = (struct tend_fact){.name = "pool_waiting", .number = pool.waiting};
+    facts[n++] = (struct tend_fact){.name = "pool_oldest_s", .number = (double)(pool.oldest_ns / 1000000) / 1e3};
+  }
+  bool slow = r->slow_ns && r->answered_ns - r->connected_ns > r->slow_ns;
+  if (slow) {
+    snprintf(took, sizeof took, "%.1f", response_ms);
+    snprintf(most, sizeof most, "%.6g", (double)r->slow_ns / 1e6);
+    snprintf(detail, sizeof detail, "%.60s took %s ms, expected at most %s", r->query, took, most);
+  }
   const struct tend_host *host = r->host;
   struct tend_probe *p = r->probe;
   cancel(r);
-  host->probe_done(p, &(struct tend_result){.status = TEND_OK, .facts = facts, .nfacts = sizeof facts / sizeof *facts});
+  host->probe_done(p, &(struct tend_result){.status = slow ? TEND_WARN : TEND_OK,
+                                            .reason = slow ? "slow" : "",
+                                            .detail = detail,
+                                            .facts = facts,
+                                            .nfacts = n});
 }
 
 static void on_mode(void *arg, const struct tend_pg_result *result, const struct tend_pg_error *error) {
@@ -97,10 +128,11 @@ static void on_answer(void *arg, const struct tend_pg_result *result, const stru
 
 static void on_open(void *arg, struct tend_pg_session *session, const struct tend_pg_error *error) {
   struct run *r = arg;
+  r->checkout = NULL;
+  r->session = session;
   if (!session) {
     char detail[256];
     snprintf(detail, sizeof detail, "%s", error->message);
-    r->session = NULL; /* closed by itself */
     fail(r, error->reason, detail);
     return;
   }
@@ -148,17 +180,25 @@ static void *start(const struct tend_host *host, struct tend_probe *p, const str
     host->probe_done(p, &(struct tend_result){.status = TEND_FAIL, .reason = "config", .detail = detail});
     return NULL;
   }
-  struct run *r = calloc(1, sizeof *r);
+  double size_of_pool = host->param_number(ps, "pool", 0);
+  size_t n = strlen(conninfo);
+  struct run *r = calloc(1, sizeof *r + n + 1);
   if (!r) {
     snprintf(msg, size, "no memory");
     return NULL;
   }
   *r = (struct run){.host = host, .probe = p};
+  memcpy(r->conninfo, conninfo, n);
   r->query = query ? query : "SELECT 1";
   r->writable = host->param_bool(ps, "writable", false);
+  r->slow_ns = host->param_ns(ps, "slow", 0);
   r->started_ns = host->now_ns(host->self);
-  r->session = pg_session_open(host, conninfo, deadline_ns, on_progress, on_open, r, why, sizeof why);
-  if (!r->session) {
+  const struct tend_pg_pool_options options = {(int)size_of_pool, host->param_ns(ps, "pool_max_age", POOL_MAX_AGE_NS)};
+  if (size_of_pool > 0)
+    r->checkout = pg_pool_checkout(host, conninfo, &options, deadline_ns, on_progress, on_open, r, why, sizeof why);
+  else
+    r->session = pg_session_open(host, conninfo, deadline_ns, on_progress, on_open, r, why, sizeof why);
+  if (!r->session && !r->checkout) {
     free(r);
     snprintf(detail, sizeof detail, "%s%s%s", setting ? setting : "", setting ? ": " : "", why);
     host->probe_done(p, &(struct tend_result){.status = TEND_FAIL, .reason = "config", .detail = detail});

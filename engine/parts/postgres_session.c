@@ -25,6 +25,7 @@ struct tend_pg_session {
   pg_progress_fn *progress;
   void *open_arg, *query_arg;
   bool calling, doomed; /* inside a callback; closed there */
+  struct pg_pool *pool; /* whose it is; NULL: nobody's */
 };
 
 struct view {
@@ -64,6 +65,7 @@ void pg_session_close(struct tend_pg_session *s) {
     s->doomed = true;
     return;
   }
+  if (s->pool) pg_pool_lost(s->pool, s);
   pg_dial_cancel(s->dial);
   drop_connection(s);
   PQclear(s->result);
@@ -257,3 +259,13 @@ bool pg_session_usable(const struct tend_pg_session *s) {
 const char *pg_session_peer(const struct tend_pg_session *s) { return s->peer; }
 
 int pg_session_server_version(const struct tend_pg_session *s) { return s->conn ? PQserverVersion(s->conn) : 0; }
+
+void pg_session_set_pool(struct tend_pg_session *s, struct pg_pool *pool) { s->pool = pool; }
+
+struct pg_pool *pg_session_pool(const struct tend_pg_session *s) {
+  return s->pool;
+}
+
+bool pg_session_in_transaction(const struct tend_pg_session *s) {
+  return s->conn && PQtransactionStatus(s->conn) != PQTRANS_IDLE;
+}

@@ -15,6 +15,7 @@
 
 struct tend_host;
 struct tend_pg_session;
+struct tend_pg_checkout;
 
 /* Why something failed. reason: dns, refused, unreachable, timeout, permission, tls, authentication, no_database,
  * too_many_clients, starting_up, read_only, closed, query, config, memory. */
@@ -44,6 +45,21 @@ struct tend_pg_params {
 typedef void tend_pg_open_fn(void *arg, struct tend_pg_session *session, const struct tend_pg_error *error);
 typedef void tend_pg_done_fn(void *arg, const struct tend_pg_result *result, const struct tend_pg_error *error);
 
+/* A pool keeps connections of one connection string (the text itself names it) and lends them. One that comes back is
+ * cleaned on the server (DISCARD ALL) before it is lent again; one that has rested for a second is asked whether it is
+ * still good when it is lent; one that is too old is closed instead. */
+struct tend_pg_pool_options {
+  int size;           /* connections at once, at most; at least 1 */
+  int64_t max_age_ns; /* of a connection */
+};
+
+struct tend_pg_pool_stats {
+  int size, idle, used;     /* used: lent, being made or cleaned */
+  int waiting;              /* checkouts that wait for a connection */
+  int64_t oldest_ns;        /* age of the oldest connection; 0: there is none */
+  uint64_t opened, dropped; /* so far; dropped: lost, failed or reset, not of old age */
+};
+
 struct tend_postgres {
   /* Connects and authenticates. Returns the session (usable from its callback on; session_close at any time ends it
    * without the callback), NULL with a message when the connection string is wrong. When the callback gets an error
@@ -56,6 +72,19 @@ struct tend_postgres {
   /* Ends everything on it without callbacks, also from inside one. NULL is allowed. */
   void (*session_close)(struct tend_pg_session *s);
   bool (*session_usable)(const struct tend_pg_session *s); /* connected and no query runs */
+  /* Borrows a connection; done gets it, or the error, at the deadline at the latest. It goes back by session_release;
+   * session_close ends the connection instead. Options of the last call count. NULL with a message when the connection
+   * string is wrong. */
+  struct tend_pg_checkout *(*checkout)(const struct tend_host *host, const char *conninfo,
+                                       const struct tend_pg_pool_options *options, int64_t deadline_ns,
+                                       tend_pg_open_fn *done, void *arg, char *msg, size_t size);
+  void (*checkout_cancel)(struct tend_pg_checkout *checkout);
+  /* Also for a session that is no pool's: it is closed. NULL is allowed. */
+  void (*session_release)(struct tend_pg_session *s);
+  /* Closes what is idle now, and what is lent when it comes back. Returns how many, 0 where there is no such pool. */
+  int (*pool_reset)(const char *conninfo);
+  /* False: there is no such pool yet. */
+  bool (*pool_stats)(const char *conninfo, struct tend_pg_pool_stats *out);
   /* Host, port, database and user of a connection string, for people; no password. */
   void (*describe)(const char *conninfo, char *text, size_t size);
 };

@@ -53,16 +53,27 @@ function database.named(name, o)
   })
 end
 
---- A health check of the RPA database, or of another one by its setting's name.
----@param o? table  setting, query, writable, the keys of a check
+--- A health check of the RPA database, or of another one by its setting's name. It makes a connection each time, as a workload
+--- that starts must; with `pool` it borrows one of the pool that scripts use.
+---@param o? table  setting, query, writable, slow, pool, the keys of a check
 function database.health(o)
-  o = check.health_options("database.health", o or {}, { setting = "text", query = "text", writable = "boolean" })
+  o = check.health_options("database.health", o or {}, {
+    setting = "text", query = "text", writable = "boolean", slow = "seconds", pool = "boolean",
+  })
   local setting = o.setting or "CONTAINER_RPA_DB_CONNECTION_STRING"
+  local family = setting:gsub("^CONTAINER_", ""):gsub("^DATABASE_", ""):gsub("CONNECTION_STRING$", "")
+  local function of_pool(field)
+    local name = "CONTAINER_DATABASE_" .. family .. "POOL_" .. field
+    return settings.has(name) and settings.get(name) or nil
+  end
   return check.health(o, {
     name = "rpa_database",
     description = "the database answers",
     kind = "postgres",
-    params = { setting = setting, query = o.query, writable = o.writable },
+    params = {
+      setting = setting, query = o.query, writable = o.writable, slow = o.slow,
+      pool = o.pool and (of_pool "SIZE" or 5) or nil, pool_max_age = o.pool and of_pool "MAX_AGE" or nil,
+    },
     requires = { setting },
   })
 end

@@ -1,5 +1,6 @@
 -- postgres: queries that wait without blocking. A database is given by its name in the settings ("rpa_db") or as a
--- connection string; a plain call opens a connection for itself.
+-- connection string. A plain call borrows a connection from the pool of a named database; with a connection string, it opens
+-- one for itself.
 local core = ...
 
 local postgres = {}
@@ -20,13 +21,14 @@ local function resolve(db, who)
   if connection:find("://", 1, true) or connection:find("=", 1, true) then
     return connection, timeout or 10
   end
-  local found, second = core.connection(connection) -- then seconds; else the setting, where there is one
+  -- then seconds; else the setting, where there is one
+  local found, second, size, max_age = core.connection(connection)
   if not found then
     local setting = second or connection == "rpa_db" and "CONTAINER_RPA_DB_CONNECTION_STRING"
       or ("CONTAINER_DATABASE_%s_CONNECTION_STRING"):format(connection:upper())
     return core.fail("config", ("database %s: %s has no value"):format(connection, setting))
   end
-  return found, timeout or second
+  return found, timeout or second, size, max_age
 end
 
 local function run(self, sql, ...)
@@ -86,12 +88,12 @@ function Session:transaction(fn)
   return table.unpack(results, 2, results.n)
 end
 
-local function connect(db, who)
-  local connection, timeout = resolve(db, who)
+local function connect(db, who, pooled)
+  local connection, timeout, size, max_age = resolve(db, who)
   if not connection then
     return nil, timeout
   end
-  local session, err = core.connect(connection, timeout)
+  local session, err = core.connect(connection, timeout, pooled and size or nil, max_age)
   if not session then
     return nil, err
   end
@@ -104,13 +106,29 @@ end
 
 for _, name in ipairs { "query", "execute", "transaction" } do
   postgres[name] = function(db, ...)
-    local opened, err = connect(db, "postgres." .. name)
+    local opened, err = connect(db, "postgres." .. name, true)
     if not opened then
       return nil, err
     end
     local session <close> = opened
     return Session[name](session, ...)
   end
+end
+
+function postgres.pool(db)
+  local connection, err = resolve(db, "postgres.pool")
+  if not connection then
+    return nil, err
+  end
+  return core.pool(connection) or { size = 0, idle = 0, used = 0, waiting = 0, opened = 0, dropped = 0, oldest = 0 }
+end
+
+function postgres.reset(db)
+  local connection, err = resolve(db, "postgres.reset")
+  if not connection then
+    return nil, err
+  end
+  return core.reset(connection)
 end
 
 return postgres

@@ -5,6 +5,7 @@ local support = {}
 function support.settings(values)
   _G.settings = {
     get = function(name) return values[name] end,
+    has = function(name) return values[name] ~= nil end,
     declare = function(defs)
       local set = {}
       for name, def in pairs(defs) do set[name] = values[name] or def.default end

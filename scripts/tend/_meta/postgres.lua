@@ -54,7 +54,7 @@ function session:close() end
 ---@return tend.error? err any of the codes above but "query"
 function postgres.connect(database) end
 
----One query on a connection of its own.
+---One query, over the pool of a database that is named; with a connection string on a connection of its own.
 ---@async
 ---@param database tend.database
 ---@param sql string
@@ -63,7 +63,7 @@ function postgres.connect(database) end
 ---@return tend.error? err
 function postgres.query(database, sql, ...) end
 
----One statement on a connection of its own.
+---One statement, as postgres.query.
 ---@async
 ---@param database tend.database
 ---@param sql string
@@ -72,10 +72,31 @@ function postgres.query(database, sql, ...) end
 ---@return tend.error? err
 function postgres.execute(database, sql, ...) end
 
----One transaction on a connection of its own.
+---One transaction, as postgres.query.
 ---@async
 ---@param database tend.database
 ---@param fn fun(session: tend.postgres.session): any, tend.error?
 ---@return any
 ---@return tend.error? err
 function postgres.transaction(database, fn) end
+
+---@class tend.postgres.pool
+---@field size integer connections at once, at most (CONTAINER_DATABASE_<NAME>_POOL_SIZE)
+---@field idle integer
+---@field used integer lent, being made or cleaned
+---@field waiting integer callers that wait for a connection
+---@field opened integer so far
+---@field dropped integer so far: lost, or could not be made
+---@field oldest number seconds, the age of the oldest connection
+
+---The numbers of a database's pool; all zero before its first use.
+---@param database tend.database
+---@return tend.postgres.pool?
+---@return tend.error? err "config"
+function postgres.pool(database) end
+
+---Closes the connections of a database's pool: the idle ones now, the others when they come back. The next call makes new ones.
+---@param database tend.database
+---@return integer? connections how many
+---@return tend.error? err "config"
+function postgres.reset(database) end

@@ -123,9 +123,20 @@ function probe.resource(params) end
 ---@return tend.probe.result
 function probe.usage(params) end
 
----A PostgreSQL server lets us in and answers a query. Facts: `response_ms` of the query, `connect_ms`, `server_version`, `address`.
+---@class tend.probe.postgres
+---@field conninfo? string connection string, URI or keywords
+---@field setting? string or the setting that holds it
+---@field query? string that must not fail; "SELECT 1" when left out
+---@field writable? boolean a standby or a read-only database is not good enough
+---@field slow? number|string an answer that takes longer is a warning
+---@field pool? integer borrows a connection of the pool of at most so many, in place of a new one
+---@field pool_max_age? number|string so old a connection of the pool becomes
+---@field timeout? number
+
+---A PostgreSQL server lets us in and answers a query. Facts: `response_ms` of the query, `connect_ms`, `server_version`,
+---`address`; where the database has a pool `pool_size`, `pool_idle`, `pool_used`, `pool_waiting`, `pool_oldest_s`.
 ---@async
----@param params { conninfo?: string, setting?: string, query?: string, writable?: boolean, timeout?: number }
+---@param params tend.probe.postgres
 ---@return tend.probe.result
 function probe.postgres(params) end
 
