@@ -33,6 +33,9 @@ void server_conn_free(struct server_conn *c) {
   *(c->prev ? &c->prev->next : &s->first) = c->next;
   *(c->next ? &c->next->prev : &s->last) = c->prev;
   free(c);
+  if (s->first) return;
+  s->timer_due_ns = INT64_MAX; /* nobody is waited for: no wake-up at rest */
+  s->host->timer_at(s->timer, INT64_MAX);
 }
 
 void server_conn_deadline(struct server_conn *c, int64_t deadline_ns) {
