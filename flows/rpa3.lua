@@ -95,7 +95,11 @@ return {
 
   dependencies = {
     database.rpa { writable = true },
-    resources.available { name = "concurrent_processing", cpus = workers, memory_mb = WORKER_MB * workers },
+    resources.available {
+      name = "concurrent_processing", cpus = workers, memory_mb = WORKER_MB * workers,
+      hint = ("give the container more, or set CONTAINER_RPA3_CONCURRENT_WORKERS (%d): each worker needs a CPU and %d MB"):format(
+        workers, WORKER_MB),
+    },
     prefect.server(),
     surveyhub.host(),
   },

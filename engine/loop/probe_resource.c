@@ -19,6 +19,7 @@ static const struct tend_param params[] = {
     {"connections", TEND_INTEGER, false, 1, MAX, "TCP connections of the container's network at most"},
     {"connection_state", TEND_TEXT, false, 0, 0,
      "which of them count: established, opening, closing, close_wait, time_wait (default: all)"},
+    {"hint", TEND_TEXT, false, 0, 0, "what to do where it is not there; ends the message"},
     {0},
 };
 
@@ -102,6 +103,7 @@ static void judge(struct tend_probe *p, const struct tend_params *ps, const cJSO
     if (kinds[i].most && !state) list_states(&why, facts);
     buf_fmt(&why, ", expected at %s %.0f", kinds[i].most ? "most" : "least", wanted);
   }
+  if (why.len && probe_param_text(ps, "hint")) buf_fmt(&why, "; %s", probe_param_text(ps, "hint"));
   probe_env_of(p)->host.probe_done(p, &(struct tend_result){.status = why.len ? TEND_FAIL : TEND_OK,
                                                             .reason = why.len ? "resource" : "",
                                                             .detail = buf_cstr(&why),

@@ -235,6 +235,7 @@ static void on_deadline(void *arg) {
 
 static bool literal(struct resolve *r) {
   char port[8];
+  if (STR_EQ(r->host, "*")) return false; /* the C library's word for any address */
   snprintf(port, sizeof port, "%u", r->port);
   /* numeric: no look-up; knows zones of link-local addresses */
   struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *info;

@@ -14,13 +14,14 @@ local kinds = {
 }
 
 --- So much is there, of the machine and within the container's limits.
----@param o table  cpus, memory_mb, disk_mb with path, descriptors, connections; name, description, required, timeout (5 seconds), interval
+---@param o table  cpus, memory_mb, disk_mb with path, descriptors, connections; hint, name,
+---                description, required, timeout (5 seconds), interval
 function resources.available(o)
   o = check.options("resources.available", o, {
     name = "text", description = "text", cpus = "count", memory_mb = "count", disk_mb = "count", path = "text",
-    descriptors = "count", connections = "count", required = "boolean", timeout = "seconds", interval = "seconds",
+    descriptors = "count", connections = "count", hint = "text", required = "boolean", timeout = "seconds", interval = "seconds",
   })
-  local params, parts = { path = o.path }, {}
+  local params, parts = { path = o.path, hint = o.hint }, {}
   for _, kind in ipairs(kinds) do
     local key, text = kind[1], kind[2]
     params[key] = o[key]

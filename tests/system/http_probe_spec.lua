@@ -71,6 +71,7 @@ describe("the probe http", function()
     end
     contains("headers are longer than", failed("too_large", probe { url = s:url "/headers" }))
     ok(probe { url = s:url "/gzip", contains = "bytes" }) -- nothing is unpacked
+    contains("10240 bytes, cut", failed("body", probe { url = s:url "/bomb", json = { a = 1 } }))
   end)
 
   it("tells what is no HTTP, and answers that break off", function()
@@ -84,6 +85,7 @@ describe("the probe http", function()
     contains("waiting for the answer of 127.0.0.1:", failed("timeout", r))
     assert.is_true(r.ticks >= 10, "the loop stood still")
     contains("reading the answer of", failed("timeout", probe({ url = s:url "/drip" }, 2000)))
+    contains("reading the answer of", failed("timeout", probe({ url = s:url "/drip-headers" }, 2000)))
     local listener = h.listen()
     r = probe({ url = ("https://127.0.0.1:%d/"):format(listener.port) }, 2000)
     contains("waiting for the TLS handshake of", failed("timeout", r))
@@ -120,7 +122,8 @@ describe("the probe http", function()
     failed("status", probe { url = s:url "/twice", redirects = 1 })
     failed("status", probe { url = s:url "/loop", redirects = 3 })
     local other = web.start()
-    for _, to in ipairs { other:url "/echo", s:url("/echo", "localhost"), "ftp://127.0.0.1/", "file:///etc/passwd" } do
+    for _, to in ipairs { other:url "/echo", s:url("/echo", "localhost"), "ftp://127.0.0.1/", "file:///etc/passwd",
+      "http://169.254.169.254/latest/meta-data/", "http://[fe80::1]/", "//169.254.169.254/", "http://" } do
       failed("status", probe { url = s:url("/to?" .. to), redirects = 3 })
     end
     failed("status", probe { url = s:url "/to?/echo", redirects = 3, body = "not sent twice" })
@@ -158,6 +161,8 @@ describe("the probe http", function()
       ["url: required"] = {},
       ["url: the URL's scheme is \"ftp\""] = { url = "ftp://a/" },
       ["url: the URL cannot be read"] = { url = "http://a b/" },
+      ["url: the URL names no host"] = { url = "http://" .. ("\u{fffe}"):rep(5) .. "/" },
+      ["url: the URL cannot be read (Port number was not a decimal"] = { url = "http://a:65536/" },
       ["url: the URL is longer than"] = { url = "http://a/" .. ("x"):rep(9000) },
       ["method: expected a word"] = { url = "http://a/", method = "GET /" },
       ["headers: header 1"] = { url = "http://a/", headers = { "no colon" } },

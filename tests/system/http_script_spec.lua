@@ -50,6 +50,9 @@ describe("http in scripts", function()
       fails("too_large", "%%URL%%/endless")
       fails("timeout", "%%URL%%/silent", { timeout = 0.2 })
       fails("timeout", "%%URL%%/drip", { timeout = 0.2 })
+      fails("timeout", "%%URL%%/drip-headers", { timeout = 0.2 })
+      fails("too_large", "%%URL%%/headers")
+      assert(#assert(http.get("%%URL%%/bomb", { limit = 16 * 1024 * 1024 })).body < 2000000) -- as it came
       fails("closed", "%%URL%%/close")
       fails("protocol", "%%URL%%/garbage")
       assert(not pcall(http.get, "ftp://a/"))
@@ -79,6 +82,28 @@ describe("http in scripts", function()
       timer.after(0, function() http.get "%URL%/silent" end)
       while done < 20 do timer.sleep(0.01) end
     ]], web.start())
+  end)
+end)
+
+describe("each kind of probe in scripts", function()
+  it("can be called, and gives a result", function()
+    passes(([[
+      local dir = %q
+      local calls = {
+        tcp = { host = "127.0.0.1", port = %d }, dns = { host = "localhost" }, file = { path = "/etc/passwd" }, directory = { path = dir },
+        command = { command = { "true" } }, unix = { path = dir .. "/none" }, process = { name = "nosuchname" }, resource = { cpus = 1 },
+        usage = { of = "disk", fail = 100 }, postgres = { conninfo = "host=127.0.0.1 port=%d" }, http = { url = "http://127.0.0.1:%d/" },
+      }
+      local bad = { unix = "missing", process = "missing", postgres = "refused", http = "refused" }
+      for kind, params in pairs(calls) do
+        params.timeout = 20
+        local r = probe[kind](params)
+        assert(r.reason == (bad[kind] or ""), kind .. ": " .. r.reason .. " " .. r.detail)
+        assert(r.ok == not bad[kind] and r.status == (bad[kind] and "fail" or "ok") and r.seconds >= 0, kind)
+        local again = probe.run(kind, params)
+        assert(again.status == r.status, kind)
+      end
+    ]]):format(h.tempdir(), h.listen().port, h.free_port(), h.free_port()))
   end)
 end)
 

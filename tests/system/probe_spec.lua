@@ -21,6 +21,24 @@ describe("the probe tcp", function()
     contains("127.0.0.1:", detail)
   end)
 
+  it("takes hosts and ports of any shape", function()
+    local o = { sandbox = probing.replace("/etc/resolv.conf", "nameserver 127.0.0.1\nsearch a.test " .. ("b"):rep(200) .. ".test\n") }
+    for _, host in ipairs { ("a"):rep(50000), ("a."):rep(500), "a b", "a\nb", "http://a/", "[::1]", "-x", ".", "..", "a..b", "a%s%n", "\u{fc}.test",
+      "::1%", "fe80::1%nosuch", "1.2.3.4.5", "*", "$(id)", "a\u{0}b" } do
+      local r, problem = probing.attempt("tcp", { host = host, port = 1 }, 5000, o)
+      assert.truthy(r, problem)
+      assert.equal("fail", r.status, host:sub(1, 40))
+      assert.truthy(({ dns = true, unreachable = true })[r.reason], host:sub(1, 40) .. ": " .. r.reason .. ": " .. r.detail)
+      assert.is_true(#r.detail < 256)
+    end
+    for _, params in ipairs { { host = "a", port = 0 }, { host = "a", port = 65536 }, { host = "a", port = -1 }, { host = "a", port = 1.5 },
+      { host = "a", port = "80" }, { host = "a", port = 1e300 }, { host = "", port = 1 }, { host = { "a" }, port = 1 }, { port = 1 } } do
+      local r, problem = probing.attempt("tcp", params)
+      assert.is_nil(r)
+      assert.truthy(problem:find("host: ", 1, true) or problem:find("port: ", 1, true), problem)
+    end
+  end)
+
   it("tells an address that swallows packets and a network that is not there", function()
     local r = probing.attempt("tcp", { host = "10.77.0.5", port = 80 }, 700, { sandbox = probing.black_hole "10.77.0.5" })
     contains("while connecting to 10.77.0.5 port 80", failed("timeout", r))

@@ -55,7 +55,8 @@ describe("flow rpa2", function()
   it("takes a service that answers anything but 5xx as up", function()
     if web.missing() then h.skip(web.missing()) end
     local s = web.start()
-    for path, word in pairs { ["/status/405"] = "ready", ["/status/200"] = "ready", ["/status/503"] = "not ready (optional)" } do
+    for path, word in pairs { ["/status/405"] = "ready", ["/status/200"] = "ready", ["/status/302"] = "ready", ["/status/404"] = "ready",
+      ["/status/500"] = "not ready (optional)", ["/close"] = "not ready (optional)", ["/status/503"] = "not ready (optional)" } do
       local code, out = h.run { args = { "check", "--flow-name", "rpa2", "--dependencies" },
         env = environment { CONTAINER_RPA2_VALIDATION_ENDPOINT = s:url(path) } }
       assert.equal(0, code, out) -- it is optional

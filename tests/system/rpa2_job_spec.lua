@@ -154,6 +154,30 @@ describe("the job of rpa2", function()
     assert.equal("1|1", db:sql "select min(times), max(times) from rpa2_records")
   end)
 
+  it("names a table that is gone, makes it anew, and stops while it is locked", function()
+    put(1, 5000)
+    local p = spawn { CONTAINER_RPA2_BATCH_SIZE = "1" }
+    h.wait_for(function() return number "select count(*) from rpa2_records where state <> 'waiting'" > 5 end)
+    db:sql "drop table rpa2_records"
+    assert.equal(1, (p:wait(20)), p.err)
+    assert.matches('rpa2_records." does not exist', p.err)
+    run()
+    put(1, 20)
+    local locker = h.start { argv = { "/usr/bin/env", "psql", "-X", "-q", db:keywords(), "-c",
+      "begin; lock table rpa2_records in access exclusive mode; select pg_sleep(120)" } }
+    h.wait_for(function() return number [[select count(*) from pg_locks where mode = 'AccessExclusiveLock' and granted
+      and relation = 'rpa2_records'::regclass]] == 1 end)
+    p = spawn()
+    assert.matches("lock", p:wait_line("trying again", 20))
+    p:kill "TERM"
+    assert.equal(0, (p:wait(10)), p.err)
+    db:sql "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep%' and pid <> pg_backend_pid()"
+    locker:wait(10)
+    run()
+    assert.equal(0, number "select count(*) from rpa2_records where state = 'waiting'")
+    assert.equal("1|1", db:sql "select min(times), max(times) from rpa2_records")
+  end)
+
   it("goes on after the database was away, and ends at once where it is refused", function()
     local shared = db
     db = postgres.start { conf = { synchronous_commit = "on" } } -- one of its own: what a test restarts ends with the test

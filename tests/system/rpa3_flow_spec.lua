@@ -74,6 +74,7 @@ describe("flow rpa3", function()
     local code, out, err = h.run { args = { "run" }, env = environment { CONTAINER_RPA3_CONCURRENT_WORKERS = 256, CONTAINER_RESTART_POLICY = "no" }, deadline = 30 }
     assert.equal(69, code, out .. err)
     assert.matches("CPUs, expected at least 256", err, 1, true)
+    assert.matches("set CONTAINER_RPA3_CONCURRENT_WORKERS (256): each worker needs a CPU and 128 MB", err, 1, true)
   end)
 
   it("drains its queue, removes its shared memory, and stops in order", function()

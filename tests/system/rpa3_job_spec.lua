@@ -171,6 +171,21 @@ describe("the jobs of rpa3", function()
     assert.is_nil((p.out .. p.err):find("wrong-one", 1, true))
   end)
 
+  it("name a queue that is gone, and make it anew", function()
+    put(1, 5000)
+    local w = worker { CONTAINER_RPA3_BATCH_SIZE = "5" }
+    h.wait_for(function() return number "select count(*) from rpa3_results" > 5 end)
+    db:sql "drop table rpa3_results, rpa3_queue"
+    assert.equal(1, (w:wait(20)), w.err)
+    assert.matches('rpa3_%a+." does not exist', w.err)
+    coordinate()
+    put(1, 50)
+    w = worker()
+    coordinate()
+    stop(w)
+    assert_once(50)
+  end)
+
   it("stop although the queue is locked", function()
     put(1, 10)
     local locker = h.start { argv = { "/usr/bin/env", "psql", "-X", "-q", db:keywords(), "-c",

@@ -2,6 +2,7 @@
 
 The path says how it behaves; what it cannot say of HTTP by the book is written to the socket as it is.
 """
+import gzip
 import json
 import socket
 import socketserver
@@ -10,6 +11,8 @@ import sys
 import threading
 
 context = None
+# a megabyte that is a gigabyte when it is unpacked
+BOMB = gzip.compress(b"\0" * (1 << 20)) * 1024
 prefect_down = False
 printing = threading.Lock()
 hang = threading.Event()
@@ -98,6 +101,13 @@ class Handler(socketserver.BaseRequestHandler):
             self.request.sendall(b"HTTP/1.1 200 OK\r\n")
             while True:
                 self.request.sendall(b"X-More: " + b"y" * 1000 + b"\r\n")
+        elif path == "/drip-headers":
+            for c in b"HTTP/1.1 200 OK\r\nX-Long: " + b"z" * 100000:
+                self.request.sendall(bytes([c]))
+                if hang.wait(0.05):
+                    break
+        elif path == "/bomb":
+            self.answer(200, BOMB, "Content-Encoding: gzip", "Content-Type: application/json")
         elif path == "/drip":
             self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
             while not hang.wait(0.05):

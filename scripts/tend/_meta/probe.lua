@@ -98,6 +98,7 @@ function probe.process(params) end
 ---@field descriptors? integer that a process may have open
 ---@field connections? integer TCP connections of the container's network at most; what only listens is none
 ---@field connection_state? "established"|"opening"|"closing"|"close_wait"|"time_wait" only these count
+---@field hint? string what to do where it is not there; ends the detail
 ---@field timeout? number
 
 ---At least so much is there, and at most so many connections; reason "resource" where it is not. Facts: what was asked for, as it
