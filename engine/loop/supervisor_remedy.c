@@ -167,11 +167,23 @@ static void answer_text(struct control_reply *r, const char *text) {
   control_answer_buf(r, &b);
 }
 
+/* Who waits for the end of a run. */
+struct asker {
+  struct supervisor *s;
+  struct control_reply *reply;
+};
+
+/* What a step said may hold a secret, as any output. */
 static void on_remedied(void *arg, bool ok, const char *text) {
+  struct asker *a = arg;
+  auto_buf struct buf b = {0};
+  buf_str(&b, text);
+  settings_redact(a->s->o.settings, &b);
   if (ok)
-    answer_text(arg, text);
+    answer_text(a->reply, buf_cstr(&b));
   else
-    control_refuse(arg, "%s", text);
+    control_refuse(a->reply, "%s", buf_cstr(&b));
+  free(a);
 }
 
 void supervisor_remediate(void *arg, const struct control_request *q, struct control_reply *r) {
@@ -182,11 +194,19 @@ void supervisor_remediate(void *arg, const struct control_request *q, struct con
     return;
   }
   bool wait = control_arg_bool(q, "wait", true), dry_run = control_arg_bool(q, "dry_run", false);
+  struct asker *a = wait ? malloc(sizeof *a) : NULL;
+  if (wait && !a) {
+    control_refuse(r, "out of memory");
+    return;
+  }
+  if (a) *a = (struct asker){s, r};
   struct err err = ERR_INIT;
-  if (remedies_ask(s->remedies, action, dry_run, wait ? on_remedied : NULL, r, &err))
+  if (remedies_ask(s->remedies, action, dry_run, wait ? on_remedied : NULL, a, &err)) {
+    free(a);
     control_refuse(r, "%s", err.msg);
-  else if (!wait)
+  } else if (!wait) {
     control_answer(r, "\"asked\"");
+  }
 }
 
 void supervisor_maintain(void *arg, const struct control_request *q, struct control_reply *r) {

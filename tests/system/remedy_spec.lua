@@ -308,6 +308,19 @@ describe("by hand", function()
     assert.equal("one", events[1].details.args.action)
   end)
 
+  it("what a step says tells no secret", function()
+    local p = run([[{ name = "leaky", steps = { { name = "say", kind = "command", params = { command = { "sh", "-c", "echo it is pw-secret-9; exit 1" } } },
+      { name = "fn", run = function() return nil, "it is pw-secret-9" end } } }]],
+      { env = { CONTAINER_RPA_DB_CONNECTION_STRING = "postgresql://u:pw-secret-9@127.0.0.1/db" } })
+    local code, out, err = h.ask(p, "remediate", "leaky")
+    assert.equal(1, code)
+    assert.truthy((out .. err):find("it is ***", 1, true), out .. err)
+    local _, report = h.ask(p, "report")
+    for _, text in ipairs { out, err, report, p.out, p.err, select(2, h.ask(p, "why")), select(2, h.ask(p, "events")) } do
+      assert.is_nil(text:find("pw-secret-9", 1, true))
+    end
+  end)
+
   it("a dry run changes nothing", function()
     local dir = h.tempdir()
     h.write(dir .. "/old.tmp", "x")
