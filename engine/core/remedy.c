@@ -72,7 +72,7 @@ static void end_run(struct remedy *r, struct rule_state *s, enum remedy_result r
   a->duration_ns = r->now - s->since_ns;
   if (s->check != REMEDY_NONE) {
     struct check_state *c = &r->check[s->check];
-    if (result == REMEDY_HEALED_RESULT || !c->failures) tell_recovered(r, s->check);
+    if (!c->pending && (result == REMEDY_HEALED_RESULT || !c->failures)) tell_recovered(r, s->check);
     c->busy = REMEDY_NONE;
   }
   hold(r, s, false);
@@ -230,6 +230,13 @@ static void on_answer(struct remedy *r, struct rule_state *s, enum remedy_answer
   }
 }
 
+/* It is good, but its own thresholds want to see more. */
+static void hold_back(struct remedy *r, const struct rule_state *s) {
+  struct check_state *c = &r->check[s->check];
+  c->failures = 0;
+  c->pending = true;
+}
+
 /* The run that watches this check. */
 static struct rule_state *watching(struct remedy *r, const struct check_state *c) {
   struct rule_state *s = c->busy == REMEDY_NONE ? NULL : &r->rule[c->busy];
@@ -239,7 +246,8 @@ static struct rule_state *watching(struct remedy *r, const struct check_state *c
 static void on_failing(struct remedy *r, const struct remedy_input *in) {
   if (in->check >= r->config->checks || !in->failures) return;
   struct check_state *c = &r->check[in->check];
-  if (!c->failures) c->since_ns = r->now;
+  if (!c->failures && !c->pending) c->since_ns = r->now;
+  c->pending = false;
   c->failures = in->failures;
   c->unhealthy = in->on;
   struct rule_state *s = watching(r, c);
@@ -250,6 +258,7 @@ static void on_good(struct remedy *r, const struct remedy_input *in) {
   if (in->check >= r->config->checks) return;
   struct check_state *c = &r->check[in->check];
   c->failures = 0;
+  c->pending = false;
   struct rule_state *s = watching(r, c);
   if (s) on_answer(r, s, REMEDY_GOOD);
   if (c->busy == REMEDY_NONE) tell_recovered(r, in->check); /* else at the end of its run */
@@ -337,6 +346,7 @@ void remedy_feed(struct remedy *r, const struct remedy_input *in, int64_t now_ns
       break;
     case REMEDY_IN_ANSWER:
       s = find_run(r, in->run, PHASE_ASK);
+      if (s && in->answer == REMEDY_GOOD && in->unsettled) hold_back(r, s);
       if (s) on_answer(r, s, in->answer);
       break;
     case REMEDY_IN_ACTIVE:

@@ -54,7 +54,8 @@ enum remedy_input_kind {
   REMEDY_IN_FAILING,     /* check, failures, on (it counts as unhealthy): a bad result */
   REMEDY_IN_GOOD,        /* check: it is good (again) */
   REMEDY_IN_DONE,        /* run, outcome: its step has ended */
-  REMEDY_IN_ANSWER,      /* run, answer: what the check that was asked for says */
+  REMEDY_IN_ANSWER,      /* run, answer: what the check that was asked for says; unsettled: it takes more than that one
+                            good result until it counts as good, which GOOD tells */
   REMEDY_IN_ACTIVE,      /* on: the container runs; runs begin only then */
   REMEDY_IN_MAINTENANCE, /* on, until_ns (TIME_NEVER: until it is turned off) */
   REMEDY_IN_ASK,         /* rule, step (REMEDY_NONE: all of the ladder), dry: an operator wants it, now */
@@ -93,7 +94,7 @@ struct remedy_input {
   uint32_t run;
   enum remedy_outcome outcome;
   enum remedy_answer answer;
-  bool on, dry;
+  bool on, dry, unsettled;
   int64_t until_ns;
 };
 

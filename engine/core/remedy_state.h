@@ -10,6 +10,7 @@ enum phase { PHASE_IDLE, PHASE_STEP, PHASE_SETTLE, PHASE_ASK, PHASE_WATCH };
 struct check_state {
   unsigned failures; /* in a row; 0: good */
   bool unhealthy;
+  bool pending;     /* a run has healed it, its recovery is told when it counts as good */
   int64_t since_ns; /* of the first of them */
   uint16_t busy;    /* the rule whose run looks after it; REMEDY_NONE */
   /* what was done about it since then */

@@ -19,6 +19,7 @@ static void on_answer(void *arg, const struct probe_result *result) {
   struct question *q = arg;
   struct remedies *r = q->r;
   uint32_t run = q->run;
+  uint16_t check = q->check;
   if (!r) { /* the end */
     free(q);
     return;
@@ -30,8 +31,11 @@ static void on_answer(void *arg, const struct probe_result *result) {
     }
   free(q);
   bool good = result->status == PROBE_OK || result->status == PROBE_WARN;
+  struct health_view v;
+  bool unsettled = good && health_at(r->env.health, check, &v) && v.check->state == CHECK_UNHEALTHY;
   remedies_feed(r, &(struct remedy_input){.kind = REMEDY_IN_ANSWER,
                                           .run = run,
+                                          .unsettled = unsettled,
                                           .answer = good                              ? REMEDY_GOOD
                                                     : result->status == PROBE_UNKNOWN ? REMEDY_UNKNOWN
                                                                                       : REMEDY_BAD});
@@ -41,7 +45,7 @@ static void ask_check(struct remedies *r, const struct remedy_action *a) {
   struct question *q = malloc(sizeof *q);
   struct err err = ERR_INIT;
   if (q) {
-    *q = (struct question){r, a->run, r->questions};
+    *q = (struct question){r, a->run, a->check, r->questions};
     if (health_probe_now(r->env.health, check_name(r, a->check), true, on_answer, q, &err) == 0) {
       r->questions = q;
       return;

@@ -61,6 +61,7 @@ struct past {
 struct question {
   struct remedies *r;
   uint32_t run;
+  uint16_t check;
   struct question *next;
 };
 

@@ -99,6 +99,20 @@ describe("a ladder", function()
     end)
   end)
 
+  it("tells the recovery once, when the check counts as good", function()
+    local p = run([[{ name = "ladder", check = "slow", steps = { { name = "heal", run = function() fs.remove(dir .. "/slow") end } } }]],
+      { checks = [[{ name = "slow", interval = 0.5, timeout = 0.5, fast_interval = 0.1, down_interval = 0.1, successes = 3, failures = 2,
+        check = function() return not fs.stat(dir .. "/slow"), "slow" end }]] })
+    p:wait_event("health_check_passed", { where = function(e) return e.details.check == "slow" end })
+    h.write(p.folder .. "/slow", "")
+    p:wait_event("recovery_completed")
+    assert.equal("healed", p:events("remediation_completed")[1].details.result)
+    h.wait_for(function() return status(p).health == "healthy" end)
+    local e = p:events("recovery_completed")
+    assert.equal(1, #e)
+    assert.equal("heal", e[1].details.step)
+  end)
+
   it("goes on after steps that fail, raise, hang or have nothing to do", function()
     local p = run([[{ name = "ladder", check = "thing", steps = {
       { name = "raises", run = function() error("boom") end },

@@ -103,7 +103,7 @@ remedy.c|s/check->failures >= c->failures :/check->failures > c->failures :/
 remedy.c|s/: check->unhealthy;/: true;/
 remedy.c|s/if (!r->active || r->maintenance) return;/if (!r->active) return;/
 remedy.c|s/if (!r->active || r->maintenance) return;/if (r->maintenance) return;/
-remedy.c|s/  if (!c->failures) c->since_ns = r->now;/  c->since_ns = r->now;/
+remedy.c|s/  if (!c->failures \&\& !c->pending) c->since_ns = r->now;/  c->since_ns = r->now;/
 remedy.c|s/  if (c->steps) {/  if (true) {/
 remedy.c|s/REMEDY_HEALED_RESULT || !c->failures/REMEDY_HEALED_RESULT/
 remedy.c|s/      c->busy = REMEDY_NONE;//;s/    c->busy = REMEDY_NONE;//
@@ -116,6 +116,8 @@ remedy.c|s/ || s->by_operator) continue;/) continue;/
 remedy.c|s/ || s->held == on) return;/) return;/
 remedy.c|s/c->failures >= config_of(r, s)->step/c->failures > config_of(r, s)->step/
 remedy.c|s/  if (s) on_answer(r, s, REMEDY_GOOD);//
+remedy.c|s/  c->pending = true;//
+remedy.c|s/!c->failures \&\& !c->pending) c->since/!c->failures) c->since/
 remedy.c|s/r->now + r->config->watch_ns;/r->now + r->config->answer_ns;/
 remedy.c|s/s \&\& s->phase == PHASE_WATCH ? s : NULL/s/
 remedy.c|s/if (s->phase != PHASE_STEP) end_run/if (true) end_run/

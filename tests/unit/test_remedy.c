@@ -159,7 +159,31 @@ static void it_escalates_when_nothing_helped(void **state) {
   WANT(&t, "step[0.3]", ANSWER(1, REMEDY_BAD));
   WANT(&t, "end[0 escalated 3 12s] release[0]", DONE(1, REMEDY_OK));
   WANT(&t, "", FAILING(0, 4)); /* the container ends */
-  WANT(&t, "begin[1] hold[0] step[1.0]", .kind = REMEDY_IN_ACTIVE, .on = true); /* the other rule's turn, where somebody lives on */
+  WANT(&t, "begin[1] hold[0] step[1.0]", .kind = REMEDY_IN_ACTIVE,
+       .on = true); /* the other rule's turn, where somebody lives on */
+  end(&t);
+}
+
+/* A check that wants two good results in a row. */
+static void a_recovery_is_told_when_the_check_counts_as_good(void **state) {
+  (void)state;
+  struct trace t;
+  begin(&t);
+  feed(&t, &(struct remedy_input){FAILING(0, 3)});
+  feed(&t, &(struct remedy_input){DONE(1, REMEDY_OK)});
+  t.now = S(1);
+  WANT(&t, "end[0 healed 1 1s] release[0]", ANSWER(1, REMEDY_GOOD), .unsettled = true);
+  assert_true(remedy_tried(t.r, 0));
+  t.now = S(100);
+  WANT(&t, "", TICK); /* nothing is bad */
+  WANT(&t, "recovered[0 by 0.0 1 100s]", GOOD(0));
+  assert_false(remedy_tried(t.r, 0));
+  feed(&t, &(struct remedy_input){FAILING(0, 3)});
+  feed(&t, &(struct remedy_input){DONE(2, REMEDY_OK)});
+  feed(&t, &(struct remedy_input){ANSWER(2, REMEDY_GOOD), .unsettled = true});
+  t.now = S(110);
+  WANT(&t, "", FAILING(0, 1)); /* the same outage goes on */
+  WANT(&t, "recovered[0 by 0.0 1 10s]", GOOD(0));
   end(&t);
 }
 
@@ -620,6 +644,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_step_that_heals_ends_the_ladder),
       cmocka_unit_test(it_escalates_when_nothing_helped),
+      cmocka_unit_test(a_recovery_is_told_when_the_check_counts_as_good),
       cmocka_unit_test(unknown_answers_end_a_run),
       cmocka_unit_test(over_the_budget_it_escalates_and_then_gives_up),
       cmocka_unit_test(a_rule_without_escalation_gives_up),
