@@ -333,7 +333,8 @@ emit ""
 emit "Ready pieces of flows: dependencies, checks, remedies and cleanup handlers, in scripts/policies. A flow takes one with"
 emit "`local database = require \"policies.database\"` and puts what a function gives into its lists: `dependencies = { database.rpa() }`."
 emit "Generated from their comments (`make docs`). What an option means is in [flow-file.md](flow-file.md) and, of probes, in"
-emit "[lua-api.md](lua-api.md); a wrong one is an error that names the flow's line. The keys of a check are in [flow-file.md](flow-file.md), too:"
+emit "[lua-api.md](lua-api.md); a wrong one is an error that names the flow's line. The keys of a check, which are in"
+emit "[flow-file.md](flow-file.md), too, are"
 emit(table.concat(check_keys, ", ") .. ".")
 emit ""
 for _, entry in ipairs(fs.list "scripts/policies") do

@@ -79,7 +79,8 @@ static void read_cpu(const struct usage_source *s, const struct cgroup *limits, 
   double quota = limits->cpu_limit_percent / 100;
   u->cpu_limited = quota > 0 && quota < own;
   u->cpus = u->cpu_limited ? quota : own;
-  /* with both versions mounted, the group of version 2 may be the whole machine: it counts even without the controller */
+  /* with both versions mounted, the group of version 2 may be the whole machine: it counts even without the controller
+   */
   if (cgroup_number(g, CGROUP_CPUACCT, "cpuacct.usage", &v, NULL))
     u->cpu_ns = v;
   else if (cgroup_value(g, CGROUP_V2, "cpu.stat", "usage_usec", &v))

@@ -47,7 +47,7 @@ struct vitals {
   struct lifecycle_counts counts;
   uint64_t log_dropped, journal_dropped;
   double script_s, script_bytes; /* CPU time and memory of the scripts; NAN: there are none */
-  bool alerts; /* there is a webhook */
+  bool alerts;                   /* there is a webhook */
   uint64_t alerts_sent, alerts_dropped;
 };
 

@@ -46,7 +46,7 @@ struct task_spec {
 };
 
 struct sched *sched_new(struct loop *loop, struct err *err);
-void sched_free(struct sched *s); /* after all vms */
+void sched_free(struct sched *s);             /* after all vms */
 int64_t sched_used_ns(const struct sched *s); /* CPU time of all tasks so far */
 
 /* Takes a function and nargs arguments from the top of L (the main coroutine of vm) and queues them as a task.

@@ -160,8 +160,7 @@ static void on_timer(void *arg) {
     return;
   }
   checkout_unlink(c);
-  snprintf(text, sizeof text, "no connection of the pool (%d at most) came free in time",
-           pool->options.size);
+  snprintf(text, sizeof text, "no connection of the pool (%d at most) came free in time", pool->options.size);
   checkout_end(c, NULL, &(struct tend_pg_error){.reason = "pool", .message = text, .closed = true});
 }
 

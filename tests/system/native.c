@@ -394,7 +394,8 @@ static int l_connect_tcp(lua_State *L) {
   int fd = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd >= 0 && source) inet_pton(AF_INET, source, &from.sin_addr);
   if (fd < 0 || (source && bind(fd, (struct sockaddr *)&from, sizeof from)) ||
-      (connect(fd, six ? (struct sockaddr *)&b : (struct sockaddr *)&a, six ? sizeof b : sizeof a) && errno != EINPROGRESS)) {
+      (connect(fd, six ? (struct sockaddr *)&b : (struct sockaddr *)&a, six ? sizeof b : sizeof a) &&
+       errno != EINPROGRESS)) {
     int n = fail(L, "connect");
     if (fd >= 0) close(fd);
     return n;

@@ -21,7 +21,8 @@ local PAGES = {
   ["docs/operations.md"] = {
     env = { CONTAINER_ENVIRONMENT = "test", CONTAINER_LOG_STREAM = "stdout", CONTAINER_RESTART_DELAY_SECONDS = "0" },
     before = function(box)
-      box:write("flows/ops.lua", [[return { mode = "server", checks = { { name = "disk", kind = "directory", params = { path = "/" } } }, remedies = { { name = "disk", check = "disk", steps = {
+      box:write("flows/ops.lua", [[return { mode = "server",
+        checks = { { name = "disk", kind = "directory", params = { path = "/" } } }, remedies = { { name = "disk", check = "disk", steps = {
         { kind = "rotate_logs", params = { path = settings.get "CONTAINER_LOG_DIR" } } } } }, processes = { main = { command = { "sh", "-c",
         "echo here; [ -e once ] || { touch once; exit 1; }; exec sleep 1000" } } } }]])
       box:type "tend run --flow-name ops"
