@@ -14,6 +14,9 @@ _tend() {
         ;;
       maintenance) words="on off" ;;
       on) [ "$command" != maintenance ] || words=for ;;
+      remediate) # names of remedies
+        words=$(tend status --json 2>/dev/null | sed 's/.*"remedies": \[//; s/"remediations": .*//' | grep -o '"name": "[^"]*"' | cut -d'"' -f4)
+        ;;
       check-now) # names of dependencies and checks
         words=$(tend status --json 2>/dev/null | sed 's/.*"dependencies": \[//; s/"remedies": .*//' | grep -o '"name": "[^"]*"' | cut -d'"' -f4)
         ;;
