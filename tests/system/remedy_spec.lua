@@ -138,7 +138,7 @@ describe("a ladder", function()
     assert.matches("^slow timeout", steps[7])
     assert.matches("^missing failed", steps[8])
     assert.equal("works ok it works", steps[9])
-    assert.matches("^reset_database skipped", steps[10])
+    assert.matches("^reset_database failed there is no database", steps[10])
     assert.equal("heal ok ", steps[11])
   end)
 
