@@ -33,7 +33,7 @@ struct report_check *supervisor_view_dependencies(struct supervisor *s, size_t *
         .status = dependency_state_name(d.state),
         .reason = d.reason,
         .detail = d.detail,
-        .attempts = d.attempts,
+        .attempts = known && v.check->failures ? v.check->failures : d.attempts,
         .failures = known                         ? v.check->failures
                     : d.state == DEPENDENCY_READY ? 0
                                                   : d.attempts,
