@@ -1,6 +1,7 @@
 -- The number of instances of a process follows what its flow measures, within bounds and with cool-downs.
 local h = require "harness"
 local cjson = require "cjson"
+local postgres = require "postgres"
 
 -- What is wanted is the number in the file `wanted`.
 local function run(scale, instances)
@@ -101,5 +102,28 @@ describe("scale", function()
     e = p:wait_event("script_error", { nth = 2 })
     assert.truthy(e.message:find("it gave no number", 1, true))
     becomes(p, 3, 0)
+  end)
+end)
+
+describe("flow rpa3", function()
+  it("has as many workers as its queue makes work", function()
+    local db, dir = postgres.start { conf = { max_connections = 40 } }, h.tempdir()
+    -- the flow as it is, but for its times
+    h.sh(("cp -r flows %s/flows && sed -i 's/interval = 30,/interval = 0.5, down_cooldown = 1, cooldown = 0,/' %s/flows/rpa3.lua"):format(dir, dir))
+    local p = h.spawn { args = { "run", "--flow-name", "rpa3", "--flows", dir .. "/flows" }, env = {
+      CONTAINER_RPA_DB_CONNECTION_STRING = db:uri(), CONTAINER_EXECUTION_MODE = "server", CONTAINER_RPA3_CONCURRENT_WORKERS = 2,
+      CONTAINER_RPA3_BATCH_SIZE = 5, CONTAINER_MAX_MEMORY_MB = 16, CONTAINER_MAX_CPU_PERCENT = 1, CONTAINER_SCRIPTS_DIR = h.top .. "/scripts" } }
+    local function scaled(nth)
+      local e = p:wait_event("process_scaled", { nth = nth, deadline = 30 }).details
+      return { e.process, e.from, e.to }
+    end
+    if tonumber((h.sh "nproc")) < 2 then return pending("needs two CPUs") end
+    assert.same({ "worker", 2, 1 }, scaled(1)) -- an empty queue
+    db:sql "insert into rpa3_queue (payload) select jsonb_build_object('id', i::text) from generate_series(1, 20000) i"
+    assert.same({ "worker", 1, 2 }, scaled(2))
+    p:kill "TERM"
+    assert.equal(0, (p:wait(30)))
+    assert.equal("0", (db:sql "select count(*) from rpa3_queue where state = 'claimed'"))
+    db:stop "immediate"
   end)
 end)
