@@ -47,6 +47,7 @@ static void hold(struct remedy *r, struct rule_state *s, bool on) {
   if (s->check == REMEDY_NONE || s->dry || s->held == on) return;
   s->held = on;
   struct remedy_action *a = act(r, REMEDY_ACT_HOLD);
+  a->rule = (uint16_t)(s - r->rule);
   a->check = s->check;
   a->on = on;
 }

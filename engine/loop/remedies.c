@@ -9,7 +9,6 @@
 #include "base/str.h"
 #include "loop/remedies_impl.h"
 
-#define HOLD_NS (24 * 3600 * NS_PER_S) /* a run ends long before */
 #define WATCH_NS (900 * NS_PER_S)
 #define ANSWER_NS (3700 * NS_PER_S) /* a check's own timeout, an hour at most, comes before */
 
@@ -110,6 +109,17 @@ static void end_run(struct remedies *r, const struct remedy_action *a) {
   }
 }
 
+/* When all that the run may still do is over, at the latest. */
+static int64_t longest_end_ns(const struct remedies *r, const struct remedy_action *a) {
+  const struct plan_remedy *m = r->job[a->rule].plan;
+  int64_t end = clock_mono_ns();
+  struct health_view v;
+  int64_t answer = health_at(r->env.health, a->check, &v) ? v.spec->timeout_ns : 0;
+  for (size_t i = 0; i < m->steps_n + m->escalations_n; i++)
+    end += m->steps[i].timeout_ns + m->steps[i].settle_ns + answer + NS_PER_S;
+  return end;
+}
+
 static void carry_out(struct remedies *r, const struct remedy_action *a) {
   switch (a->kind) {
     case REMEDY_ACT_BEGIN:
@@ -125,7 +135,7 @@ static void carry_out(struct remedies *r, const struct remedy_action *a) {
       ask_check(r, a);
       break;
     case REMEDY_ACT_HOLD:
-      health_hold(r->env.health, check_name(r, a->check), a->on ? clock_mono_ns() + HOLD_NS : 0);
+      health_hold(r->env.health, check_name(r, a->check), a->on ? longest_end_ns(r, a) : 0);
       break;
     case REMEDY_ACT_END:
       end_run(r, a);

@@ -404,6 +404,8 @@ describe("a stop", function()
     bad(p)
     p:wait_event("remediation_started")
     h.wait_for(function() return #p:children() > 2 end)
+    local held = status(p).checks[1].held_until
+    assert.truthy(held ~= cjson.null and held > p:events("remediation_started")[1].timestamp) -- while the remedy is at work
     p:kill("TERM")
     assert.equal(0, (p:wait()))
     assert.equal("cancelled", p:events("remediation_completed")[1].details.result)
