@@ -129,12 +129,14 @@ struct proto_tail {
   struct proto_head head;
   int32_t instance; /* below 0: all */
   uint64_t since;   /* bytes that are known already; of one instance */
+  uint8_t no_text;  /* only since when it is silent */
   char name[LIMIT_NAME];
 };
 
 struct proto_tail_reply {
   struct proto_head head;
-  uint64_t end; /* bytes ever; of one instance */
+  uint64_t end;      /* bytes ever; of one instance */
+  int64_t silent_ns; /* since its start or its last byte; of several the least; -1: there is none of that name */
 };
 
 struct proto_keep {

@@ -118,7 +118,8 @@ static void on_tail(struct init *in, const struct proto_tail *m) {
   memcpy(name, m->name, sizeof name);
   name[sizeof name - 1] = 0;
   struct proto_tail_reply r = {.head = {PROTO_TAIL_REPLY, m->head.child}};
-  int fd = tail_memfd(in, name, m->instance, m->since, &r.end);
+  r.silent_ns = tail_silent_ns(in, name, m->instance);
+  int fd = m->no_text ? -1 : tail_memfd(in, name, m->instance, m->since, &r.end);
   answer(in, &r, sizeof r, fd >= 0 ? fd : -1);
 }
 

@@ -149,7 +149,7 @@ bool source_read(struct init *in, struct source *s) {
     source_close(in, s);
     return false;
   }
-  if (s->tail) tail_add(s->tail, s->buf + s->end, (size_t)n);
+  if (s->tail) tail_add(s->tail, s->buf + s->end, (size_t)n, in->now_ns);
   s->last_ns = in->now_ns;
   if (s->tail && n < PIPE_BUF) in->little = true;
   add(s, (size_t)n);

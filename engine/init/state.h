@@ -48,6 +48,7 @@ struct tail {
   unsigned users; /* sources that are open */
   uint64_t end;   /* bytes ever */
   char *data;     /* LIMIT_TAIL bytes, no page of it there before the first output */
+  int64_t last_ns; /* of its start or its last byte, whichever came later */
 };
 
 /* One stream of output on its way: what was read and not yet written is in buf[start..end). */
@@ -243,7 +244,8 @@ void tty_continue(struct init *in);
 
 /* tail.c */
 struct tail *tail_get(struct init *in, const char *name, uint32_t instance); /* -> NULL: no memory */
-void tail_add(struct tail *t, const char *p, size_t n);
+void tail_add(struct tail *t, const char *p, size_t n, int64_t now_ns);
+int64_t tail_silent_ns(const struct init *in, const char *name, int instance); /* -1: none of that name */
 /* The text after the first `since` bytes in a nameless file, or -errno; *end: bytes ever. */
 int tail_memfd(struct init *in, const char *name, int instance, uint64_t since, uint64_t *end);
 

@@ -14,7 +14,10 @@ static bool is(const struct tail *t, const char *name, uint32_t instance) {
 struct tail *tail_get(struct init *in, const char *name, uint32_t instance) {
   struct tail *t = NULL;
   for (unsigned i = 0; i < in->ntails; i++) { /* slots are taken in order and never given back */
-    if (is(&in->tails[i], name, instance)) return &in->tails[i];
+    if (is(&in->tails[i], name, instance)) {
+      in->tails[i].last_ns = in->now_ns;
+      return &in->tails[i];
+    }
     if (!t && in->tails[i].users == 0) t = &in->tails[i];
   }
   if (in->ntails < LIMIT_INSTANCES) {
@@ -25,12 +28,14 @@ struct tail *tail_get(struct init *in, const char *name, uint32_t instance) {
   }
   if (!t) return NULL;
   t->end = 0;
+  t->last_ns = in->now_ns;
   t->instance = instance;
   str_copy(t->name, sizeof t->name, name);
   return t;
 }
 
-void tail_add(struct tail *t, const char *p, size_t n) {
+void tail_add(struct tail *t, const char *p, size_t n, int64_t now_ns) {
+  t->last_ns = now_ns;
   if (n > LIMIT_TAIL) {
     t->end += n - LIMIT_TAIL;
     p += n - LIMIT_TAIL;
@@ -86,4 +91,15 @@ int tail_memfd(struct init *in, const char *name, int instance, uint64_t since, 
     }
   }
   return fd;
+}
+
+int64_t tail_silent_ns(const struct init *in, const char *name, int instance) {
+  int64_t least = -1;
+  for (unsigned i = 0; i < in->ntails; i++) {
+    const struct tail *t = &in->tails[i];
+    if (!STR_EQ(t->name, name) || (instance >= 0 && t->instance != (uint32_t)instance)) continue;
+    int64_t silent = in->now_ns > t->last_ns ? in->now_ns - t->last_ns : 0;
+    if (least < 0 || silent < least) least = silent;
+  }
+  return least;
 }

@@ -97,6 +97,13 @@ typedef void children_follow_fn(void *arg, const char *text, size_t n, uint64_t 
 void children_tail_since(struct children *c, const char *name, unsigned instance, uint64_t since,
                          children_follow_fn *done, void *arg);
 
+/* For how long a process has put out nothing: of one instance, or (below 0) of the one that spoke last. -1: no process
+ * of that name has been started. */
+typedef void children_silent_fn(void *arg, int64_t silent_ns);
+void children_silent(struct children *c, const char *name, int instance, children_silent_fn *done, void *arg);
+/* The requests of that callback and argument are not answered any more. */
+void children_ask_cancel(struct children *c, void *arg);
+
 /* Keeps a descriptor by name over the engine's life (a duplicate; the caller's stays its own). fd -1 drops it. */
 int children_keep(struct children *c, const char *name, int fd);
 

@@ -34,7 +34,8 @@ void children_sweep(struct children *c, int sig, children_swept_fn *done, void *
 
 static void ask_tail(struct children *c, const char *name, int instance, uint64_t since,
                      const struct child_request *who) {
-  struct proto_tail m = {.head = {PROTO_TAIL, ask(c, who)}, .instance = instance, .since = since};
+  struct proto_tail m = {
+      .head = {PROTO_TAIL, ask(c, who)}, .instance = instance, .since = since, .no_text = who->silent != NULL};
   str_copy(m.name, sizeof m.name, name);
   children_post(c, &m, sizeof m, NULL, 0);
 }
@@ -46,6 +47,20 @@ void children_tail(struct children *c, const char *name, int instance, children_
 void children_tail_since(struct children *c, const char *name, unsigned instance, uint64_t since,
                          children_follow_fn *done, void *arg) {
   ask_tail(c, name, (int)instance, since, &(struct child_request){.follow = done, .arg = arg});
+}
+
+void children_silent(struct children *c, const char *name, int instance, children_silent_fn *done, void *arg) {
+  ask_tail(c, name, instance, 0, &(struct child_request){.silent = done, .arg = arg});
+}
+
+static void nobody(void *arg, int64_t silent_ns) {
+  (void)arg;
+  (void)silent_ns;
+}
+
+void children_ask_cancel(struct children *c, void *arg) {
+  for (struct child_request *r = c->requests; r; r = r->next)
+    if (r->arg == arg && r->silent) r->silent = nobody;
 }
 
 void children_on_swept(struct children *c, const struct proto_swept *m) {
@@ -64,5 +79,6 @@ void children_on_tail(struct children *c, const struct proto_tail_reply *m, int 
     if (n > 0) text.len += (size_t)n;
   }
   if (r.tail) r.tail(r.arg, buf_cstr(&text), text.len);
+  if (r.silent) r.silent(r.arg, m->silent_ns);
   if (r.follow) r.follow(r.arg, buf_cstr(&text), text.len, m->end);
 }

@@ -27,6 +27,7 @@ struct child_request {
   children_swept_fn *swept;
   children_tail_fn *tail;
   children_follow_fn *follow;
+  children_silent_fn *silent;
   void *arg;
 };
 

@@ -15,9 +15,9 @@
 #include "loop/probe_kinds.h"
 #include "loop/probe_params.h"
 
-static const struct tend_probe_kind *const kinds[] = {&probe_kind_tcp,       &probe_kind_dns,      &probe_kind_file,
-                                                      &probe_kind_directory, &probe_kind_command,  &probe_kind_unix,
-                                                      &probe_kind_process,   &probe_kind_resource, &probe_kind_usage};
+static const struct tend_probe_kind *const kinds[] = {
+    &probe_kind_tcp,  &probe_kind_dns,     &probe_kind_file,     &probe_kind_directory, &probe_kind_command,
+    &probe_kind_unix, &probe_kind_process, &probe_kind_resource, &probe_kind_usage,     &probe_kind_silence};
 
 /* Kinds of parts that come with tend, so that a misspelt one finds its name. */
 static const char *const part_kinds[] = {"postgres", "http"};

@@ -1,7 +1,7 @@
 /* Probes: one attempt at finding out whether something is there. They never block the loop and never
  * outlive their deadline, which is kept here, not by the kinds. Built-in kinds: tcp, dns, file, directory, command,
- * unix, process, resource, usage; any other is looked for in the part of its name (postgres, http). What a kind takes
- * is its table of parameters.
+ * unix, process, resource, usage, silence; any other is looked for in the part of its name (postgres, http). What a
+ * kind takes is its table of parameters.
  */
 #ifndef TEND_LOOP_PROBE_H
 #define TEND_LOOP_PROBE_H

@@ -6,7 +6,7 @@
 #include "tend/probe.h"
 
 extern const struct tend_probe_kind probe_kind_tcp, probe_kind_dns, probe_kind_file, probe_kind_directory,
-    probe_kind_command, probe_kind_unix, probe_kind_process, probe_kind_resource, probe_kind_usage;
+    probe_kind_command, probe_kind_unix, probe_kind_process, probe_kind_resource, probe_kind_usage, probe_kind_silence;
 
 /* Of the attempt's engine: for kinds that need children. */
 struct probe_env *probe_env_of(struct tend_probe *p);

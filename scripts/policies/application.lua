@@ -32,6 +32,31 @@ function application.http(o)
   })
 end
 
+--- A process writes something now and then: it is not silent for longer than `after`.
+---@param o table  process, after, instance; the keys of a check
+function application.silence(o)
+  o = check.health_options("application.silence", o, { process = "!text", after = "!seconds", instance = "number" })
+  return check.health(o, {
+    name = "silence_" .. check.slug(o.process),
+    description = ("%s writes something"):format(o.process),
+    role = "monitor",
+    kind = "silence",
+    params = { process = o.process, after = o.after, instance = o.instance },
+  })
+end
+
+--- A process of the flow is up.
+---@param o table  process, min_uptime, instances; the keys of a check
+function application.process(o)
+  o = check.health_options("application.process", o, { process = "!text", min_uptime = "seconds", instances = "count" })
+  return check.health(o, {
+    name = "process_" .. check.slug(o.process),
+    description = ("%s is up"):format(o.process),
+    kind = "process",
+    params = { process = o.process, min_uptime = o.min_uptime, instances = o.instances },
+  })
+end
+
 --- The restarts that are still remembered (CONTAINER_RESTART_WINDOW_MINUTES): a warning from 3 on.
 ---@param o? table  warn, fail; the keys of a check
 function application.restarts(o)

@@ -77,7 +77,7 @@ function probe.any(list)
   return result
 end
 
-for _, kind in ipairs { "tcp", "dns", "file", "directory", "command", "unix", "process", "resource", "usage", "postgres", "http" } do
+for _, kind in ipairs { "tcp", "dns", "file", "directory", "command", "unix", "process", "resource", "usage", "silence", "postgres", "http" } do
   probe[kind] = function(params)
     return probe.run(kind, params)
   end

@@ -49,6 +49,15 @@ describe("checks of the workload", function()
       { c.name, c.kind, c.role, c.params })
   end)
 
+  it("look at processes of the flow", function()
+    local c = application.silence { process = "main", after = 60, failures = 2 }
+    assert.same({ "silence_main", "silence", "monitor", 2, { process = "main", after = 60 } }, { c.name, c.kind, c.role, c.failures, c.params })
+    c = application.process { process = "worker", min_uptime = 5, instances = 2 }
+    assert.same({ "process_worker", { process = "worker", min_uptime = 5, instances = 2 } }, { c.name, c.params })
+    assert.is_nil(c.params.failures)
+    assert.matches("application%.silence%.after: missing", support.raised(application.silence, { process = "main" }))
+  end)
+
   it("count restarts", function()
     finally(function() _G.lifecycle = nil end)
     local n = 0

@@ -54,6 +54,27 @@ describe("the probe usage", function()
   end)
 end)
 
+describe("the probe silence", function()
+  it("fails when a process has said nothing for too long, and is good again when it speaks", function()
+    local dir = h.tempdir()
+    h.write(dir .. "/some.lua", [[return { name = "some", mode = "server",
+      processes = { main = { command = { "sh", "-c", "echo one; read x; echo two; exec sleep 1000" } } },
+      checks = { require("policies.application").silence { process = "main", after = "1s", interval = 0.1, failures = 1 } } }]])
+    local p = h.spawn { args = { "run", "--flow-name", "some", "--flows", dir }, stdin = true }
+    assert.equal("silence_main", p:wait_event("health_check_passed").details.check)
+    local failed = p:wait_event "health_check_failed"
+    assert.equal("silent", failed.details.reason)
+    assert.matches("^process main has said nothing for 1[%d.ms]+, expected at most 1s$", failed.details.detail)
+    p:send "go\n"
+    p:wait_event "recovery_completed"
+    local code, out = h.ask(p, "check-now", "silence_main")
+    assert.is_true(code == 0 or code == 1, out)
+    assert.matches("silent_s", out, 1, true)
+    p:kill "TERM"
+    assert.equal(0, (p:wait()))
+  end)
+end)
+
 describe("control groups", function()
   it("version 1 limit memory, CPU and tasks", function()
     local name = ("tend-test-usage-%d"):format(h.native.getpid())

@@ -56,6 +56,20 @@ void children_forget(struct children *c, uint32_t number) {
   child.forgotten++;
 }
 
+/* nobody asks for silence here */
+void children_silent(struct children *c, const char *name, int instance, children_silent_fn *done, void *arg) {
+  (void)c;
+  (void)name;
+  (void)instance;
+  (void)done;
+  (void)arg;
+}
+
+void children_ask_cancel(struct children *c, void *arg) {
+  (void)c;
+  (void)arg;
+}
+
 static void child_exits(int status, const char *said) {
   struct buf out = {0};
   buf_str(&out, said);
@@ -140,10 +154,10 @@ static void wrong_parameters_are_named(void **state) {
   refused("tpc", "{}", "kind: unknown kind \"tpc\"; did you mean \"tcp\"?");
   refused("quantum", "{}",
           "kind: unknown kind \"quantum\"; there are tcp, dns, file, directory, command, unix, process, resource, "
-          "usage, postgres, http");
+          "usage, silence, postgres, http");
   refused("../tcp", "{}",
           "kind: unknown kind \"../tcp\"; there are tcp, dns, file, directory, command, unix, process, resource, "
-          "usage, postgres, http");
+          "usage, silence, postgres, http");
   refused("tcp", NULL, "host: required (host name or address)");
   refused("tcp", "[]", "host: required (host name or address)");
   refused("tcp", "[1]", "expected a table of parameters");

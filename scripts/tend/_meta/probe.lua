@@ -124,6 +124,13 @@ function probe.resource(params) end
 ---@return tend.probe.result
 function probe.usage(params) end
 
+---A process of the plan has put out something lately; reason "silent" where it has not, "missing" where it was never started.
+---Silence counts from its start or its last byte. Facts: `silent_s`.
+---@async
+---@param params { process: string, instance?: integer, after: number|string, timeout?: number }
+---@return tend.probe.result
+function probe.silence(params) end
+
 ---@class tend.probe.postgres
 ---@field conninfo? string connection string, URI or keywords
 ---@field setting? string or the setting that holds it
