@@ -267,7 +267,10 @@ static void tails_keep_the_last_whole_lines(void **state) {
   assert_ptr_equal(tail_get(&in, "web", 1), t);
   assert_ptr_not_equal(tail_get(&in, "web", 0), t);
   assert_int_equal(tail_text(&in, 0, text, sizeof text, &end), 0);
-  tail_add(t, "one\ntwo\n", 8);
+  tail_add(t, "one\ntwo\n", 8, 7);
+  in.now_ns = 10;
+  assert_int_equal(tail_silent_ns(&in, t->name, -1), 3);
+  assert_int_equal(tail_silent_ns(&in, "none", -1), -1);
   assert_int_equal(tail_text(&in, 0, text, sizeof text, &end), 8);
   assert_int_equal(end, 8);
   assert_int_equal(tail_text(&in, 4, text, sizeof text, &end), 4);
@@ -275,7 +278,7 @@ static void tails_keep_the_last_whole_lines(void **state) {
   assert_int_equal(tail_text(&in, 8, text, sizeof text, &end), 0);
   for (int i = 0; i < 20000; i++) {
     char line[32];
-    tail_add(t, line, (size_t)snprintf(line, sizeof line, "line %d\n", i));
+    tail_add(t, line, (size_t)snprintf(line, sizeof line, "line %d\n", i), 8);
   }
   size_t n = tail_text(&in, 0, text, sizeof text, &end);
   assert_in_range(n, LIMIT_TAIL - 16, LIMIT_TAIL);
