@@ -77,7 +77,12 @@ function probe.any(list)
   return result
 end
 
-for _, kind in ipairs { "tcp", "dns", "file", "directory", "command", "unix", "process", "resource", "usage", "silence", "postgres", "http" } do
+local KINDS = {
+  "tcp", "dns", "file", "directory", "command", "unix", "process", "resource",
+  "usage", "silence", "postgres", "http",
+}
+
+for _, kind in ipairs(KINDS) do
   probe[kind] = function(params)
     return probe.run(kind, params)
   end
