@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -28,9 +29,8 @@ static void unknown(struct disks *d) {
 
 static void on_deadline(void *arg) {
   struct disks *d = arg;
-  children_forget(d->children, d->child);
-  d->child = 0;
-  unknown(d);
+  children_kill(d->children, d->child, SIGKILL, KILL_GROUP);
+  unknown(d); /* its exit is waited for: one that the kernel does not let go is enough */
 }
 
 struct disks *disks_new(struct loop *loop, struct children *children) {

@@ -26,8 +26,8 @@ struct disks *disks_new(struct loop *loop, struct children *children);
 void disks_free(struct disks *d); /* NULL is allowed */
 /* -ENOSPC: there are DISKS_MAX; -ENAMETOOLONG. */
 int disks_add(struct disks *d, const char *name, const char *path);
-/* Begins a look, unless one is under way or the last is less than max_age_ns old. One that hangs is ended after 10 s:
- * then nothing is known. */
+/* Begins a look, unless one is under way or the last is less than max_age_ns old. One that hangs is killed after 10 s:
+ * then nothing is known, and there is no other look until it is gone. */
 void disks_look(struct disks *d, int64_t max_age_ns);
 size_t disks_list(const struct disks *d, const struct disk **out);
 

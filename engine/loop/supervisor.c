@@ -225,7 +225,7 @@ void supervisor_free(struct supervisor *s) {
   loop_cancel(s->o.loop, tell_init, s);
   scaling_free(s->scaling);
   remedies_free(s->remedies);
-  loop_cancel(s->o.loop, supervisor_ask_tails, s);
+  supervisor_drop_tails(s);
   ends_free(&s->ends);
   loop_on_lag(s->o.loop, NULL, NULL);
   web_free(s->web);

@@ -1,14 +1,18 @@
 /* What is kept of processes that ended, for the post mortem: how and why, and, where it was no good end, their last
  * lines, which init is asked for.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "loop/supervisor_impl.h"
 
 static void on_tail(void *arg, const char *text, size_t n) {
-  const struct asked_tail *a = arg;
+  struct asked_tail *a = arg, **at = &a->sup->tails;
   ends_output(&a->sup->ends, a->seq, text, n);
+  while (*at != a) at = &(*at)->next;
+  *at = a->next;
+  free(a);
 }
 
 void supervisor_ask_tails(void *arg) {
@@ -18,10 +22,21 @@ void supervisor_ask_tails(void *arg) {
     if (e->seq <= s->tails_asked) continue;
     s->tails_asked = e->seq;
     if (!e->code) continue;
-    struct asked_tail *a = &s->tails[e->seq % ENDS_MAX];
-    *a = (struct asked_tail){s, e->seq};
+    struct asked_tail *a = malloc(sizeof *a);
+    if (!a) continue;
+    *a = (struct asked_tail){s->tails, s, e->seq};
+    s->tails = a;
     children_tail(s->o.children, e->process, (int)e->instance, on_tail, a);
   }
+}
+
+void supervisor_drop_tails(struct supervisor *s) {
+  loop_cancel(s->o.loop, supervisor_ask_tails, s);
+  for (struct asked_tail *a = s->tails, *next; a; a = next) {
+    next = a->next;
+    free(a);
+  }
+  s->tails = NULL;
 }
 
 void supervisor_note_exit(struct supervisor *s, const struct machine_action *a) {

@@ -50,6 +50,7 @@ enum { PHASE_VALIDATION, PHASE_DEPENDENCIES, PHASE_HEALTH, PHASE_PROCESSES, PHAS
 
 /* init was asked for the last lines of a process that ended. */
 struct asked_tail {
+  struct asked_tail *next;
   struct supervisor *sup;
   uint64_t seq; /* of the end */
 };
@@ -86,7 +87,7 @@ struct supervisor {
   struct timer *settle_timer;
   bool settled; /* and has come */
   struct ends ends;
-  struct asked_tail tails[ENDS_MAX];
+  struct asked_tail *tails; /* not answered yet */
   uint64_t tails_asked; /* up to this end */
   struct alert *alert;  /* NULL: no webhook */
   struct web *web;      /* NULL: nothing is served over HTTP */
@@ -235,6 +236,7 @@ void supervisor_termination(struct supervisor *s, struct buf *out);
 /* supervisor_end.c */
 void supervisor_note_exit(struct supervisor *s, const struct machine_action *a);
 void supervisor_ask_tails(void *supervisor); /* for those that ended since */
+void supervisor_drop_tails(struct supervisor *s);
 
 /* supervisor_previous.c */
 void supervisor_find_previous(struct supervisor *s);

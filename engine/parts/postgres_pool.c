@@ -189,8 +189,8 @@ static void on_open(void *arg, struct tend_pg_session *session, const struct ten
   if (error) {
     pool->dropped++;
     member_remove(m);
+    pump(pool); /* first: who hears of it may make another pool, and this one may go with that */
     checkout_end(c, NULL, error);
-    pump(pool);
     return;
   }
   pool->opened++;
@@ -293,9 +293,7 @@ static struct pg_pool *pool_find(const char *conninfo) {
 /* A pool that nobody uses any more (its password was changed) goes when another is made. */
 static void drop_unused(void) {
   for (struct pg_pool **at = &pools, *pool; (pool = *at);) {
-    while (idle_member(pool) && now_ns(pool) - pool->members->idle_ns > pool->options.max_age_ns)
-      member_retire(pool->members);
-    if (pool->n || pool->first) {
+    if (pool->first || idle_member(pool) || pool->n) { /* idle_member closes the old ones */
       at = &pool->next;
       continue;
     }
@@ -355,6 +353,7 @@ void pg_pool_checkout_cancel(struct tend_pg_checkout *c) {
   } else if (m->state == MEMBER_LENT) {
     m->state = MEMBER_IDLE;
     m->idle_ns = now_ns(pool);
+    if (member_old(m)) member_retire(m);
   } else if (m->state == MEMBER_OPENING) {
     struct tend_pg_session *s = m->session;
     member_remove(m);

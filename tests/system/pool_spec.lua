@@ -98,6 +98,23 @@ describe("the pool", function()
     assert.same({ other = true, dropped = 1 }, r[1])
   end)
 
+  it_with_db("leaves what is lent alone when a pool for another database is made", function()
+    local r = run(say .. [[
+      local long
+      timer.after(0, function() postgres.query("rpa_db", "select pg_sleep(0.2)") end)
+      timer.sleep(0.05)
+      timer.after(0, function() long = postgres.query("rpa_db", "select pg_sleep(1.5)::text, 7 as n") end)
+      timer.sleep(0.6) -- the first rests, the second, never idle before, is in use
+      local other = postgres.query("other", "select 1 as n")[1].n
+      timer.sleep(1.5)
+      say { other = other, long = long and long[1].n }
+    ]], {
+      CONTAINER_DATABASE_OTHER_CONNECTION_STRING = db:uri { query = "application_name=other" },
+      CONTAINER_DATABASE_RPA_DB_POOL_MAX_AGE = "1",
+    })
+    assert.same({ other = 1, long = 7 }, r[1])
+  end)
+
   it_with_db("closes a connection whose caller left a transaction open or was cancelled", function()
     local r = run(say .. [[
       local first = pid()
