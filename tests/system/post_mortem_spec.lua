@@ -32,6 +32,28 @@ describe("the report", function()
     assert.is_true(last.pid > 0 and last.max_rss_kb > 0)
   end)
 
+  it("has of each process its own last lines when many end at once", function()
+    local dir = h.tempdir()
+    assert(os.execute("mkfifo " .. dir .. "/gate"))
+    local p = start { dir = dir, env = { CONTAINER_RESTART_POLICY = "no" }, flows = flow(([[return { name = "some", mode = "server",
+      processes = {
+        main = { command = { "sleep", "1000" } },
+        worker = { instances = 100, command = { "sh", "-c", "echo I am $$; read x < %s/gate; exit 3" } },
+      } }]]):format(dir)) }
+    p:wait_event "startup_completed"
+    h.wait_for(function() return select(2, p.out:gsub("I am", "")) == 100 end, 10, "all of them")
+    local gate = assert(io.open(dir .. "/gate", "w"))
+    gate:close()
+    h.wait_for(function() return select(2, p.err:gsub('"event": "process_exited"', "")) >= 100 end, 10, "their ends")
+    local exits = cjson.decode((select(2, h.ask(p, "report")))).exits
+    assert.equal("I am " .. ("%d"):format(exits[#exits].pid), exits[#exits].output[1])
+    for _, e in ipairs(exits) do
+      if e.output ~= cjson.null then assert.equal(("I am %d"):format(e.pid), e.output[#e.output]) end
+    end
+    p:kill "TERM"
+    p:wait()
+  end)
+
   it("says what the start had to wait for", function()
     local p = start { flows = flow [[return { name = "some", mode = "server",
       dependencies = {
