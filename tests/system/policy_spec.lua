@@ -1,4 +1,5 @@
 -- Restart policies, execution modes and exit codes, seen from outside (contract 4).
+local cjson = require "cjson"
 local h = require "harness"
 
 local function env(more)
@@ -198,10 +199,11 @@ describe("memory", function()
     end
     finally(function() h.wait_for(function() return os.execute("rmdir " .. group .. " 2>/dev/null") end, 10, "an empty group") end)
     h.write(group .. "/memory.limit_in_bytes", tostring(48 << 20))
+    local logs = h.tempdir()
     local p = h.start {
       argv = { "/bin/sh", "-c", ("echo $$ > %s/cgroup.procs && exec %s run --flow-name plain -- perl -e 'my @a; push @a, \"x\" x 1e6 while 1'")
         :format(group, h.tend) },
-      env = { CONTAINER_ENVIRONMENT = "test", CONTAINER_STATE_DIR = h.tempdir() .. "/s", CONTAINER_LOG_DIR = h.tempdir(),
+      env = { CONTAINER_ENVIRONMENT = "test", CONTAINER_STATE_DIR = h.tempdir() .. "/s", CONTAINER_LOG_DIR = logs,
               CONTAINER_MIN_FREE_DISK_MB = 1, CONTAINER_LOW_FREE_DISK_MB = 1, CONTAINER_RESTART_POLICY = "no" },
     }
     assert.equal(137, (p:wait(30)), p.err)
@@ -209,6 +211,9 @@ describe("memory", function()
     assert.equal("oom", d.reason)
     assert.is_true(d.oom)
     assert.equal("workload", last(p).exit_source)
+    local report = cjson.decode(h.read(logs .. "/plain_lifecycle_metrics.json"))
+    assert.equal("oom", report.exits[1].cause)
+    assert.equal("signal KILL (out of memory)", report.exits[1].text)
     p:close()
   end)
 end)

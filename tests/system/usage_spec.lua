@@ -98,7 +98,8 @@ describe("control groups", function()
     assert.equal(64, r.memory.data.most)
     assert.is_true(r.memory.data.used > 0 and r.memory.data.used < 64)
     assert.equal(0.5, r.cpu.data.most)
-    assert.is_true(r.cpu.data.percent > 40, "a loop without a pause uses what it may: " .. r.cpu.data.percent)
+    -- of half a CPU, not of the machine; how much of it a loop without a pause gets is the machine's affair
+    assert.is_true(r.cpu.data.percent > 1 and r.cpu.data.used < 0.7, "used: " .. r.cpu.data.used)
     assert.equal(40, r.tasks.data.most)
     assert.equal(0, r.oom_kills.data.count)
   end)
@@ -121,11 +122,38 @@ sh -c 'echo $$ > outer/box/cgroup.procs; CONTAINER_ENVIRONMENT=test exec tend sc
     local r = results(out)
     assert.equal(64, r.memory.data.most)
     assert.equal(0.5, r.cpu.data.most)
-    assert.is_true(r.cpu.data.percent > 40, "a loop without a pause uses what it may: " .. r.cpu.data.percent)
+    -- of half a CPU, not of the machine; how much of it a loop without a pause gets is the machine's affair
+    assert.is_true(r.cpu.data.percent > 1 and r.cpu.data.used < 0.7, "used: " .. r.cpu.data.used)
     assert.equal(40, r.tasks.data.most)
     assert.equal("ok", r.memory_pressure.status)
     local bomb = cjson.decode(out:match("BOMB([^\n]*)"))
     assert.equal("warn", bomb.kills.status, out)
     assert.is_true(bomb.kills.data.count >= 1)
+  end)
+
+  it("version 2 that kill as a whole are told at the start, and by the next start that finds a run without an end", function()
+    local out = guest.run([[
+cd /sys/fs/cgroup && mkdir box
+echo 50331648 > box/memory.max
+echo 1 > box/memory.oom.group
+cat > /tmp/run.sh <<'R'
+echo $$ > /sys/fs/cgroup/box/cgroup.procs
+exec tend run --flow-name plain --state-dir /tmp/state -- "$@"
+R
+export CONTAINER_ENVIRONMENT=test CONTAINER_LOG_DIR=/tmp/logs CONTAINER_MIN_FREE_DISK_MB=1 CONTAINER_LOW_FREE_DISK_MB=1 CONTAINER_HTTP_ADDRESS=off CONTAINER_LOG_FORMAT=json
+sh /tmp/run.sh sh -c "sleep 2; exec awk 'BEGIN { s = \"x\"; while (1) s = s s }'" > /tmp/first 2>&1
+echo "CODE $?"
+cat /tmp/first
+echo SECOND
+sh /tmp/run.sh true 2>&1
+]])
+    local first, second = out:match "^(.*)SECOND\n(.*)$"
+    assert.matches("CODE 137", first, 1, true)
+    assert.matches("memory.oom.group is 1", first, 1, true)
+    assert.is_nil(first:find("shutdown_completed", 1, true))
+    local told = second:match '[^\n]*"previous_run"[^\n]*'
+    assert.is_truthy(told, second)
+    assert.is_true(cjson.decode(told).details.oom_group)
+    assert.matches("perhaps for want of memory", told, 1, true)
   end)
 end)
