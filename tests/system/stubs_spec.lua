@@ -69,7 +69,7 @@ describe("the stubs of probes", function()
     }
     h.write(dir .. "/pid", h.native.getpid() .. "\n")
     if not web.missing() then asked[#asked + 1] = { "http", { url = web.start():url "/status/200" } } end
-    if not postgres.missing() then asked[#asked + 1] = { "postgres", { conninfo = postgres.start():uri() } } end
+    if not postgres.missing() then asked[#asked + 1] = { "postgres", { conninfo = postgres.start():uri(), pool = 2 } } end
     local script = h.write(dir .. "/ask.lua", [[
       for _, a in ipairs(json.decode(fs.read(...))) do
         local r = probe.run(a[1], a[2])
