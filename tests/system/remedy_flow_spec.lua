@@ -1,6 +1,7 @@
 -- Ladders for real: a database that freezes under flow rpa2, a file system that fills, a workload that leaks.
 local h = require "harness"
 local cjson = require "cjson"
+local http = require "endpoint"
 local postgres = require "postgres"
 
 local function status(p)
@@ -25,7 +26,7 @@ end
 describe("flow rpa2", function()
   it("tells and outlives a database that freezes", function()
     local db = postgres.start()
-    local p = h.spawn { args = { "run", "--flow-name", "rpa2" }, env = {
+    local p = http.spawn { args = { "run", "--flow-name", "rpa2" }, env = {
       CONTAINER_RPA_DB_CONNECTION_STRING = db:uri(), CONTAINER_EXECUTION_MODE = "daemon", CONTAINER_EXECUTION_INTERVAL = 3600,
       CONTAINER_HEALTH_CHECK_INTERVAL_SECONDS = 1, CONTAINER_HEALTH_CHECK_TIMEOUT_SECONDS = 1, CONTAINER_MAX_HEALTH_CHECK_FAILURES = 2,
       CONTAINER_MAX_MEMORY_MB = 16, CONTAINER_MAX_CPU_PERCENT = 1 } }
@@ -33,6 +34,9 @@ describe("flow rpa2", function()
     h.wait_for(function() return status(p).ready end, 30)
     db:suspend()
     h.wait_for(function() return not status(p).ready end, 10, "not ready")
+    assert.equal(503, http.get(p, "/readyz").status)
+    assert.matches("rpa_database", http.get(p, "/readyz").body, 1, true)
+    h.wait_for(function() return http.get(p, "/metrics").body:find('tend_database_up{[^}]*database="rpa_database"} 0') end, 10, "the metric")
     local begun = p:wait_event("remediation_started", { deadline = 20 })
     assert.equal("database", begun.details.remedy)
     assert.equal("rpa_database", begun.details.check)
