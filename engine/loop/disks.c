@@ -52,6 +52,10 @@ void disks_free(struct disks *d) {
 }
 
 int disks_add(struct disks *d, const char *name, const char *path) {
+  for (size_t i = 0; i < d->n; i++) {
+    if (STR_EQ(d->list[i].path, path)) return 0;
+    if (STR_EQ(d->list[i].name, name)) name = path;
+  }
   if (d->n == DISKS_MAX) return -ENOSPC;
   struct disk *new = &d->list[d->n];
   if (!str_copy(new->name, sizeof new->name, name) || !str_copy(new->path, sizeof new->path, path))

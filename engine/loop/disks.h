@@ -13,7 +13,7 @@
 enum { DISKS_MAX = 16 };
 
 struct disk {
-  char name[32]; /* what the directory is for: "data" */
+  char name[256]; /* what the directory is for: "data" */
   char path[256];
   double used, inodes; /* shares, 0 to 1; NAN: not known */
   int error;           /* errno of the last look */
@@ -24,7 +24,8 @@ struct disks;
 /* NULL: no memory. */
 struct disks *disks_new(struct loop *loop, struct children *children);
 void disks_free(struct disks *d); /* NULL is allowed */
-/* -ENOSPC: there are DISKS_MAX; -ENAMETOOLONG. */
+/* One that is there already is not added again; one whose name is taken goes by its path. -ENOSPC: there are DISKS_MAX;
+ * -ENAMETOOLONG. */
 int disks_add(struct disks *d, const char *name, const char *path);
 /* Begins a look, unless one is under way or the last is less than max_age_ns old. One that hangs is killed after 10 s:
  * then nothing is known, and there is no other look until it is gone. */

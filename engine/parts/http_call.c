@@ -33,6 +33,7 @@ struct tend_http_call {
   enum phase phase;
   char doing[HTTP_NAME_MAX + 40];
   struct bytes head, body;
+  size_t head_bytes; /* with those of the answers before: 100 Continue */
   size_t max_body;
   bool cut_allowed, cut, head_too_long, simple; /* simple: GET or HEAD, may be repeated elsewhere */
   int redirects;
@@ -133,16 +134,17 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg) {
   struct tend_http_call *c = arg;
   n *= size;
   tell(c, PHASE_READING);
+  c->head_bytes += n;
+  if (c->head_bytes > HTTP_HEADERS_MAX) {
+    c->head_too_long = true;
+    return 0;
+  }
   if (n >= 5 && memcmp(data, "HTTP/", 5) == 0) { /* also of a 100 before the answer */
     c->head.len = 0;
     return bytes_add(&c->head, "", 0) ? n : 0;
   }
   size_t len = n;
   while (len && (data[len - 1] == '\r' || data[len - 1] == '\n')) len--;
-  if (c->head.len + len + 1 > HTTP_HEADERS_MAX) {
-    c->head_too_long = true;
-    return 0;
-  }
   if (len && (!bytes_add(&c->head, data, len) || !bytes_add(&c->head, "\n", 1))) return 0;
   return n;
 }
@@ -287,7 +289,7 @@ static bool redirected(struct tend_http_call *c, char *where, size_t size) {
   free(url);
   http_url_free(&c->url);
   c->url = to;
-  c->head.len = c->body.len = 0;
+  c->head.len = c->body.len = c->head_bytes = 0;
   c->cut = false;
   go(c);
   return true;

@@ -70,6 +70,7 @@ describe("the probe http", function()
       contains("10240 bytes, cut", failed("body", probe { url = s:url(path), json = { a = 1 } }))
     end
     contains("headers are longer than", failed("too_large", probe { url = s:url "/headers" }))
+    contains("headers are longer than", failed("too_large", probe { url = s:url "/continue" }))
     ok(probe { url = s:url "/gzip", contains = "bytes" }) -- nothing is unpacked
     contains("10240 bytes, cut", failed("body", probe { url = s:url "/bomb", json = { a = 1 } }))
   end)

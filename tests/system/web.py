@@ -97,6 +97,9 @@ class Handler(socketserver.BaseRequestHandler):
             self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
             while True:
                 self.request.sendall(b"x" * 65536)
+        elif path == "/continue":
+            while True:
+                self.request.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
         elif path == "/headers":
             self.request.sendall(b"HTTP/1.1 200 OK\r\n")
             while True:

@@ -121,10 +121,28 @@ static void one_that_hangs(void **state) {
   assert_int_equal(fake.forgotten, 1);
 }
 
+static void each_has_a_name_of_its_own(void **state) {
+  (void)state;
+  struct disks *d = make();
+  const struct disk *list;
+  char name[256];
+  memset(name, 'n', sizeof name - 1);
+  name[sizeof name - 1] = 0;
+  assert_int_equal(disks_add(d, "data", "/data"), 0);
+  assert_int_equal(disks_add(d, "data", "/mnt/data"), 0);
+  assert_int_equal(disks_add(d, name, "/mnt/n"), 0);
+  assert_int_equal(disks_list(d, &list), 3);
+  assert_string_equal(list[0].name, "data");
+  assert_string_equal(list[1].name, "/mnt/data");
+  assert_string_equal(list[2].name, name);
+  disks_free(d);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_a_look_finds),
       cmocka_unit_test(one_that_hangs),
+      cmocka_unit_test(each_has_a_name_of_its_own),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
