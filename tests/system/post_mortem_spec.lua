@@ -126,6 +126,23 @@ describe("tend why", function()
     p:wait()
   end)
 
+  it("tells of each instance what it said itself", function()
+    local p = start { env = { CONTAINER_RESTART_DELAY_SECONDS = "60" }, flows = flow [[return { name = "some", mode = "server",
+      processes = {
+        main = { command = { "sleep", "1000" } },
+        worker = { instances = 2, command = { "sh", "-c", "echo I am $$; exit 3" } },
+      } }]] }
+    local said
+    h.wait_for(function()
+      said = {}
+      for who in chain(why(p)):gmatch "the last that it said: I am (%d+)" do said[#said + 1] = who end
+      return #said == 2
+    end, 10, "the last words of both")
+    assert.not_equal(said[1], said[2])
+    p:kill "TERM"
+    p:wait()
+  end)
+
   it("tells a held failure and why nothing follows", function()
     local p = start { flows = flow(crashing), env = { CONTAINER_RESTART_DELAY_SECONDS = "0", CONTAINER_MAX_RESTART_ATTEMPTS = "1", CONTAINER_ON_FAILURE = "hold" } }
     p:close_stdin()
