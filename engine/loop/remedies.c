@@ -369,32 +369,33 @@ static struct implied *imply(const struct plan *plan, size_t check) {
   return m;
 }
 
-static bool add_job(struct remedies *r, const struct plan_remedy *m, struct implied *implied) {
+static bool add_job(struct remedies *r, const struct plan_remedy *m, struct implied *implied,
+                    struct remedy_step **step) {
   struct job *j = &r->job[r->n++];
   *j = (struct job){.r = r, .plan = m, .implied = implied, .check = REMEDY_NONE, .last_result = -1};
   j->record = calloc(job_steps(j), sizeof *j->record);
+  make_rule(r, r->n - 1, *step);
+  *step += job_steps(j);
   return j->record != NULL;
 }
 
 static bool make_jobs(struct remedies *r) {
   const struct plan *plan = r->env.plan;
   size_t n = plan->remedies_n, implied = 0, steps = 0;
+  for (size_t i = 0; i < n; i++) steps += plan->remedies[i].steps_n + plan->remedies[i].escalations_n;
   for (size_t i = 0; i < plan->checks_n; i++) implied += plan->checks[i].role == CHECK_LIVENESS && !is_named(plan, i);
   r->job = calloc(n + implied + 1, sizeof *r->job);
   r->rule = calloc(n + implied + 1, sizeof *r->rule);
-  if (!r->job || !r->rule) return false;
+  r->step = calloc(steps + implied + 1, sizeof *r->step);
+  if (!r->job || !r->rule || !r->step) return false;
+  struct remedy_step *step = r->step;
   for (size_t i = 0; i < n; i++)
-    if (!add_job(r, &plan->remedies[i], NULL)) return false;
+    if (!add_job(r, &plan->remedies[i], NULL, &step)) return false;
   for (size_t i = 0; i < plan->checks_n; i++) {
     if (plan->checks[i].role != CHECK_LIVENESS || is_named(plan, i)) continue;
     struct implied *m = imply(plan, i);
-    if (!m || !add_job(r, &m->remedy, m)) return false;
+    if (!m || !add_job(r, &m->remedy, m, &step)) return false;
   }
-  for (unsigned i = 0; i < r->n; i++) steps += job_steps(&r->job[i]);
-  r->step = calloc(steps + 1, sizeof *r->step);
-  if (!r->step) return false;
-  struct remedy_step *step = r->step;
-  for (unsigned i = 0; i < r->n; step += job_steps(&r->job[i++])) make_rule(r, i, step);
   return true;
 }
 

@@ -54,10 +54,12 @@ void remedies_note_step(struct job *j, enum remedy_outcome outcome) {
 void remedies_step_done(struct job *j, enum remedy_outcome outcome, const char *fmt, ...) {
   if (!j->stepping) return;
   j->stepping = j->restarting = false;
+  auto_buf struct buf detail = {0};
   va_list ap;
   va_start(ap, fmt);
-  vsnprintf(j->record[j->step].detail, STEP_DETAIL_MAX, fmt, ap);
+  buf_vfmt(&detail, fmt, ap);
   va_end(ap);
+  str_copy(j->record[j->step].detail, STEP_DETAIL_MAX, buf_cstr(&detail));
   remedies_note_step(j, outcome);
   remedies_feed(j->r, &(struct remedy_input){.kind = REMEDY_IN_DONE, .run = j->run, .outcome = outcome});
 }

@@ -65,7 +65,7 @@ static void on_measured(void *arg, enum policy_status status, const cJSON *resul
   const cJSON *first = result ? result->child : NULL;
   if (status != POLICY_OK) {
     fail(x, err->msg);
-  } else if (cJSON_IsNumber(first)) {
+  } else if (first && cJSON_IsNumber(first)) {
     x->failures = 0;
     unsigned count = count_of(x);
     unsigned next = count ? scale_decide(&x->rule, &x->state, count, first->valuedouble, clock_mono_ns()) : 0;
