@@ -42,9 +42,9 @@ void ends_output(struct ends *ends, uint64_t seq, const char *text, size_t n) {
   }
 }
 
-const struct end *ends_of(const struct ends *ends, const char *process, unsigned instance) {
+const struct end *ends_of(const struct ends *ends, const char *process, int instance) {
   for (size_t i = ends->n; i-- > 0;)
-    if (STR_EQ(ends->list[i].process, process) && (!instance || ends->list[i].instance == instance))
+    if (STR_EQ(ends->list[i].process, process) && (instance < 0 || ends->list[i].instance == (unsigned)instance))
       return &ends->list[i];
   return NULL;
 }

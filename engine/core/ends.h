@@ -34,8 +34,8 @@ struct ends {
 uint64_t ends_add(struct ends *ends, const struct end *e);
 /* The end of that number gets its last lines; of a longer text the last ones. No such end any more: nothing. */
 void ends_output(struct ends *ends, uint64_t seq, const char *text, size_t n);
-/* The newest of an instance of a process (0: of any), NULL: none. */
-const struct end *ends_of(const struct ends *ends, const char *process, unsigned instance);
+/* The newest of an instance of a process (of any when it is negative), NULL: none. */
+const struct end *ends_of(const struct ends *ends, const char *process, int instance);
 void ends_free(struct ends *ends); /* zeroed is allowed */
 
 /* "exits": [{"process", "instance", "pid", "code", "text", "cause", "at", "duration_seconds", "user_seconds",

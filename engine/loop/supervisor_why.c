@@ -58,7 +58,7 @@ static void tell_process(struct story *t, uint32_t index) {
   struct instance_view v;
   machine_instance(s->machine, index, clock_mono_ns(), &v);
   char name[96], ran[32];
-  snprintf(name, sizeof name, plan_slots(p) > 1 ? "%s/%u" : "%s", p->name, view->instance);
+  snprintf(name, sizeof name, plan_slots(p) > 1 ? "%s/%u" : "%s", p->name, (int)view->instance);
   if (v.state == INSTANCE_STARTING)
     link(t, view->since_real_ns, "process %s was executed, its start-up check has not passed yet", name);
   if (view->next.what) coming(t, view->next.due_real_ns, "%s of %s", view->next.what, name);
@@ -75,7 +75,7 @@ static void tell_process(struct story *t, uint32_t index) {
   str_format_duration(view->last_exit.duration_ns / NS_PER_MS * NS_PER_MS, ran, sizeof ran);
   link(t, view->last_exit.at_real_ns, "process %s (%s), its last end: %s (%s), after %s", name, view->state,
        view->last_exit.text, end_reason_name(v.last_reason), ran);
-  const struct end *e = ends_of(&s->ends, p->name, view->instance);
+  const struct end *e = ends_of(&s->ends, p->name, (int)view->instance);
   const char *last = e && e->output ? e->output : "";
   size_t n = strlen(last);
   while (n && last[n - 1] == '\n') n--;
@@ -177,7 +177,7 @@ void supervisor_termination(struct supervisor *s, struct buf *out) {
           sink_who(s->o.sink)->container_id, s->exit_code, s->from_workload ? "workload" : "engine",
           machine_cause_name(s->exit_cause));
   for (size_t i = 0; i < t.n_chain; i++) buf_fmt(out, "- %s\n", t.chain[i].what);
-  const struct end *e = ends_of(&s->ends, s->o.plan->processes[s->o.plan->main].name, 0);
+  const struct end *e = ends_of(&s->ends, s->o.plan->processes[s->o.plan->main].name, -1);
   if (e && e->output) {
     size_t n = strlen(e->output), room = out->len + 64 < TERMINATION_MAX ? TERMINATION_MAX - out->len - 64 : 0;
     buf_fmt(out, "last lines of %s:\n%s", e->process, e->output + (n > room ? n - room : 0));

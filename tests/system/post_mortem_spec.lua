@@ -132,6 +132,7 @@ describe("tend why", function()
         main = { command = { "sleep", "1000" } },
         worker = { instances = 2, command = { "sh", "-c", "echo I am $$; exit 3" } },
       } }]] }
+    p:wait_event "restart_initiated"
     local said
     h.wait_for(function()
       said = {}
