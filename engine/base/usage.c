@@ -63,9 +63,12 @@ static void read_memory(const struct usage_source *s, const struct cgroup *limit
 static int64_t machine_cpu_ns(const struct usage_source *s) {
   auto_buf struct buf text = {0};
   long long v[8] = {0};
-  if (!proc_text(s, "stat", &text)) return -1;
-  int n = sscanf(text.data, "cpu %lld %lld %lld %lld %lld %lld %lld %lld", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
-                 &v[6], &v[7]);
+  if (!proc_text(s, "stat", &text) || !str_starts(text.data, "cpu ")) return -1;
+  size_t n = 0;
+  for (char *p = text.data + strlen("cpu "), *end; n < ARRAY_LEN(v); n++, p = end) {
+    v[n] = strtoll(p, &end, 10);
+    if (end == p) break;
+  }
   long hertz = sysconf(_SC_CLK_TCK);
   if (n < 4 || hertz <= 0) return -1;
   return (int64_t)(v[0] + v[1] + v[2] + v[5] + v[6] + v[7]) * (NS_PER_S / hertz);
@@ -115,7 +118,6 @@ static double pressure(const struct usage_source *s, const char *what) {
   auto_buf struct buf text = {0};
   char path[PATH_MAX];
   bool found = false;
-  double percent;
   if (s->groups.dir[CGROUP_V2]) {
     int n = snprintf(path, sizeof path, "%s/%s.pressure", s->groups.dir[CGROUP_V2], what);
     found = n > 0 && (size_t)n < sizeof path && cgroup_text(path, &text) == 0;
@@ -124,7 +126,11 @@ static double pressure(const struct usage_source *s, const char *what) {
     snprintf(path, sizeof path, "pressure/%s", what);
     if (!proc_text(s, path, &text)) return NAN;
   }
-  return sscanf(text.data, "some avg10=%lf", &percent) == 1 ? percent / 100 : NAN;
+  static const char key[] = "some avg10=";
+  if (!str_starts(text.data, key)) return NAN;
+  char *begin = text.data + strlen(key), *end;
+  double percent = strtod(begin, &end);
+  return end == begin ? NAN : percent / 100;
 }
 
 void usage_read(const struct usage_source *s, struct usage *out) {

@@ -202,7 +202,9 @@ void check_overall(const struct check_standing *list, size_t n, struct health_ve
     while (at > 0 && weight(out->reasons[at - 1]) < w) at--;
     if (at == HEALTH_REASONS_MAX) continue;
     if (out->n_reasons < HEALTH_REASONS_MAX) out->n_reasons++;
-    memmove(&out->reasons[at + 1], &out->reasons[at], (out->n_reasons - at - 1) * sizeof *out->reasons);
+    memmove(
+        &out->reasons[at + 1], &out->reasons[at],
+        (out->n_reasons - at - 1) * sizeof out->reasons[0]);  // NOLINT(bugprone-sizeof-expression): a list of pointers
     out->reasons[at] = c;
   }
 }

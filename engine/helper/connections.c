@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Of the kernel's include/net/tcp_states.h, as /proc/net/tcp shows them. */
@@ -57,9 +58,12 @@ static int count_file(struct connections *c, const char *path) {
   if (!f) return -errno;
   bool head = true;
   while (fgets(line, sizeof line, f)) {
-    unsigned state;
     /* "  0: 0100007F:1F90 00000000:0000 0A ..." */
-    if (!head && sscanf(line, " %*[^:]: %*s %*s %x", &state) == 1) count(c, state);
+    const char *p = head ? NULL : strchr(line, ':');
+    for (int i = 0; p && i < 3; i++) p = strchr(p + strspn(p, " "), ' ');
+    char *end = NULL;
+    unsigned long state = p ? strtoul(p, &end, 16) : 0;
+    if (p && end != p) count(c, (unsigned)state);
     head = false;
   }
   fclose(f);

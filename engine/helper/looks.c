@@ -36,7 +36,7 @@ static int take(int argc, char **argv) {
 /* The words of a request; 0 when it is none. The payload ends with a NUL. */
 static int words_of(char *payload, size_t n, char *argv[WORDS_MAX + 1]) {
   int argc = 0;
-  if (n == 0 || payload[n - 1]) return 0;
+  if (!payload || n == 0 || payload[n - 1]) return 0;
   for (size_t at = 0; at < n && argc < WORDS_MAX; at += strlen(payload + at) + 1) argv[argc++] = payload + at;
   argv[argc] = NULL;
   return argc;

@@ -74,8 +74,7 @@ static void add_process(struct processes *all, int pid) {
   }
   struct process *p = &all->list[all->n++];
   *p = (struct process){.pid = pid};
-  char state;
-  if (sscanf(close + 1, " %c %d", &state, &p->parent) != 2) p->parent = 0;
+  if (strlen(close) > 4) p->parent = (int)strtol(close + 4, NULL, 10); /* ") S 1 …" */
   *close = 0;
   str_copy(p->name, sizeof p->name, open + 1);
 }

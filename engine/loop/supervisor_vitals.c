@@ -35,7 +35,7 @@ void supervisor_measure(struct supervisor *s) {
 
 static double response_seconds(const cJSON *data) {
   const cJSON *ms = data ? cJSON_GetObjectItemCaseSensitive(data, "response_ms") : NULL;
-  return cJSON_IsNumber(ms) ? ms->valuedouble / 1000 : NAN;
+  return ms && cJSON_IsNumber(ms) ? ms->valuedouble / 1000 : NAN;
 }
 
 static void fill_databases(struct supervisor *s, struct vitals *v, struct vitals_room *room) {
