@@ -31,6 +31,8 @@ static int ask(void *arg, const char *what, struct buf *out) {
   return e->supervisor ? supervisor_ask(e->supervisor, what, out) : -EAGAIN;
 }
 
+static void output_first(void *arg) { children_output_now(arg); }
+
 static void tell_output(const struct engine *e) {
   const struct settings *s = e->load.settings;
   struct proto_output o = {
@@ -42,6 +44,7 @@ static void tell_output(const struct engine *e) {
   str_copy(o.container_id, sizeof o.container_id, who->container_id);
   str_copy(o.flow, sizeof o.flow, who->flow);
   children_output(e->children, &o);
+  sink_before_write(e->sink, output_first, e->children);
 }
 
 /* What is odd, told once. */

@@ -18,7 +18,6 @@
 #include "init/state.h"
 
 static void close_inits(struct init *in) {
-  close(in->epoll_fd);
   if (in->signal_fd > 0) close(in->signal_fd);
   if (in->tty_fd >= 0) close(in->tty_fd);
   if (in->oom_fd >= 0) close(in->oom_fd);
@@ -44,11 +43,6 @@ int engine_start(struct init *in, init_engine_fn *fn, void *arg) {
   int log[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) return -errno;
   if (pipe2(log, O_CLOEXEC | O_NONBLOCK) != 0) return -errno;
-  for (int size = LIMIT_LOG_PIPE; size > 65536 && fcntl(log[1], F_SETPIPE_SZ, size) < 0; size /= 2) continue;
-  in->log_fd = log[1];
-  in->log = source_open(in, log[0], 0, NULL);
-  if (!in->log || watch_add(in, pair[0], EPOLLIN, TAG_CHANNEL, 0) != 0) return -ENOMEM;
-  in->channel = pair[0];
   fflush(NULL);
   pid_t pid = fork();
   if (pid < 0) return -errno;
@@ -63,7 +57,13 @@ int engine_start(struct init *in, init_engine_fn *fn, void *arg) {
   }
   close(pair[1]);
   in->engine = pid;
-  return 0;
+  in->channel = pair[0];
+  in->log_fd = log[1];
+  for (int size = LIMIT_LOG_PIPE; size > 65536 && fcntl(log[1], F_SETPIPE_SZ, size) < 0; size /= 2) continue;
+  in->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  if (in->epoll_fd < 0) return -errno;
+  in->log = source_open(in, log[0], 0, NULL);
+  return in->log && watch_add(in, pair[0], EPOLLIN, TAG_CHANNEL, 0) == 0 ? 0 : -ENOMEM;
 }
 
 /* What it had written is kept, but for a line that it could not end. */

@@ -62,13 +62,11 @@ static int prepare(struct init *in, const struct init_options *options) {
   return open_standard(in);
 }
 
-/* What the engine's start needs. */
-static int begin(struct init *in) {
+/* As many descriptors as there may be, for the engine too. */
+static void raise_limit(struct init *in) {
   getrlimit(RLIMIT_NOFILE, &in->nofile);
   struct rlimit most = {in->nofile.rlim_max, in->nofile.rlim_max};
   setrlimit(RLIMIT_NOFILE, &most);
-  in->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  return in->epoll_fd < 0 ? -errno : 0;
 }
 
 /* The rest, while the engine starts. */
@@ -166,7 +164,7 @@ int init_run(const struct init_options *options, init_engine_fn *engine_main, vo
   int r = prepare(in, options);
   if (r == 0) r = guard_start(in, &code);
   if (r > 0) _exit(code);
-  if (r == 0) r = begin(in);
+  if (r == 0) raise_limit(in);
   if (r == 0) r = engine_start(in, engine_main, arg);
   if (r == 0) r = go_on(in);
   if (r < 0) {

@@ -42,7 +42,14 @@ void children_entry_free(struct child_entry *e) {
   free(e);
 }
 
+void children_output_now(struct children *c) {
+  if (!c->output_due) return;
+  c->output_due = false;
+  children_post(c, &c->output, sizeof c->output, NULL, 0);
+}
+
 int children_post(struct children *c, const void *m, size_t n, const int *fds, unsigned nfds) {
+  children_output_now(c);
   int r = outbox_post(&c->out, c->fd, m, n, fds, nfds);
   if (!outbox_empty(&c->out)) watch_events(c->watch, WATCH_READ | WATCH_WRITE);
   return r;
@@ -95,8 +102,8 @@ void children_forget(struct children *c, uint32_t child) {
 }
 
 void children_output(struct children *c, const struct proto_output *output) {
-  struct proto_output_msg m = {.head = {PROTO_OUTPUT, 0}, .output = *output};
-  children_post(c, &m, sizeof m, NULL, 0);
+  c->output = (struct proto_output_msg){.head = {PROTO_OUTPUT, 0}, .output = *output};
+  c->output_due = true;
 }
 
 void children_plan(struct children *c, const struct proto_plan *plan) {

@@ -78,8 +78,10 @@ void children_forget(struct children *c, uint32_t child);
 typedef void children_swept_fn(void *arg, unsigned left);
 void children_sweep(struct children *c, int sig, children_swept_fn *done, void *arg);
 
-/* What init must know to act alone and to write; sent before anything that depends on it. */
+/* What init must know to act alone and to write. The output goes out before the next message, or now: before anything
+ * that depends on it, and that is what is written to init's log pipe too. */
 void children_output(struct children *c, const struct proto_output *output);
+void children_output_now(struct children *c);
 void children_plan(struct children *c, const struct proto_plan *plan);
 
 /* A signal that init has taken. level: see base/stopreq.h; begun: init has already sent the first stop

@@ -39,6 +39,8 @@ struct children {
   struct child_entry *buckets[CHILDREN_BUCKETS];
   struct child_request *requests;
   struct outbox out;
+  struct proto_output_msg output;
+  bool output_due; /* told with the next message: to wake init for it alone costs the start */
   children_signal_fn *on_signal;
   void *signal_arg;
 };

@@ -22,6 +22,8 @@ struct sink {
   const struct settings *settings;
   struct event_ring *ring;
   struct watch *watch;
+  loop_fn *before;
+  void *before_arg;
   struct buf waiting; /* bytes that the pipe has not taken; begins in the middle of a line at most once */
   bool due;           /* written at the end of this turn */
   uint64_t dropped, dropped_told;
@@ -69,6 +71,11 @@ void sink_configure(struct sink *s, const struct sink_options *options, const st
   }
 }
 
+void sink_before_write(struct sink *s, loop_fn *fn, void *arg) {
+  s->before = fn;
+  s->before_arg = arg;
+}
+
 /* --- writing ---------------------------------------------------------------------------------------------------- */
 
 /* How many bytes went out; 0 when the pipe is full. A reader that is gone takes everything: nobody is left to tell. */
@@ -89,6 +96,7 @@ static size_t write_some(struct sink *s, const char *p, size_t n) {
 }
 
 static void write_waiting(struct sink *s) {
+  if (s->before) s->before(s->before_arg);
   size_t done = s->options.fd < 0 ? s->waiting.len : write_some(s, s->waiting.data, s->waiting.len);
   if (done == s->waiting.len)
     buf_free(&s->waiting); /* a burst's memory is given back */

@@ -27,6 +27,9 @@ void sink_free(struct sink *s);
  * now on. */
 void sink_configure(struct sink *s, const struct sink_options *options, const struct settings *settings);
 
+/* Called before bytes go to init's pipe. */
+void sink_before_write(struct sink *s, loop_fn *fn, void *arg);
+
 /* What to tell; zero for what there is not. details: text of a JSON object, copied. */
 struct sink_event {
   enum level level;
