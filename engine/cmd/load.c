@@ -151,6 +151,11 @@ static void read_text(const char *path, struct buf *out) {
   while (fd >= 0 && (to = buf_room(out, 64 * 1024)) && (n = read(fd, to, 64 * 1024)) > 0) out->len += (size_t)n;
 }
 
+/* Dependencies, which are asked at once, are checked in full with the values of settings. */
+static int check_early(const char *kind, const cJSON *params, struct err *err) {
+  return probe_check_early(NULL, kind, params, err);
+}
+
 static void plan_of_file(struct load *l, const struct vm_host *given) {
   struct vm_host host = *given;
   host.settings = l->settings;
@@ -171,11 +176,13 @@ static void plan_of_file(struct load *l, const struct vm_host *given) {
   auto_buf struct buf text = {0};
   read_text(l->file, &text);
   struct plan_text pt = {buf_cstr(&text), text.len};
-  plan_from_json(
-      json,
-      &(struct plan_options){
-          .file = l->file, .name = l->flow, .locate = plan_locate, .locate_arg = &pt, .check_probe = probe_check},
-      &l->plan, &l->problems);
+  plan_from_json(json,
+                 &(struct plan_options){.file = l->file,
+                                        .name = l->flow,
+                                        .locate = plan_locate,
+                                        .locate_arg = &pt,
+                                        .check_probe = l->starts ? check_early : probe_check},
+                 &l->plan, &l->problems);
 }
 
 static bool told(const struct problems *ps, const char *name) {
@@ -185,11 +192,11 @@ static bool told(const struct problems *ps, const char *name) {
 }
 
 /* What probes cannot do anything with, whatever is at the other end: a connection string that cannot be read. */
-static void check_probes(struct load *l, const struct plan_check *checks, size_t n) {
+static void check_probes(struct load *l, const struct plan_check *checks, size_t n, bool early) {
   for (size_t i = 0; i < n; i++) {
     const struct plan_check *c = &checks[i];
     struct err err = ERR_INIT;
-    if (!c->kind || !probe_check_values(l->settings, c->kind, c->params, &err)) continue;
+    if (!c->kind || !(early ? probe_check_early : probe_check_values)(l->settings, c->kind, c->params, &err)) continue;
     auto_buf struct buf full = {0}, allowed = {0};
     struct setting_view view = {0};
     const char *setting = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(c->params, "setting"));
@@ -228,8 +235,8 @@ int load_flow(struct load *l, const struct vm_host *host, struct err *err) {
   settings_read_files(l->settings, &l->problems);
   settings_resolve(l->settings, &l->problems);
   settings_lint(l->settings, &l->problems);
-  check_probes(l, l->plan->dependencies, l->plan->dependencies_n);
-  check_probes(l, l->plan->checks, l->plan->checks_n);
+  check_probes(l, l->plan->dependencies, l->plan->dependencies_n, false);
+  check_probes(l, l->plan->checks, l->plan->checks_n, l->starts);
   return 0;
 }
 

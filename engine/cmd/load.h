@@ -21,6 +21,7 @@ struct load {
   char flow[LIMIT_NAME];     /* "" when none is named */
   bool command_only;         /* a command, and no flow of that name: the built-in policy */
   bool unnamed;              /* a command, and no flow name at all */
+  bool starts;               /* given by who starts the flow: what a check alone needs is not loaded for it */
   char file[PATH_MAX];       /* the flow file, "" for none */
   struct buf flows, scripts; /* colon lists that are searched */
   char near[LIMIT_NAME];     /* the nearest flow there is, when this one is missing */

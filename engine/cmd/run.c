@@ -74,6 +74,7 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
   e->metrics = metrics_new();
   if (!e->children || !e->metrics || load_settings(&e->load, e->options, err))
     return err_set(err, -ENOMEM, "out of memory");
+  e->load.starts = true;
   struct sink_options so = load_sink_options(&e->load, log_fd);
   e->sink = sink_new(e->loop, &so);
   if (!e->sink) return err_set(err, -ENOMEM, "out of memory");

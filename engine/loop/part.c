@@ -62,6 +62,12 @@ const struct tend_part *part_find(const char *name) {
   return NULL;
 }
 
+bool part_there(const char *name) {
+  char path[PATH_MAX + 128];
+  snprintf(path, sizeof path, "%s/%s.so", part_dir(), name);
+  return part_find(name) || access(path, R_OK) == 0;
+}
+
 const struct tend_part *part_load(const char *name, struct err *err) {
   const struct tend_part *there = part_find(name);
   if (there) return there;

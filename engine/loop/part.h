@@ -16,6 +16,8 @@ const char *part_dir(void);
 
 /* NULL with err, which names the file and what to install. */
 const struct tend_part *part_load(const char *name, struct err *err);
+/* Its file can be read, or it is loaded. */
+bool part_there(const char *name);
 /* One that is loaded already; else NULL. */
 const struct tend_part *part_find(const char *name);
 

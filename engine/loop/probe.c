@@ -12,6 +12,7 @@
 #include "loop/looker.h"
 #include "loop/part.h"
 #include "loop/part_host.h"
+#include "loop/postgres_plain.h"
 #include "loop/probe_kinds.h"
 #include "loop/probe_params.h"
 
@@ -101,6 +102,14 @@ int probe_check_values(const struct settings *settings, const char *kind, const 
   struct probe_env env = {.settings = settings};
   part_host_fill(&host, &env);
   return check_params(k, &host, params, err);
+}
+
+int probe_check_early(const struct settings *settings, const char *kind, const cJSON *params, struct err *err) {
+  struct tend_host host;
+  struct probe_env env = {.settings = settings};
+  part_host_fill(&host, &env);
+  if (STR_EQ(kind, "postgres") && postgres_plain(&host, params)) return 0;
+  return probe_check_values(settings, kind, params, err);
 }
 
 static void release(struct probe *p) {

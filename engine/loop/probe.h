@@ -71,6 +71,10 @@ int probe_check(const char *kind, const cJSON *params, struct err *err);
 /* The same, and the values of settings that the parameters name (`setting = NAME`), where these are given. */
 int probe_check_values(const struct settings *settings, const char *kind, const cJSON *params, struct err *err);
 
+/* The same of a probe that is asked only after the start: a part whose libraries are slow to load is not loaded where
+ * all is certainly right. settings may be NULL. */
+int probe_check_early(const struct settings *settings, const char *kind, const cJSON *params, struct err *err);
+
 /* Starts an attempt. done is called once, from the loop, at the deadline at the latest, never from inside this call.
  * NULL with err when the kind or a parameter is wrong. params are copied as needed. */
 struct probe *probe_start(struct probe_env *env, const char *kind, const cJSON *params, int64_t deadline_ns,
