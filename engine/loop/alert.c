@@ -53,10 +53,11 @@ static void say(struct alert *a, enum level level, const char *fmt, const char *
   a->own = false;
 }
 
-static void finished(struct alert *a) {
+/* why: what keeps those back that are left. */
+static void finished(struct alert *a, const char *why) {
   loop_fn *done = a->done;
-  char text[32];
-  snprintf(text, sizeof text, "%zu", a->n);
+  char text[ERR_MSG_MAX];
+  snprintf(text, sizeof text, "%zu: %s", a->n, why);
   if (a->n) say(a, LEVEL_WARNING, "alerts are lost at the end, so many events: %s", text);
   a->done = NULL;
   timer_stop(a->timer);
@@ -71,7 +72,7 @@ static void failed(struct alert *a, const char *why) {
   if (!a->delay_ns && !a->done) say(a, LEVEL_WARNING, "alerts cannot be delivered, they are tried again: %s", why);
   a->delay_ns = !a->delay_ns ? DELAY_FIRST_NS : a->delay_ns * 2 < DELAY_MOST_NS ? a->delay_ns * 2 : DELAY_MOST_NS;
   if (a->done)
-    finished(a);
+    finished(a, why);
   else
     timer_after(a->timer, a->delay_ns);
 }
@@ -103,7 +104,7 @@ static void on_done(void *arg, const struct tend_http_response *response, const 
   if (a->n)
     send_batch(a);
   else if (a->done)
-    finished(a);
+    finished(a, "");
 }
 
 static void batch_json(const struct alert *a, size_t n, struct buf *out) {
@@ -156,7 +157,7 @@ static void send_batch(struct alert *a) {
 static void on_timer(void *arg) {
   struct alert *a = arg;
   if (a->done)
-    finished(a);
+    finished(a, "no answer in time");
   else
     send_batch(a);
 }

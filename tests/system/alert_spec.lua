@@ -98,6 +98,15 @@ describe("alerts", function()
     assert.equal(143, (p:wait()))
   end)
 
+  it_with_web("are lost at the end with the reason, where nobody takes them", function()
+    local p = failing { CONTAINER_ALERT_URL = "http://127.0.0.1:1/a-secret-word" }
+    p:wait_event "startup_completed"
+    p:send "go\n"
+    assert.equal(3, (p:wait()))
+    assert.matches("alerts are lost at the end, so many events: 1: cannot connect to 127.0.0.1:1: Connection refused", p.err, 1, true)
+    assert.is_nil(p.err:find("a-secret-word", 1, true))
+  end)
+
   it("name no receiver: nothing is loaded; a wrong URL is refused", function()
     local p = failing {}
     p:wait_event "startup_completed"
