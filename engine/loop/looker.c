@@ -1,6 +1,7 @@
 #include "loop/looker.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@
 
 #define IDLE_NS (3 * NS_PER_S)     /* then the helper ends */
 #define STALL_NS (250 * NS_PER_MS) /* so long without an answer: what waits gets another helper */
-enum { ANSWER_MAX = LIMIT_HELPER_OUTPUT, HELPERS_MAX = 64, ROOM = 16 * 1024 };
+/* HELPERS_MAX: with those that were killed and that the kernel does not let go */
+enum { ANSWER_MAX = LIMIT_HELPER_OUTPUT, HELPERS_MAX = 32, ROOM = 16 * 1024 };
 
 struct look {
   struct helper *helper; /* NULL: failed, the callback is due */
@@ -36,8 +38,8 @@ struct helper {
   struct timer *timer; /* idle, or stalled */
   struct look *first, **last;
   struct buf in, out;
-  size_t sent; /* of out */
-  bool stalled;
+  size_t sent;         /* of out */
+  bool stalled, ended; /* ended: only its exit is waited for */
   char problem[ERR_MSG_MAX];
 };
 
@@ -54,15 +56,20 @@ static void look_free(struct look *look) {
   free(look);
 }
 
-/* Ends the child, hung or not. */
 static void helper_free(struct helper *h) {
   struct looker *l = h->looker;
   struct helper **p = &l->helpers;
   while (*p != h) p = &(*p)->next;
   *p = h->next;
   l->n--;
+  free(h);
+}
+
+/* Kills the child, hung or not, and drops its looks. It counts until it is gone: whoever looks at a dead mount again
+ * and again does not fill the container with processes that nothing can end. */
+static void helper_end(struct helper *h) {
+  struct looker *l = h->looker;
   if (l->current == h) l->current = NULL;
-  if (h->child) children_forget(l->children, h->child);
   watch_free(h->watch);
   timer_free(h->timer);
   if (h->fd >= 0) close(h->fd);
@@ -73,7 +80,11 @@ static void helper_free(struct helper *h) {
   }
   buf_free(&h->in);
   buf_free(&h->out);
-  free(h);
+  h->ended = true;
+  if (h->child)
+    children_kill(l->children, h->child, SIGKILL, KILL_GROUP);
+  else
+    helper_free(h);
 }
 
 static void wait_on(struct helper *h) { timer_after(h->timer, h->first ? STALL_NS : IDLE_NS); }
@@ -113,23 +124,33 @@ static void give_up(struct helper *h, const char *problem) {
   timer_stop(h->timer);
   str_copy(h->problem, sizeof h->problem, problem);
   while (h->first) finish_first(h, NULL, 0);
-  helper_free(h);
+  helper_end(h);
 }
 
 static void on_exited(void *arg, uint32_t child, const struct child_exit *e) {
   (void)child;
+  struct helper *h = arg;
   char text[ERR_MSG_MAX];
+  if (h->ended) {
+    helper_free(h);
+    return;
+  }
   snprintf(text, sizeof text, "tend helper looks ended with status %d: %.100s", e->status,
            e->out ? buf_cstr(e->out) : "");
-  give_up(arg, text);
+  give_up(h, text);
 }
 
 static void on_failed(void *arg, uint32_t child, enum spawn_stage stage, int error) {
   (void)child;
   (void)stage;
+  struct helper *h = arg;
   char text[ERR_MSG_MAX];
+  if (h->ended) {
+    helper_free(h);
+    return;
+  }
   snprintf(text, sizeof text, "tend helper looks cannot be run: %s", strerror(error));
-  give_up(arg, text);
+  give_up(h, text);
 }
 
 static const struct child_ops ops = {.failed = on_failed, .exited = on_exited};
@@ -145,7 +166,7 @@ static void take_answers(struct helper *h) {
       struct look *look = h->first;
       look_fn *done = look->cancelled ? NULL : look->done;
       void *arg = look->arg;
-      helper_free(h);
+      helper_end(h);
       if (done) done(arg, buf_cstr(&answer), answer.len, NULL);
       return;
     }
@@ -199,7 +220,7 @@ static struct helper *helper_new(struct looker *l, struct err *err) {
   else
     h->child = children_spawn(l->children, &spec, &ops, h, err);
   if (h->child) return h;
-  helper_free(h);
+  helper_end(h);
   return NULL;
 }
 
@@ -243,13 +264,13 @@ static void move_on(struct helper *h) {
     flush(to);
     wait_on(to);
   }
-  if (for_nobody) helper_free(h);
+  if (for_nobody) helper_end(h);
 }
 
 static void on_timer(void *arg) {
   struct helper *h = arg;
   if (!h->first)
-    helper_free(h);
+    helper_end(h);
   else if (!h->stalled)
     move_on(h);
 }
@@ -264,7 +285,15 @@ struct looker *looker_new(struct loop *loop, struct children *children) {
 
 void looker_free(struct looker *l) {
   if (!l) return;
-  while (l->helpers) helper_free(l->helpers);
+  for (struct helper *h = l->helpers, *next; h; h = next) {
+    next = h->next;
+    if (h->child) children_forget(l->children, h->child);
+    h->child = 0;
+    if (h->ended)
+      helper_free(h);
+    else
+      helper_end(h);
+  }
   free(l);
 }
 
@@ -298,5 +327,5 @@ struct look *look_start(struct looker *l, const char *action, const char *what, 
 void look_cancel(struct look *look) {
   struct helper *h = look->helper;
   look->cancelled = true;
-  if (h->stalled && h->first == look) helper_free(h);
+  if (h->stalled && h->first == look) helper_end(h);
 }
