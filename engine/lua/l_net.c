@@ -16,7 +16,7 @@
 
 #define META "tend.socket"
 
-enum { DATAGRAM_MAX = 65536 };
+enum { DATAGRAM_MAX = 65536, PIECES_A_TURN = 16 };
 
 struct sock {
   int fd; /* -1: closed */
@@ -86,6 +86,8 @@ static const char *reason_of(int error) {
       return "closed";
     case ENOMEM:
       return "memory";
+    case ENOBUFS:
+      return "too_large";
     case EAGAIN:
       return "busy";
     default:
@@ -100,7 +102,9 @@ static int l_failure(lua_State *L, const struct call *c) {
     return l_fail(L, "timeout", "%s: %s within %.6g s", c->sock->peer, texts[c->doing],
                   (double)c->limit_ns / (double)NS_PER_S);
   return l_fail(L, c->reason ? c->reason : reason_of(c->error), "%s: %s: %s", c->sock->peer, texts[c->doing],
-                c->reason ? "the other side has closed the connection" : strerror(c->error));
+                c->reason             ? "the other side has closed the connection"
+                : c->error == ENOBUFS ? "more than 16 MiB came without an end"
+                                      : strerror(c->error));
 }
 
 /* --- receiving from what is there --- */
@@ -169,9 +173,10 @@ static void finish(struct call *c, int error, const char *reason) {
 /* --- the work: 0 done, EAGAIN later, else an errno --- */
 
 static int receive_more(struct sock *s, const struct call *c) {
-  for (;;) {
+  if (enough(s, c)) return 0;
+  /* who sends without end waits for the next turn, as all others do */
+  for (int i = 0; i < PIECES_A_TURN; i++) {
     if (s->datagram && s->in.len) return 0; /* one at a time */
-    if (enough(s, c)) return 0;
     size_t piece = s->datagram ? DATAGRAM_MAX : 16384;
     if (s->in.len + piece > LIMIT_READ) return ENOBUFS;
     char *room = buf_room(&s->in, piece);
@@ -181,7 +186,10 @@ static int receive_more(struct sock *s, const struct call *c) {
     if (n == 0 && !s->datagram) s->ended = true;
     s->in.len += (size_t)n;
     if (s->datagram) return 0; /* an empty one, too */
+    bool line = c->wanted == WANT_LINE;
+    if (line && !s->ended ? memchr(room, '\n', (size_t)n) != NULL : enough(s, c)) return 0;
   }
+  return EAGAIN;
 }
 
 static int send_more(const struct sock *s, struct call *c, const char *data, size_t len) {

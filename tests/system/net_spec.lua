@@ -95,6 +95,26 @@ while True:
     ]], port)
   end)
 
+  it("gives up on a line without an end, and lets others run meanwhile", function()
+    local port = serve(tcp .. [[
+c, _ = s.accept()
+try:
+  while True: c.sendall(b"x" * 1048576)
+except OSError: pass
+time.sleep(1000)]])
+    passes([[
+      local late, last = 0, clock.monotonic()
+      timer.every(0.005, function()
+        late, last = math.max(late, clock.monotonic() - last), clock.monotonic()
+      end)
+      local s <close> = assert(net.tcp { host = "127.0.0.1", port = %s, timeout = 20 })
+      timer.sleep(0.02)
+      assert(fails("too_large", s:receive("line")):find("more than 16 MiB came without an end", 1, true))
+      timer.sleep(0.02)
+      assert(late < 0.25, "nothing else ran for " .. late .. " s")
+    ]], port)
+  end)
+
   it("tells what cannot be reached, and mistakes", function()
     passes([[
       fails("refused", net.tcp { host = "127.0.0.1", port = %d })
