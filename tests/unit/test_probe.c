@@ -56,6 +56,13 @@ void children_forget(struct children *c, uint32_t number) {
   child.forgotten++;
 }
 
+void children_kill(struct children *c, uint32_t number, int sig, enum kill_scope scope) {
+  (void)c;
+  assert_int_equal(number, child.spawned);
+  assert_int_equal(sig, SIGKILL);
+  assert_int_equal(scope, KILL_GROUP);
+}
+
 /* nobody asks for silence here */
 void children_silent(struct children *c, const char *name, int instance, children_silent_fn *done, void *arg) {
   (void)c;
