@@ -302,6 +302,7 @@ return {
     local s = web.start()
     local p = run(s)
     p:wait_line "main is up"
+    p:wait_event "startup_completed"
     assert.equal(1, #p:events "dependency_ready")
     assert.same({ "/api/ready", "/api/health" }, { s:requests()[1].target, s:requests()[2].target })
     p:kill "TERM"
