@@ -88,9 +88,41 @@ void json_fmt(struct json *j, const char *key, const char *fmt, ...) {
   json_strn(j, key, buf_cstr(&b), b.len);
 }
 
+/* Digits are written here: every event has numbers, and printf is slow with them. */
+static char *put_digits(char *end, uint64_t v) {
+  do *--end = (char)('0' + v % 10);
+  while (v /= 10);
+  return end;
+}
+
+static void put_int(struct buf *out, int64_t v) {
+  char text[24];
+  char *end = text + sizeof text;
+  char *p = put_digits(end, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+  if (v < 0) *--p = '-';
+  buf_add(out, p, (size_t)(end - p));
+}
+
+/* A number with six decimals at most, as times have them; false: it has more. */
+static bool put_short(struct buf *out, double v) {
+  enum { MILLION = 1000000 };
+  int64_t millionths = fabs(v) < 1e9 ? llround(v * MILLION) : 0;
+  if ((double)millionths / MILLION != v) return false;
+  char text[32];
+  char *end = text + sizeof text;
+  uint64_t n = (uint64_t)llabs(millionths);
+  char *p = put_digits(end, n % MILLION + MILLION); /* its first digit gives way to the point */
+  *p = '.';
+  p = put_digits(p, n / MILLION);
+  if (v < 0) *--p = '-';
+  while (end[-1] == '0') end--;
+  buf_add(out, p, (size_t)(end - p));
+  return true;
+}
+
 void json_int(struct json *j, const char *key, int64_t v) {
   begin(j, key);
-  buf_fmt(j->out, "%lld", (long long)v);
+  put_int(j->out, v);
 }
 
 void json_num(struct json *j, const char *key, double v) {
@@ -100,9 +132,10 @@ void json_num(struct json *j, const char *key, double v) {
     return;
   }
   if (v == floor(v) && fabs(v) < 1e15) {
-    buf_fmt(j->out, "%.0f", v);
+    put_int(j->out, (int64_t)v);
     return;
   }
+  if (put_short(j->out, v)) return;
   char text[32]; /* the shortest form that reads back as the same number */
   for (int digits = 6; digits <= 17; digits++) {
     snprintf(text, sizeof text, "%.*g", digits, v);

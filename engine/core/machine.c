@@ -71,6 +71,10 @@ void machine_step(struct machine *m, const struct machine_input *in, int64_t now
     machine_handler *handler = handlers[in->kind][m->state];
     if (handler != machine_on_ignore) {
       handler(m, in);
+      m->stale = true;
+    }
+    if (m->stale && !in->more) {
+      m->stale = false;
       machine_advance(m);
     }
   }

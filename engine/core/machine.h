@@ -122,6 +122,8 @@ struct machine_input {
   bool dependency_bad;      /* EXITED: a required dependency is bad now, so its return ends the wait */
   int status;               /* EXITED: as of wait(2) */
   bool oom;                 /* EXITED */
+  bool alone;               /* EXITED: nobody else of its group is left */
+  bool more;                /* another one of this kind, of another slot, follows at once: they are judged together */
   enum spawn_stage stage;   /* SPAWN_FAILED */
   int error;                /* SPAWN_FAILED: positive errno */
   enum stop_level level;    /* STOP */

@@ -240,11 +240,13 @@ void machine_on_exited(struct machine *m, const struct machine_input *in) {
   a->exit_code = code;
   a->signal = signal;
   a->duration_ns = m->now - s->run_ns;
-  a = machine_act(m, ACT_KILL);
-  a->slot = slot_index(m, s);
-  a->signal = SIGNAL_TERM;
-  a->group = a->cont = true;
-  s->rest_ns = m->now + REST_MOMENT_NS;
+  if (!in->alone) {
+    a = machine_act(m, ACT_KILL);
+    a->slot = slot_index(m, s);
+    a->signal = SIGNAL_TERM;
+    a->group = a->cont = true;
+    s->rest_ns = m->now + REST_MOMENT_NS;
+  }
   bool single = m->main->mode == MODE_SINGLE;
   s->last_reason = reason;
   s->last_code = code;

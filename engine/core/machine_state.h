@@ -52,6 +52,7 @@ struct machine {
   enum machine_cause cause;
   int64_t since_ns;
   bool changed; /* another round of machine_advance is needed */
+  bool stale;   /* an input was taken, and the rest has not seen it */
 
   enum pass pass, resume;
   bool waiting; /* for VALIDATED or DEPENDENCIES */

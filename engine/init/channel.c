@@ -278,7 +278,7 @@ void channel_flush(struct init *in) {
       in->tell = true;
       return;
     }
-    child_release(c);
+    child_release(in, c);
   }
 }
 

@@ -17,36 +17,50 @@ bool child_group_left(const struct child *c) {
   return kill(-c->group, 0) == 0 || errno == EPERM;
 }
 
-void child_release(struct child *c) {
-  if (!c->number || c->pid || c->tell_start || c->tell_exit) return;
-  if (!child_group_left(c)) *c = (struct child){.status_fd = -1};
+void child_release(struct init *in, struct child *c) {
+  if (!c->number || c->pid || c->tell_start || c->tell_exit || child_group_left(c)) return;
+  *c = (struct child){.status_fd = -1};
+  unsigned i = (unsigned)(c - in->children);
+  if (i < in->first_free) in->first_free = i;
 }
 
 struct child *child_new(struct init *in, uint32_t number) {
-  if (!number || child_find(in, number)) return NULL;
+  if (!number || number <= in->last_number) return NULL;
+  in->last_number = number;
   for (unsigned round = 0; round < 2; round++) {
-    for (unsigned i = 0; i < LIMIT_CHILDREN; i++) {
+    for (unsigned i = in->first_free; i < LIMIT_CHILDREN; i++) {
       struct child *c = &in->children[i];
       if (c->number) continue;
+      in->first_free = i + 1;
       *c = (struct child){.number = number, .status_fd = -1};
       if (i >= in->top) in->top = i + 1;
       return c;
     }
-    for (unsigned i = 0; i < in->top; i++) child_release(&in->children[i]);
+    for (unsigned i = 0; i < in->top; i++) child_release(in, &in->children[i]);
+  }
+  return NULL;
+}
+
+/* Children are asked for in the order of their starts, more or less: the one after the last comes first. */
+static struct child *search(struct init *in, uint32_t number, pid_t pid, unsigned *last) {
+  unsigned i = *last < in->top ? *last : 0;
+  for (unsigned k = 0; k < in->top; k++, i = i + 1 < in->top ? i + 1 : 0) {
+    struct child *c = &in->children[i];
+    if (!c->number || (number ? c->number != number : c->pid != pid)) continue;
+    *last = i;
+    return c;
   }
   return NULL;
 }
 
 struct child *child_find(struct init *in, uint32_t number) {
-  for (unsigned i = 0; i < in->top; i++)
-    if (number && in->children[i].number == number) return &in->children[i];
-  return NULL;
+  static unsigned last;
+  return number ? search(in, number, 0, &last) : NULL;
 }
 
 struct child *child_of_pid(struct init *in, pid_t pid) {
-  for (unsigned i = 0; i < in->top; i++)
-    if (in->children[i].number && in->children[i].pid == pid) return &in->children[i];
-  return NULL;
+  static unsigned last;
+  return search(in, 0, pid, &last);
 }
 
 void child_kill(struct init *in, struct child *c, int sig, bool group) {

@@ -58,5 +58,5 @@ void reap_all(struct init *in) {
       in->orphans++;
   }
   if (in->opt.tty) tty_main_stopped(in);
-  for (unsigned i = 0; i < in->top; i++) child_release(&in->children[i]);
+  for (unsigned i = 0; i < in->top; i++) child_release(in, &in->children[i]);
 }

@@ -132,9 +132,12 @@ struct init {
   int engine_status;
 
   struct child children[LIMIT_CHILDREN];
-  unsigned top; /* slots in use are below it */
+  unsigned top;         /* slots in use are below it */
+  unsigned first_free;  /* none is free below it */
+  uint32_t last_number; /* the engine's grow */
   struct tail tails[LIMIT_INSTANCES];
-  unsigned ntails; /* slots ever used */
+  uint32_t tail_names[LIMIT_INSTANCES]; /* of each a hash of name and instance */
+  unsigned ntails;                      /* slots ever used */
   struct source sources[SOURCES_MAX];
   unsigned nsources;
   struct source *free_sources;
@@ -210,7 +213,7 @@ bool child_live(const struct child *c);       /* not reaped */
 bool child_is_process(const struct child *c); /* live and no helper */
 bool child_group_left(const struct child *c); /* its group has members and is still the same */
 void child_kill(struct init *in, struct child *c, int sig, bool group);
-void child_release(struct child *c); /* frees the slot when nothing more is to be told or signalled */
+void child_release(struct init *in, struct child *c); /* frees the slot when nothing more is to be told or signalled */
 
 /* spawn.c */
 /* The blob follows m, or is a memfd. */

@@ -4,8 +4,11 @@
 #include "init/state.h"
 
 static const struct proto_plan_child *planned(const struct init *in, uint32_t number) {
-  for (unsigned i = 0; i < in->plan.n; i++)
-    if (in->plan.children[i].child == number) return &in->plan.children[i];
+  static unsigned last; /* they are asked for in the plan's order, more or less */
+  unsigned n = in->plan.n;
+  unsigned i = last < n ? last : 0;
+  for (unsigned k = 0; k < n; k++, i = i + 1 < n ? i + 1 : 0)
+    if (in->plan.children[i].child == number) return &in->plan.children[last = i];
   return NULL;
 }
 

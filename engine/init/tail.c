@@ -11,22 +11,31 @@ static bool is(const struct tail *t, const char *name, uint32_t instance) {
   return t->instance == instance && STR_EQ(t->name, name);
 }
 
+static uint32_t hash(const char *name, uint32_t instance) {
+  uint32_t h = instance;
+  for (; *name; name++) h = h * 31 + (unsigned char)*name;
+  return h;
+}
+
 struct tail *tail_get(struct init *in, const char *name, uint32_t instance) {
-  struct tail *t = NULL;
+  uint32_t h = hash(name, instance);
   for (unsigned i = 0; i < in->ntails; i++) { /* slots are taken in order and never given back */
-    if (is(&in->tails[i], name, instance)) {
+    if (in->tail_names[i] == h && is(&in->tails[i], name, instance)) {
       in->tails[i].last_ns = in->now_ns;
       return &in->tails[i];
     }
-    if (!t && in->tails[i].users == 0) t = &in->tails[i];
   }
-  if (in->ntails < LIMIT_INSTANCES) {
-    t = &in->tails[in->ntails];
-    t->data = buffer_new(LIMIT_TAIL);
-    if (!t->data) return NULL;
-    in->ntails++;
-  }
-  if (!t) return NULL;
+  unsigned i = 0;
+  if (in->ntails < LIMIT_INSTANCES)
+    i = in->ntails;
+  else
+    while (i < in->ntails && in->tails[i].users) i++;
+  if (i == LIMIT_INSTANCES) return NULL;
+  struct tail *t = &in->tails[i];
+  if (!t->data) t->data = buffer_new(LIMIT_TAIL);
+  if (!t->data) return NULL;
+  if (i == in->ntails) in->ntails++;
+  in->tail_names[i] = h;
   t->end = 0;
   t->last_ns = in->now_ns;
   t->instance = instance;

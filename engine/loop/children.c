@@ -120,6 +120,11 @@ void children_on_signal(struct children *c, children_signal_fn *fn, void *arg) {
   c->signal_arg = arg;
 }
 
+void children_on_told(struct children *c, loop_fn *fn, void *arg) {
+  c->told = fn;
+  c->told_arg = arg;
+}
+
 int children_keep(struct children *c, const char *name, int fd) {
   struct proto_keep m = {.head = {PROTO_KEEP, 0}};
   if (!str_copy(m.name, sizeof m.name, name)) return -ENAMETOOLONG;
@@ -213,11 +218,7 @@ static int fd_of(struct msghdr *h) {
   return fd;
 }
 
-static void on_channel(void *arg, int channel, int events) {
-  struct children *c = arg;
-  if (events & WATCH_WRITE) outbox_flush(&c->out, channel);
-  if (outbox_empty(&c->out)) watch_events(c->watch, WATCH_READ);
-  if (!(events & WATCH_READ)) return;
+static void read_channel(struct children *c) {
   for (int i = 0; i < READS; i++) {
     union answer m;
     union {
@@ -227,7 +228,7 @@ static void on_channel(void *arg, int channel, int events) {
     struct iovec v = {.iov_base = &m, .iov_len = sizeof m};
     struct msghdr h = {
         .msg_iov = &v, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
-    ssize_t n = recvmsg(channel, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    ssize_t n = recvmsg(c->fd, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOMEM)) return;
     if (n <= 0) {
       /* without init there is nothing left to decide */
@@ -238,4 +239,13 @@ static void on_channel(void *arg, int channel, int events) {
     auto_close int fd = fd_of(&h);
     if ((size_t)n >= sizeof m.head) dispatch(c, &m, fd);
   }
+}
+
+static void on_channel(void *arg, int channel, int events) {
+  struct children *c = arg;
+  if (events & WATCH_WRITE) outbox_flush(&c->out, channel);
+  if (outbox_empty(&c->out)) watch_events(c->watch, WATCH_READ);
+  if (!(events & WATCH_READ)) return;
+  read_channel(c);
+  if (c->told) c->told(c->told_arg);
 }

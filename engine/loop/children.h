@@ -84,6 +84,9 @@ void children_output(struct children *c, const struct proto_output *output);
 void children_output_now(struct children *c);
 void children_plan(struct children *c, const struct proto_plan *plan);
 
+/* Ends and starts may come many at once: fn is called when those that came together have been told. */
+void children_on_told(struct children *c, loop_fn *fn, void *arg);
+
 /* A signal that init has taken. level: see base/stopreq.h; begun: init has already sent the first stop
  * signals of the plan. For HUP and others that concern the engine: level 0. */
 typedef void children_signal_fn(void *arg, int sig, int level, bool begun);

@@ -43,6 +43,8 @@ struct children {
   bool output_due; /* told with the next message: to wake init for it alone costs the start */
   children_signal_fn *on_signal;
   void *signal_arg;
+  loop_fn *told;
+  void *told_arg;
 };
 
 /* As outbox_post; what is queued is sent when the channel takes it. */

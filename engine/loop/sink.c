@@ -184,10 +184,17 @@ static void tell(struct sink *s, const struct event *e) {
 }
 
 /* Redacted, and a JSON object still: a secret that spans quotes or is a bare number would break it. */
-static void prepare_details(const struct sink *s, const char *text, struct buf *out) {
+static void prepare_details(const struct sink *s, const struct sink_event *in, struct buf *out) {
   auto_buf struct buf raw = {0};
-  event_details(text, &raw);
+  size_t n = in->details ? strlen(in->details) : 0;
+  if (in->built && n && n <= LIMIT_EVENT_DETAILS)
+    buf_add(out, in->details, n);
+  else
+    event_details(in->details, out);
+  buf_add(&raw, out->data, out->len);
   redact(s, &raw);
+  if (!raw.failed && !out->failed && raw.len == out->len && memcmp(raw.data, out->data, raw.len) == 0) return;
+  buf_free(out);
   event_details(raw.failed ? NULL : buf_cstr(&raw), out);
 }
 
@@ -197,7 +204,7 @@ void sink_emit(struct sink *s, enum event_kind kind, const struct sink_event *in
   if (in->message) buf_str(&message, in->message);
   redact(s, &message);
   if (message.len) buf_cut(&message, event_message_len(message.data));
-  prepare_details(s, in->details, &details);
+  prepare_details(s, in, &details);
   struct event e = {
       .real_ns = clock_real_ns(),
       .kind = kind,

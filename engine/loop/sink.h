@@ -35,6 +35,7 @@ struct sink_event {
   enum level level;
   const char *message;
   const char *details;
+  bool built;            /* details came from json_object and the like: need no reading */
   const char *component; /* NULL: the kind's */
   bool timed;            /* duration_ns is meant */
   int64_t duration_ns;

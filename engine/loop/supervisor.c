@@ -91,8 +91,7 @@ static void tell_init(void *arg) {
   if (!s->ended) supervisor_tell_init(s);
 }
 
-/* Inputs that arise while one is carried out wait for their own step. */
-void supervisor_feed(struct supervisor *s, const struct machine_input *in) {
+void supervisor_feed_later(struct supervisor *s, const struct machine_input *in) {
   if (s->queue_n == s->queue_cap) {
     size_t cap = s->queue_cap ? s->queue_cap * 2 : 64;
     struct machine_input *p = realloc(s->queue, cap * sizeof *p);
@@ -104,13 +103,25 @@ void supervisor_feed(struct supervisor *s, const struct machine_input *in) {
     s->queue_cap = cap;
   }
   s->queue[s->queue_n++] = *in;
-  if (s->busy) return;
+}
+
+/* What init is to do: it goes there before anything is told, so that nobody waits for words. */
+static bool is_for_init(const struct machine_action *a) { return a->kind == ACT_SPAWN || a->kind == ACT_KILL; }
+
+/* Inputs that arise while one is carried out wait for their own step. */
+static void take_queue(struct supervisor *s) {
+  if (s->busy || !s->queue_n) return;
   s->busy = true;
   for (size_t i = 0; i < s->queue_n; i++) {
     struct machine_input input = s->queue[i];
     struct machine_out out;
+    bool process = input.kind == IN_STARTED || input.kind == IN_EXITED;
+    input.more = process && i + 1 < s->queue_n && s->queue[i + 1].kind == input.kind;
     machine_step(s->machine, &input, loop_update_now(s->o.loop), &out);
-    for (unsigned k = 0; k < out.n; k++) carry_out(s, &out.action[k]);
+    for (unsigned k = 0; k < out.n; k++)
+      if (is_for_init(&out.action[k])) carry_out(s, &out.action[k]);
+    for (unsigned k = 0; k < out.n; k++)
+      if (!is_for_init(&out.action[k])) carry_out(s, &out.action[k]);
   }
   s->queue_n = 0;
   s->busy = false;
@@ -121,6 +132,17 @@ void supervisor_feed(struct supervisor *s, const struct machine_input *in) {
   timer_at(s->due, machine_due_ns(s->machine));
   supervisor_answer_waiters(s);
 }
+
+void supervisor_feed(struct supervisor *s, const struct machine_input *in) {
+  supervisor_feed_later(s, in);
+  take_queue(s);
+}
+
+void supervisor_feed_others(struct supervisor *s, enum machine_input_kind kind) {
+  if (s->queue_n && s->queue[s->queue_n - 1].kind != kind) take_queue(s);
+}
+
+static void on_told(void *arg) { take_queue(arg); }
 
 static void on_due(void *arg) { supervisor_feed(arg, &(struct machine_input){.kind = IN_TICK}); }
 
@@ -222,6 +244,7 @@ void supervisor_free(struct supervisor *s) {
   if (!s) return;
   s->o.probes->process = NULL;
   supervisor_answer_all(s);
+  children_on_told(s->o.children, NULL, NULL);
   loop_cancel(s->o.loop, tell_init, s);
   scaling_free(s->scaling);
   remedies_free(s->remedies);
@@ -251,6 +274,7 @@ void supervisor_free(struct supervisor *s) {
 
 void supervisor_begin(struct supervisor *s) {
   children_on_signal(s->o.children, on_signal, s);
+  children_on_told(s->o.children, on_told, s);
   open_state(s);
   supervisor_find_previous(s);
   supervisor_open_web(s);

@@ -158,6 +158,7 @@ void supervisor_tell(struct supervisor *s, const struct machine_action *a) {
                 .level = a->level,
                 .message = message.len ? buf_cstr(&message) : NULL,
                 .details = buf_cstr(&details),
+                .built = true,
                 .timed = a->duration_ns >= 0,
                 .duration_ns = a->duration_ns,
             });

@@ -138,6 +138,10 @@ struct supervisor {
 
 /* supervisor.c */
 void supervisor_feed(struct supervisor *s, const struct machine_input *in);
+/* The start or the end of a process: judged together with the others that init tells of, but see below. */
+void supervisor_feed_later(struct supervisor *s, const struct machine_input *in);
+/* Before anything is noted for an input of this kind: those of other kinds that wait are judged first. */
+void supervisor_feed_others(struct supervisor *s, enum machine_input_kind kind);
 
 /* supervisor_start.c */
 void supervisor_validate(struct supervisor *s);

@@ -43,16 +43,18 @@ static char **environment(const struct plan_process *p, char *instance, bool *fa
 static void on_started(void *arg, uint32_t child, pid_t pid) {
   struct slot *slot = arg;
   (void)child;
+  supervisor_feed_others(slot->sup, IN_STARTED);
   slot->pid = pid;
   slot->started_ns = clock_mono_ns();
   slot->started_real_ns = clock_real_ns();
-  supervisor_feed(slot->sup, &(struct machine_input){.kind = IN_STARTED, .slot = slot->index});
+  supervisor_feed_later(slot->sup, &(struct machine_input){.kind = IN_STARTED, .slot = slot->index});
 }
 
 static void on_failed(void *arg, uint32_t child, enum spawn_stage stage, int error) {
   struct slot *slot = arg;
   (void)child;
   slot->child = 0;
+  slot->spawn_text[0] = 0;
   slot->sup->plan_stale = true;
   supervisor_feed(
       slot->sup, &(struct machine_input){.kind = IN_SPAWN_FAILED, .slot = slot->index, .stage = stage, .error = error});
@@ -62,6 +64,7 @@ static void on_exited(void *arg, uint32_t child, const struct child_exit *x) {
   struct slot *slot = arg;
   struct supervisor *s = slot->sup;
   (void)child;
+  supervisor_feed_others(s, IN_EXITED);
   slot->last = *x;
   slot->last.out = NULL;
   slot->last_pid = slot->pid;
@@ -83,11 +86,12 @@ static void on_exited(void *arg, uint32_t child, const struct child_exit *x) {
   else
     snprintf(slot->exit_text, sizeof slot->exit_text, "exit code %d", slot->exit.code);
   s->plan_stale = true;
-  supervisor_feed(s, &(struct machine_input){.kind = IN_EXITED,
-                                             .slot = slot->index,
-                                             .status = x->status,
-                                             .oom = x->oom,
-                                             .dependency_bad = dependencies_bad(s->dependencies)});
+  supervisor_feed_later(s, &(struct machine_input){.kind = IN_EXITED,
+                                                   .slot = slot->index,
+                                                   .status = x->status,
+                                                   .oom = x->oom,
+                                                   .alone = !x->group_left,
+                                                   .dependency_bad = dependencies_bad(s->dependencies)});
 }
 
 static const struct child_ops process_ops = {on_started, on_failed, on_exited};
@@ -101,7 +105,6 @@ static enum spawn_stage not_asked_stage(int error) {
 
 void supervisor_spawn(struct supervisor *s, uint32_t index) {
   struct slot *slot = &s->slots[index];
-  slot->spawn_text[0] = 0;
   const struct plan_process *p = supervisor_process(s, index);
   unsigned instance = machine_slot_instance(s->machine, index);
   bool main = machine_slot_process(s->machine, index) == s->o.plan->main;
