@@ -265,6 +265,15 @@ static void on_good(struct remedy *r, const struct remedy_input *in) {
   if (c->busy == REMEDY_NONE) tell_recovered(r, in->check); /* else at the end of its run */
 }
 
+/* What it said before asks for nothing more; the outage goes on until it is good. A run that is at work on it waits for
+ * what it says of the new process. */
+static void forget(struct check_state *c) {
+  if (c->busy != REMEDY_NONE) return;
+  c->pending = c->steps > 0;
+  c->failures = 0;
+  c->unhealthy = false;
+}
+
 static void set_maintenance(struct remedy *r, bool on, int64_t until_ns) {
   bool same = r->maintenance == on && (!on || r->maintenance_until_ns == until_ns);
   r->maintenance = on;
@@ -305,6 +314,7 @@ static void stop_all(struct remedy *r) {
     if (s->phase == PHASE_STEP) act_of(r, s, REMEDY_ACT_CANCEL)->step = s->step;
     end_run(r, s, REMEDY_CANCELLED_RESULT);
   }
+  for (unsigned i = 0; i < r->config->checks; i++) forget(&r->check[i]);
 }
 
 static void on_tick(struct remedy *r) {
@@ -340,6 +350,9 @@ void remedy_feed(struct remedy *r, const struct remedy_input *in, int64_t now_ns
       break;
     case REMEDY_IN_GOOD:
       on_good(r, in);
+      break;
+    case REMEDY_IN_ANEW:
+      if (in->check < r->config->checks) forget(&r->check[in->check]);
       break;
     case REMEDY_IN_DONE:
       s = find_run(r, in->run, PHASE_STEP);

@@ -53,6 +53,7 @@ struct remedy_config {
 enum remedy_input_kind {
   REMEDY_IN_FAILING,     /* check, failures, on (it counts as unhealthy): a bad result */
   REMEDY_IN_GOOD,        /* check: it is good (again) */
+  REMEDY_IN_ANEW,        /* check: what it said before is over, its process runs anew */
   REMEDY_IN_DONE,        /* run, outcome: its step has ended */
   REMEDY_IN_ANSWER,      /* run, answer: what the check that was asked for says; unsettled: it takes more than that one
                             good result until it counts as good, which GOOD tells */

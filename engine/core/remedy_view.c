@@ -66,7 +66,7 @@ static bool rule_is_possible(const struct remedy_config *config, const struct re
 
 struct remedy *remedy_new(const struct remedy_config *config) {
   unsigned rings = 0;
-  if (config->rules > LIMIT_REMEDIES + LIMIT_DEPENDENCIES || config->checks >= REMEDY_NONE || config->answer_ns <= 0 ||
+  if (config->rules > LIMIT_REMEDIES + LIMIT_CHECKS || config->checks >= REMEDY_NONE || config->answer_ns <= 0 ||
       config->watch_ns <= 0)
     return NULL;
   for (unsigned i = 0; i < config->rules; i++) {

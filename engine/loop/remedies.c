@@ -213,6 +213,11 @@ void remedies_follow(struct remedies *r, bool active, bool ended) {
   r->ended = ended;
 }
 
+void remedies_check_anew(struct remedies *r, size_t check) {
+  if (check < r->env.plan->checks_n && remedy_is_failing(r->core, (unsigned)check))
+    remedies_feed(r, &(struct remedy_input){.kind = REMEDY_IN_ANEW, .check = (uint16_t)check});
+}
+
 void remedies_on_reset(struct remedies *r, remedies_reset_fn *fn, void *arg) {
   r->reset = fn;
   r->reset_arg = arg;

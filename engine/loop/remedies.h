@@ -50,6 +50,9 @@ void remedies_follow(struct remedies *r, bool active, bool ended);
 typedef int remedies_reset_fn(void *arg, const char *database, char *detail, size_t size);
 void remedies_on_reset(struct remedies *r, remedies_reset_fn *fn, void *arg);
 
+/* The check with this index was reset: a new run of its process. */
+void remedies_check_anew(struct remedies *r, size_t check);
+
 /* True: remedies have been tried on it since it failed; they tell its recovery. */
 bool remedies_tried(const struct remedies *r, const char *check);
 

@@ -294,6 +294,11 @@ static int look_at_process(struct supervisor *s, int process) {
   return (up ? PROCESS_UP : 0) | (well == n ? PROCESS_ENDED_WELL : 0);
 }
 
+static void begin_anew(struct supervisor *s, size_t i) {
+  health_reset(s->checks, i);
+  remedies_check_anew(s->remedies, i);
+}
+
 static void follow_one(struct supervisor *s, size_t i, enum machine_state state) {
   struct watched *w = &s->watched[i];
   struct health_view v;
@@ -309,10 +314,10 @@ static void follow_one(struct supervisor *s, size_t i, enum machine_state state)
   if (want == v.check->active) return;
   if (!want) {
     health_stop(s->checks, i);
-    if (w->process != PLAN_UNSET) health_reset(s->checks, i); /* the next run of the process is another one */
+    if (w->process != PLAN_UNSET) begin_anew(s, i); /* the next run of the process is another one */
     return;
   }
-  if (w->dependency == NO_DEPENDENCY && v.spec->role == CHECK_READINESS) health_reset(s->checks, i);
+  if (w->dependency == NO_DEPENDENCY && v.spec->role == CHECK_READINESS) begin_anew(s, i);
   health_start(s->checks, i);
 }
 

@@ -239,6 +239,28 @@ describe("liveness", function()
     assert.equal("restart_alive", status(p).remedies[1].name)
   end)
 
+  it("asks for no remedy because of what a process did that is gone", function()
+    local p = run([[{ name = "mine", check = "slow", cooldown = "1s", steps = { { name = "look", run = note "look" } } }]], { checks = [[
+      { name = "slow", role = "liveness", process = "main", interval = 0.5, timeout = 0.5, initial_delay = 2, failures = 1, check = function()
+        if fs.stat(dir .. "/dead") then return false, "dead" end
+        return true
+      end }]] })
+    h.write(p.folder .. "/dead", "")
+    p:wait_event("remediation_completed")
+    os.remove(p.folder .. "/dead")
+    h.native.kill(status(p).processes[1].pid, 9)
+    p:wait_event("process_exited")
+    p:wait_event("health_check_passed", { where = function(e) return e.details.check == "slow" end })
+    assert.equal(1, #p:events("remediation_started"))
+    assert.equal("mine", p:wait_event("recovery_completed").details.remedy)
+  end)
+
+  it("may have hundreds of checks", function()
+    local checks = {}
+    for i = 1, 400 do checks[i] = ("{ name = 'c%d', role = 'liveness', interval = 60, kind = 'file', params = { path = '/' } }"):format(i) end
+    assert.equal(400, #status(run("", { checks = table.concat(checks, ", ") })).remedies)
+  end)
+
   it("with a remedy of its own is left to that; mode simple restarts nothing", function()
     local p = run([[{ name = "mine", check = "alive", steps = { { name = "revive", run = function() fs.remove(dir .. "/dead") end } } }]], { checks = CHECK })
     h.write(p.folder .. "/dead", "")

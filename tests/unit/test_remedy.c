@@ -144,6 +144,40 @@ static void the_step_that_heals_ends_the_ladder(void **state) {
   end(&t);
 }
 
+static void a_new_run_of_the_process_begins_anew(void **state) {
+  (void)state;
+  struct trace t;
+  begin(&t);
+  WANT(&t, "begin[0] hold[0] step[0.0]", FAILING(0, 3));
+  WANT(&t, "", .kind = REMEDY_IN_ANEW, .check = 0); /* the run goes on */
+  WANT(&t, "ask[0]", DONE(1, REMEDY_OK));
+  WANT(&t, "end[0 unknown 1 0s] release[0]", ANSWER(1, REMEDY_UNKNOWN));
+  t.now = S(1);
+  WANT(&t, "", .kind = REMEDY_IN_ANEW, .check = 0);
+  assert_int_equal(remedy_due_ns(t.r), TIME_NEVER); /* no run follows the rest: nothing is bad of what runs now */
+  WANT(&t, "recovered[0 by 0.0 1 1s]", GOOD(0));    /* the outage was one */
+  end(&t);
+  begin(&t);
+  WANT(&t, "begin[0] hold[0] step[0.0]", FAILING(0, 3));
+  WANT(&t, "cancel[0.0] end[0 cancelled 0 0s] release[0]", .kind = REMEDY_IN_STOP);
+  t.now = S(10000);
+  WANT(&t, "", .kind = REMEDY_IN_ACTIVE, .on = true); /* nor after a stop and a start */
+  end(&t);
+}
+
+static void every_check_may_have_its_remedy(void **state) {
+  (void)state;
+  static const struct remedy_step step = {.timeout_ns = 1};
+  static struct remedy_rule rule[LIMIT_REMEDIES + LIMIT_CHECKS];
+  const unsigned n = sizeof rule / sizeof *rule;
+  for (unsigned i = 0; i < n; i++)
+    rule[i] = (struct remedy_rule){.step = &step, .steps = 1, .cooldown_ns = 1, .window_ns = 1, .max = 1};
+  struct remedy_config all = {.rule = rule, .rules = n, .checks = LIMIT_CHECKS, .answer_ns = 1, .watch_ns = 1};
+  struct remedy *r = remedy_new(&all);
+  assert_non_null(r);
+  remedy_free(r);
+}
+
 static void it_escalates_when_nothing_helped(void **state) {
   (void)state;
   struct trace t;
@@ -643,6 +677,8 @@ static void walks(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_step_that_heals_ends_the_ladder),
+      cmocka_unit_test(a_new_run_of_the_process_begins_anew),
+      cmocka_unit_test(every_check_may_have_its_remedy),
       cmocka_unit_test(it_escalates_when_nothing_helped),
       cmocka_unit_test(a_recovery_is_told_when_the_check_counts_as_good),
       cmocka_unit_test(unknown_answers_end_a_run),
