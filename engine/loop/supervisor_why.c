@@ -170,6 +170,15 @@ void supervisor_why_json(struct supervisor *s, struct buf *out) {
 
 /* --- the termination message ------------------------------------------------------------------------------------- */
 
+/* The pod's status takes no text that is not UTF-8; a byte for a byte, so that it does not grow. */
+static void make_utf8(struct buf *text) {
+  for (size_t i = 0; i < text->len;) {
+    size_t n = str_utf8_len(text->data + i, text->len - i);
+    if (!n) text->data[i] = '?';
+    i += n ? n : 1;
+  }
+}
+
 void supervisor_termination(struct supervisor *s, struct buf *out) {
   struct story t;
   story_make(s, &t);
@@ -188,4 +197,5 @@ void supervisor_termination(struct supervisor *s, struct buf *out) {
     out->len = TERMINATION_MAX;
     out->data[TERMINATION_MAX] = 0;
   }
+  make_utf8(out);
 }

@@ -193,6 +193,20 @@ describe("the termination message", function()
     assert.is_nil(text:find("hush-hush", 1, true))
   end)
 
+  it("is UTF-8, whatever was said and wherever it was cut", function()
+    local file = h.write(h.tempdir() .. "/termination-log", "")
+    local p = start {
+      flows = flow [[return { name = "some", mode = "server", processes = { main = { command = { "sh", "-c",
+        "i=0; while [ $i -lt 60 ]; do printf '%s\\377\\n' äöüßäöüßäöüßäöüßäöüßäöüßäöüßäöüßäöüßäöüßäöüß; i=$((i+1)); done; exit 4" } } } }]],
+      env = { CONTAINER_RESTART_POLICY = "no", CONTAINER_TERMINATION_LOG = file },
+    }
+    assert.equal(4, (p:wait()))
+    local text = h.read(file)
+    assert.truthy(utf8.len(text))
+    assert.matches("äöüß?\n", text, 1, true)
+    assert.is_true(#text <= 4096)
+  end)
+
   it("is written nowhere where no file is", function()
     local dir = h.tempdir()
     local p = start { flows = flow(crashing), env = { CONTAINER_RESTART_POLICY = "no", CONTAINER_TERMINATION_LOG = dir .. "/none" } }
