@@ -156,6 +156,13 @@ static int check_early(const char *kind, const cJSON *params, struct err *err) {
   return probe_check_early(NULL, kind, params, err);
 }
 
+static int locate(void *load, const char *path) {
+  struct load *l = load;
+  if (!l->text.len) read_text(l->file, &l->text);
+  struct plan_text text = {buf_cstr(&l->text), l->text.len};
+  return plan_locate(&text, path);
+}
+
 static void plan_of_file(struct load *l, const struct vm_host *given) {
   struct vm_host host = *given;
   host.settings = l->settings;
@@ -173,14 +180,11 @@ static void plan_of_file(struct load *l, const struct vm_host *given) {
     return;
   }
   l->policy = vm_policy(l->vm);
-  auto_buf struct buf text = {0};
-  read_text(l->file, &text);
-  struct plan_text pt = {buf_cstr(&text), text.len};
   plan_from_json(json,
                  &(struct plan_options){.file = l->file,
                                         .name = l->flow,
-                                        .locate = plan_locate,
-                                        .locate_arg = &pt,
+                                        .locate = locate,
+                                        .locate_arg = l,
                                         .check_probe = l->starts ? check_early : probe_check},
                  &l->plan, &l->problems);
 }
@@ -255,6 +259,7 @@ void load_free(struct load *l) {
   plan_free(l->plan);
   problems_free(&l->problems);
   settings_free(l->settings);
+  buf_free(&l->text);
   buf_free(&l->flows);
   buf_free(&l->scripts);
 }

@@ -23,6 +23,7 @@ struct load {
   bool unnamed;              /* a command, and no flow name at all */
   bool starts;               /* given by who starts the flow: what a check alone needs is not loaded for it */
   char file[PATH_MAX];       /* the flow file, "" for none */
+  struct buf text;           /* of the flow file, once a line of it was asked for */
   struct buf flows, scripts; /* colon lists that are searched */
   char near[LIMIT_NAME];     /* the nearest flow there is, when this one is missing */
   struct sched *sched;

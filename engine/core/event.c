@@ -156,24 +156,44 @@ void event_pretty(const struct event *e, const struct event_source *who, bool co
 
 /* --- the ring --------------------------------------------------------------------------------------------------- */
 
+enum { CHUNK = 64 };
+
+/* Grows while it fills, in pieces that stay where they are: most runs tell little. */
 struct event_ring {
-  unsigned capacity;
+  unsigned capacity, n; /* n: there is memory for so many */
   uint64_t last;
   struct slot {
     struct event event;
     char *texts; /* the event's strings, in one piece */
-  } slots[];
+  } * chunks[];
 };
 
+static bool ring_grow(struct event_ring *r) {
+  struct slot *chunk = calloc(CHUNK, sizeof *chunk);
+  if (!chunk) return false;
+  r->chunks[r->n / CHUNK] = chunk;
+  r->n += CHUNK;
+  return true;
+}
+
+static struct slot *ring_slot(const struct event_ring *r, uint64_t seq) {
+  uint64_t i = (seq - 1) % r->capacity;
+  return &r->chunks[i / CHUNK][i % CHUNK];
+}
+
 struct event_ring *event_ring_new(unsigned capacity) {
-  struct event_ring *r = calloc(1, sizeof *r + capacity * sizeof r->slots[0]);
-  if (r) r->capacity = capacity;
-  return r;
+  struct event_ring *r = calloc(1, sizeof *r + (capacity / CHUNK + 1) * sizeof r->chunks[0]);
+  if (!r) return NULL;
+  r->capacity = capacity;
+  if (ring_grow(r)) return r;
+  free(r);
+  return NULL;
 }
 
 void event_ring_free(struct event_ring *r) {
   if (!r) return;
-  for (unsigned i = 0; i < r->capacity; i++) free(r->slots[i].texts);
+  for (unsigned i = 0; i < r->n; i++) free(r->chunks[i / CHUNK][i % CHUNK].texts);
+  for (unsigned i = 0; i < r->n; i += CHUNK) free(r->chunks[i / CHUNK]);
   free(r);
 }
 
@@ -190,8 +210,10 @@ uint64_t event_ring_add(struct event_ring *r, const struct event *e) {
   const char *const texts[] = {e->component, e->message, e->details};
   for (size_t i = 0; i < ARRAY_LEN(texts); i++)
     if (texts[i]) n += strlen(texts[i]) + 1;
+  /* where memory is short it stays as small as it is */
+  if (r->last == r->n && r->n < r->capacity && !ring_grow(r)) r->capacity = r->n;
   uint64_t seq = ++r->last;
-  struct slot *s = &r->slots[(seq - 1) % r->capacity];
+  struct slot *s = ring_slot(r, seq);
   free(s->texts);
   char *to = s->texts = malloc(n);
   s->event = *e;
@@ -209,7 +231,7 @@ uint64_t event_ring_add(struct event_ring *r, const struct event *e) {
 const struct event *event_ring_from(const struct event_ring *r, uint64_t seq) {
   uint64_t first = r->last > r->capacity ? r->last - r->capacity + 1 : 1;
   if (seq < first) seq = first;
-  return seq > r->last ? NULL : &r->slots[(seq - 1) % r->capacity].event;
+  return seq > r->last ? NULL : &ring_slot(r, seq)->event;
 }
 
 uint64_t event_ring_last(const struct event_ring *r) { return r->last; }

@@ -82,7 +82,7 @@ const struct tend_part *part_load(const char *name, struct err *err) {
     err_set(err, -e, "the part %s cannot be read: %s; %s", path, strerror(e), advice(name));
     return NULL;
   }
-  void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  void *handle = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
   if (!handle) {
     err_set(err, -ELIBACC, "the part cannot be loaded: %s; %s", dlerror(), advice(name));
     return NULL;
