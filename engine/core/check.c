@@ -20,11 +20,14 @@ const char *check_state_name(enum check_state s) {
 
 bool check_is_good(enum check_result r) { return r == CHECK_OK || r == CHECK_WARN; }
 
-/* FNV-1a, the hash of Fowler, Noll and Vo. */
+/* FNV-1a, the hash of Fowler, Noll and Vo, then the last step of MurmurHash3: what differs in the last letter alone
+ * (c1, c2, …) would be near each other without it. */
 uint32_t check_spread(const char *name) {
   uint32_t h = 2166136261U;
   for (; *name; name++) h = (h ^ (unsigned char)*name) * 16777619U;
-  return h;
+  h = (h ^ h >> 16) * 0x85ebca6bU;
+  h = (h ^ h >> 13) * 0xc2b2ae35U;
+  return h ^ h >> 16;
 }
 
 /* That share of span that the name stands for. */

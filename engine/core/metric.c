@@ -202,9 +202,19 @@ static bool series_is(const struct metric *m, const struct series *s, const char
   return k == m->n_labels;
 }
 
+/* FNV-1a, the hash of Fowler, Noll and Vo, over all values and where each ends. */
+static uint32_t values_hash(const struct metric *m, const char *const *values) {
+  uint32_t h = 2166136261U;
+  for (size_t k = 0; values && k < m->n_labels; k++)
+    for (size_t i = 0, n = value_len(values[k]); i <= n; i++)
+      h = (h ^ (i < n ? (unsigned char)values[k][i] : 0U)) * 16777619U;
+  return h;
+}
+
 static struct series *series_find(const struct metric *m, const char *const *values) {
+  uint32_t hash = values_hash(m, values);
   for (size_t i = 0; i < m->n; i++)
-    if (series_is(m, &m->series[i], values)) return &m->series[i];
+    if (m->series[i].hash == hash && series_is(m, &m->series[i], values)) return &m->series[i];
   return NULL;
 }
 
@@ -233,7 +243,7 @@ static int series_get(struct metric *m, const char *const *values, struct series
     m->series = p;
     m->cap = cap;
   }
-  struct series fresh = {.values = calloc(m->n_labels + 1, sizeof *fresh.values)};
+  struct series fresh = {.hash = values_hash(m, values), .values = calloc(m->n_labels + 1, sizeof *fresh.values)};
   bool ok = fresh.values != NULL;
   if (m->n_buckets) ok = (fresh.counts = calloc(m->n_buckets, sizeof *fresh.counts)) && ok;
   for (size_t i = 0; ok && i < m->n_labels; i++) ok = (fresh.values[i] = strndup(values[i], value_len(values[i])));

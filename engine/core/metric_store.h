@@ -5,6 +5,7 @@
 #include "core/metric.h"
 
 struct series {
+  uint32_t hash;    /* of the values */
   char **values;    /* one a label of the family */
   double value;     /* histogram: the sum */
   uint64_t *counts; /* histogram: each bucket's own, not added up; above the last bound: only in observations */

@@ -28,6 +28,7 @@ struct run;
 
 struct attempt {
   struct run *run;
+  struct tend_address to;
   int fd; /* -1: not tried or over */
   int error;
   struct watch *watch;
@@ -42,8 +43,7 @@ struct run {
   uint16_t port;
   int64_t started_ns;
   size_t n, next, open; /* addresses, the next to try, connecting now */
-  struct tend_address addresses[RESOLVE_MAX];
-  struct attempt attempts[RESOLVE_MAX];
+  struct attempt *attempts;
 };
 
 static void attempt_close(struct attempt *a) {
@@ -61,6 +61,7 @@ static void cancel(void *run) {
   for (size_t i = 0; i < r->n; i++) attempt_close(&r->attempts[i]);
   resolve_cancel(r->resolve);
   timer_free(r->next_timer);
+  free(r->attempts);
   free(r);
 }
 
@@ -82,7 +83,7 @@ static void fail_all(struct run *r) {
     char text[64];
     /* one that refuses tells more than one that cannot be reached */
     if (r->attempts[i].error == ECONNREFUSED) error = ECONNREFUSED;
-    buf_fmt(&why, "%s%s: %s", i ? ", " : "", resolve_format(&r->addresses[i], text, sizeof text),
+    buf_fmt(&why, "%s%s: %s", i ? ", " : "", resolve_format(&r->attempts[i].to, text, sizeof text),
             strerror(r->attempts[i].error));
   }
   struct tend_probe *p = r->probe;
@@ -114,13 +115,13 @@ static void on_writable(void *arg, int fd, int events) {
   if (error)
     attempt_failed(a, error);
   else
-    succeed(a->run, &a->run->addresses[a - a->run->attempts]);
+    succeed(a->run, &a->to);
 }
 
 static void try_next(void *arg) {
   struct run *r = arg;
-  struct attempt *a = &r->attempts[r->next];
-  const struct tend_address *to = &r->addresses[r->next++];
+  struct attempt *a = &r->attempts[r->next++];
+  const struct tend_address *to = &a->to;
   timer_stop(r->next_timer);
   a->fd = socket(to->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (a->fd < 0) {
@@ -143,18 +144,22 @@ static void try_next(void *arg) {
 static void on_resolved(void *arg, const struct tend_addresses *found) {
   struct run *r = arg;
   r->resolve = NULL;
-  if (!found->n) {
+  if (found->n) r->attempts = calloc(found->n, sizeof *r->attempts);
+  if (!r->attempts) {
     struct tend_probe *p = r->probe;
+    bool none = !found->n;
     cancel(r);
-    probe_end(p, TEND_FAIL, found->reason, "%s", found->detail);
+    if (none)
+      probe_end(p, TEND_FAIL, found->reason, "%s", found->detail);
+    else
+      probe_end(p, TEND_UNKNOWN, "memory", "no memory");
     return;
   }
   char doing[160];
   snprintf(doing, sizeof doing, "connecting to %s port %u", r->host, r->port);
   probe_env_of(r->probe)->host.probe_progress(r->probe, doing);
-  memcpy(r->addresses, found->list, found->n * sizeof *found->list);
   r->n = found->n;
-  for (size_t i = 0; i < r->n; i++) r->attempts[i] = (struct attempt){.run = r, .fd = -1};
+  for (size_t i = 0; i < r->n; i++) r->attempts[i] = (struct attempt){.run = r, .to = found->list[i], .fd = -1};
   try_next(r);
 }
 

@@ -53,7 +53,7 @@ struct resolve {
   int next_name;  /* which of the names to ask for is next */
   int link_local; /* addresses that were left out */
   bool settled;
-  struct tend_address found[RESOLVE_MAX];
+  struct tend_address *found; /* most names have one or two */
   struct tend_addresses result;
   char detail[320];
   tend_resolve_fn *done;
@@ -71,7 +71,11 @@ static void settle(struct resolve *r, const char *reason, const char *why) {
 
 static void add_address(struct resolve *r, const struct sockaddr *addr, socklen_t len) {
   if (r->result.n == RESOLVE_MAX || len > sizeof r->found[0].addr) return;
-  struct tend_address *a = &r->found[r->result.n++];
+  struct tend_address *list = realloc(r->found, (r->result.n + 1) * sizeof *list);
+  if (!list) return;
+  r->result.list = r->found = list;
+  struct tend_address *a = &list[r->result.n++];
+  *a = (struct tend_address){0};
   memcpy(&a->addr, addr, len);
   a->len = len;
   if (addr->sa_family == AF_INET) ((struct sockaddr_in *)&a->addr)->sin_port = htons(r->port);
@@ -222,6 +226,7 @@ static void release(struct resolve *r) {
   timer_free(r->patience);
   if (r->search_mask) ares_destroy_options(&r->search);
   free(r->host);
+  free(r->found);
   free(r);
 }
 
@@ -334,7 +339,6 @@ struct resolve *resolve_start(struct loop *loop, const char *host, uint16_t port
   struct resolve *r = calloc(1, sizeof *r);
   if (!r) return NULL;
   *r = (struct resolve){.loop = loop, .port = port, .done = done, .arg = arg};
-  r->result.list = r->found;
   r->host = strdup(host);
   r->deadline = timer_new(loop, on_deadline, r);
   r->retry = timer_new(loop, on_retry, r);

@@ -142,8 +142,10 @@ static struct metric *family(struct supervisor *s, enum metric_type type, const 
 
 /* Each result, by its kind: how long they take. */
 void supervisor_observe_check(struct supervisor *s, const struct health_news *n) {
-  struct metric *m =
-      family(s, METRIC_HISTOGRAM, "tend_check_duration_seconds", "kind", "Runs of checks, by their kind.");
+  struct metric *m = s->check_seconds;
+  if (!m)
+    m = s->check_seconds =
+        family(s, METRIC_HISTOGRAM, "tend_check_duration_seconds", "kind", "Runs of checks, by their kind.");
   if (m) metric_observe(m, &n->check->kind, (double)n->result->duration_ns / (double)NS_PER_S);
 }
 

@@ -107,6 +107,7 @@ struct supervisor {
   int *dependency_check;            /* of each dependency: the number of the check that goes on asking for it */
   struct check_standing *standings; /* room for all, see supervisor_verdict */
   struct timer *round_timer;
+  struct metric *check_seconds;                        /* tend_check_duration_seconds; NULL: not yet declared */
   bool rounds;                                         /* go on */
   bool healthy;                                        /* as the machine was told */
   enum { NOTE_NONE, NOTE_QUIETLY, NOTE_FIRST } noting; /* results of the start are being passed on */
@@ -147,6 +148,7 @@ void supervisor_feed_others(struct supervisor *s, enum machine_input_kind kind);
 void supervisor_validate(struct supervisor *s);
 void supervisor_open_journal(struct supervisor *s); /* at the latest before the report */
 void supervisor_settle(void *supervisor);
+void supervisor_give_back(void *supervisor); /* memory, to the system */
 void supervisor_check_dependencies(struct supervisor *s, bool only_bad);
 void supervisor_cancel_start(struct supervisor *s);
 void supervisor_phase_begin(struct supervisor *s, int phase);

@@ -35,8 +35,10 @@ void supervisor_open_journal(struct supervisor *s) {
  * then what was told before it), and the first look at what the container uses. */
 #define SETTLE_DELAY_NS (200 * NS_PER_MS)
 
-/* What loading and the start have needed is most of what there is. */
-static void give_back_memory(struct supervisor *s) {
+/* What loading and the start have needed is most of what there is. Once more before the part of HTTP is loaded: what
+ * that allocates would lie all over what is free, and keep it. */
+void supervisor_give_back(void *arg) {
+  struct supervisor *s = arg;
   if (s->o.policy) s->o.policy->collect(s->o.policy->self);
   malloc_trim(0);
 }
@@ -44,7 +46,7 @@ static void give_back_memory(struct supervisor *s) {
 void supervisor_settle(void *arg) {
   struct supervisor *s = arg;
   s->settled = true;
-  give_back_memory(s);
+  supervisor_give_back(s);
   supervisor_open_journal(s);
   supervisor_note_run(s);
   supervisor_measure(s);

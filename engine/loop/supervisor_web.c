@@ -107,6 +107,6 @@ void supervisor_open_web(struct supervisor *s) {
       .probes = s->o.probes,
       .settings = s->o.settings,
       .metrics = s->o.metrics,
-      .source = {s, verdict, status, report, metrics, exposition, history, supervisor_sample},
+      .source = {s, verdict, status, report, metrics, exposition, history, supervisor_give_back, supervisor_sample},
   });
 }

@@ -99,6 +99,7 @@ static void attempt(void *arg) {
   struct err err = ERR_INIT;
   w->begun = true;
   if (!w->ops) {
+    w->o.source.loading(w->o.source.arg);
     const struct tend_part *part = part_load("server", &err);
     if (!part) {
       unavailable(w, err.msg, false);

@@ -25,7 +25,8 @@ struct web_source {
   void (*metrics)(void *arg, struct buf *out); /* JSON */
   void (*exposition)(void *arg, enum metrics_format format, struct buf *out);
   void (*history)(void *arg, struct buf *out);
-  void (*sample)(void *arg); /* somebody watches: keep the present numbers for the history */
+  void (*loading)(void *arg); /* the part is loaded next: what is no longer needed should go first */
+  void (*sample)(void *arg);  /* somebody watches: keep the present numbers for the history */
 };
 
 struct web_options {

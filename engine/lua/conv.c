@@ -25,6 +25,15 @@ static int wrong(struct conv *c, const char *what) {
   return c->rc;
 }
 
+/* Keys that a flow may have a thousand times are not kept as often. */
+static const char *shared_key(const char *key) {
+  static const char *const keys[] = {"name", "kind", "params",  "interval", "timeout", "host",
+                                     "port", "path", "command", "role",     "process", "url"};
+  for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+    if (STR_EQ(keys[i], key)) return keys[i];
+  return NULL;
+}
+
 static cJSON *attach(struct conv *c, cJSON *parent, const char *key, cJSON *v) {
   if (!v) {
     if (!c->rc) c->rc = err_set(c->err, -ENOMEM, "no memory to convert a value");
@@ -34,7 +43,7 @@ static cJSON *attach(struct conv *c, cJSON *parent, const char *key, cJSON *v) {
   if (!parent)
     c->root = v;
   else if (key)
-    ok = cJSON_AddItemToObject(parent, key, v);
+    ok = shared_key(key) ? cJSON_AddItemToObjectCS(parent, shared_key(key), v) : cJSON_AddItemToObject(parent, key, v);
   else
     ok = cJSON_AddItemToArray(parent, v);
   if (ok) return v;
