@@ -33,10 +33,17 @@ local function header(t)
   return list
 end
 
+--- The value that is held to the limit.
+function page.held(row)
+  local on = row.limit and row.limit.on
+  if on == "high" and row.high then return "p90 " .. stats.text(row.high) end
+  if on == "max" and row.max then return "max " .. stats.text(row.max) end
+  return stats.text(row.value)
+end
+
 --- What a row says in one phrase.
 function page.said(row, t)
-  local high = row.limit and row.limit.on == "high"
-  return ("%s%s %s%s"):format(high and "p90 " or "", stats.text(high and row.high or row.value), t.unit,
+  return ("%s %s%s"):format(page.held(row), t.unit,
     t.ratio and row.ratio and (", %s × %s"):format(stats.text(row.ratio), t.ratio) or "")
 end
 
@@ -95,7 +102,7 @@ local function summary(results, out)
         if row.ours and row.limit then
           local c = cells(row, true)
           out[#out + 1] = ("| %s: %s | %s%s | %s | %s |"):format(t.title, row.name,
-            row.limit.on == "high" and row.high and "p90 " .. stats.text(row.high) or c[1], row.skip and "" or " " .. t.unit,
+            row.limit.on and row.max and page.held(row) or c[1], row.skip and "" or " " .. t.unit,
             t.ratio and c[4] ~= "" and c[4] .. " × " .. t.ratio or "", c[5])
         end
       end

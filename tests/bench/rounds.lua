@@ -60,7 +60,7 @@ end
 
 --- One table of the page out of an outcome. o: title, key, unit, about; more = true where more is better; floor = the contestant that
 --- ratios are of (floor; false: none); limit(contestant) → { times | times_least = of the floor } or { most | least = value },
---- on = "high" where the 90th percentile is held to it; or nil.
+--- on = "high" where the 90th percentile is held to it, "max" where all samples are; or nil.
 function rounds.table(outcome, o)
   local base_name = o.floor == nil and "floor" or o.floor
   local t = { title = o.title, unit = o.unit, about = o.about, more = o.more, ratio = base_name, rows = {} }
