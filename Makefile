@@ -13,8 +13,8 @@ HARDEN := -fstack-protector-strong $(if $(filter x86_64%,$(shell gcc -dumpmachin
 COMMON := -std=gnu11 -D_GNU_SOURCE -Iinclude -include engine/base/banned.h -MMD -MP $(CFLAGS) $(HARDEN) $(WARN) $(SAN)
 # libev's and Lua's headers are not ours to warn about
 ENGINE := $(COMMON) -fPIE -Iengine -isystem /usr/include/lua5.4
-# Few segments and packed relocations: less to map and to read at each start.
-LINK := $(CFLAGS) $(SAN) -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,-z,noseparate-code -Wl,-z,pack-relative-relocs
+# Few segments: less to map and to copy at each start. No packed relocations: they would ask for glibc 2.36.
+LINK := $(CFLAGS) $(SAN) -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,-z,noseparate-code
 # The old kind of run path, since it counts for the libraries of the libraries too (deploy/image/bundle.sh).
 RPATH := -Wl,-rpath,'$$ORIGIN/../lib/tend/lib' -Wl,--disable-new-dtags
 LIBS := -l:liblua5.4.a -l:libev.a -l:libcares.a -lcjson -lm -ldl
