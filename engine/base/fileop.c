@@ -55,19 +55,25 @@ static int op_list(const struct fileop *f, struct buf *out, struct err *err) {
   int n = scandir(f->path, &list, no_dots, by_name);
   if (n < 0) return fail(f, err);
   int max = f->max && f->max < LIMIT_LIST ? (int)f->max : LIMIT_LIST;
+  int left_out = 0;
   struct json j = JSON_INIT(out);
-  json_array(&j, NULL);
+  json_object(&j, NULL);
+  json_array(&j, "entries");
   for (int i = 0; i < n; i++) {
-    if (i < max && str_utf8_valid(list[i]->d_name, strlen(list[i]->d_name))) {
+    if (i - left_out < max && str_utf8_valid(list[i]->d_name, strlen(list[i]->d_name))) {
       json_object(&j, NULL);
       json_str(&j, "name", list[i]->d_name);
       json_str(&j, "type", entry_type(f->path, list[i]));
       json_object_end(&j);
+    } else {
+      left_out++;
     }
     free(list[i]);
   }
   free(list);
   json_array_end(&j);
+  json_int(&j, "left_out", left_out);
+  json_object_end(&j);
   return 0;
 }
 

@@ -297,7 +297,11 @@ end
 --- The names of the files to do: complete ones first, then those that were just written.
 local function candidates()
   local old, young = {}, {}
-  for _, entry in ipairs(check(fs.list(set.INPUT_DIR))) do
+  local entries, left_out = fs.list(set.INPUT_DIR)
+  if entries and left_out > 0 then
+    log.warning("rpa1: files whose names are not UTF-8 are left alone; rename them", { dir = set.INPUT_DIR, files = left_out })
+  end
+  for _, entry in ipairs(check(entries, left_out)) do
     local name = entry.name
     if entry.type == "file" and name:lower():find "%.csv$" and not name:find "^%." then
       local stat = fs.stat(set.INPUT_DIR .. "/" .. name)

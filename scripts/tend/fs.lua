@@ -73,7 +73,11 @@ function fs.exists(path)
 end
 
 function fs.list(path)
-  return decoded(call("list", path))
+  local found, err = decoded(call("list", path))
+  if found then
+    return found.entries, found.left_out
+  end
+  return nil, err
 end
 
 function fs.read(path, options)

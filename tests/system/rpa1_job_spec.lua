@@ -131,13 +131,17 @@ describe("the job of rpa1", function()
     for _, e in ipairs(p:events "message") do if e.message:find "set aside" then told[#told + 1] = e.details.file end end
     table.sort(told)
     assert.same({ "sparse.csv", "unreadable.csv" }, told)
+    assert.is_nil(p.err:find("not UTF-8", 1, true))
     assert.equal("./processed/good.csv\n./processed/zz.csv\n./rejected/sparse.csv\n./rejected/unreadable.csv\n", files "in")
-    -- what can be read later is another file
+    -- what can be read later is another file; a name that no table can hold is told
+    h.sh(("cd %s/in && cp processed/good.csv \"$(printf 'M\\344rz.csv')\""):format(h.quote(dir)))
     h.sh(("cd %s/in && chmod 644 rejected/unreadable.csv && mv rejected/unreadable.csv ."):format(h.quote(dir)))
-    run()
+    local again = run()
+    assert.matches("files whose names are not UTF-8 are left alone", again.err, 1, true)
     local seen, n = output()
     assert.equal(22, n)
     assert.equal(1, seen["11"])
+    assert.equal("M\\344rz.csv\n", h.sh(("cd %s/in && ls -b *.csv"):format(h.quote(dir))))
   end)
 
   it("tells that a file is empty when it stays so, and what is no CSV or no UTF-8, record by record", function()

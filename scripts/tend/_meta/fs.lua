@@ -27,11 +27,11 @@ function fs.stat(path) end
 ---@return tend.error? err when it cannot be told
 function fs.exists(path) end
 
----The entries, sorted by name, at most 100,000; names that are not UTF-8 are left out.
+---The entries, sorted by name, at most 100,000; names that are not UTF-8 are left out. How many were left out comes second.
 ---@async
 ---@param path string
 ---@return { name: string, type: string }[]?
----@return tend.error? err
+---@return integer|tend.error left_out
 function fs.list(path) end
 
 ---Bytes of a regular file: from `offset`, at most `max` (16 MiB; 64 KiB in a flow).
