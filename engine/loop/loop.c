@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -29,9 +30,8 @@ struct loop {
 struct timer {
   struct loop *loop;
   int64_t due_ns;
-  ev_timer ev;
+  ev_timer ev; /* its data is the argument: each check has a timer, so they are small */
   loop_fn *fn;
-  void *arg;
 };
 
 struct watch {
@@ -111,10 +111,10 @@ int64_t loop_update_now(struct loop *loop) {
 static void on_timer(struct ev_loop *ev, ev_timer *w, int revents) {
   (void)ev;
   (void)revents;
-  struct timer *t = w->data;
+  struct timer *t = (struct timer *)((char *)w - offsetof(struct timer, ev));
   int64_t now = t->loop->now_ns = clock_mono_ns();
   if (t->loop->lag) t->loop->lag(t->loop->lag_arg, now > t->due_ns ? now - t->due_ns : 0);
-  t->fn(t->arg);
+  t->fn(w->data);
 }
 
 struct timer *timer_new(struct loop *loop, loop_fn *fn, void *arg) {
@@ -122,9 +122,8 @@ struct timer *timer_new(struct loop *loop, loop_fn *fn, void *arg) {
   if (!t) return NULL;
   t->loop = loop;
   t->fn = fn;
-  t->arg = arg;
   ev_timer_init(&t->ev, on_timer, 0., 0.);
-  t->ev.data = t;
+  t->ev.data = arg;
   return t;
 }
 

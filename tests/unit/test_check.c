@@ -124,6 +124,21 @@ static void waits(void **state) {
   assert_true(check_due_ns(&c) == now + S(30));
 }
 
+/* Eight milliseconds hold eight of a thousand a second; names that differ in the last letter alone are no exception. */
+static void names_that_are_alike_are_spread(void **state) {
+  (void)state;
+  unsigned slots[125] = {0}, most = 0, few[10] = {0}, used = 0;
+  for (int i = 0; i < 1000; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "c%d", i);
+    unsigned slot = (unsigned)((uint64_t)check_spread(name) * 125 >> 32);
+    if (++slots[slot] > most) most = slots[slot];
+    if (i < 10 && !few[slot * 10 / 125]++) used++;
+  }
+  assert_in_range(most, 8, 24);
+  assert_in_range(used, 4, 10);
+}
+
 static void checks_that_begin_together_run_apart(void **state) {
   (void)state;
   struct check_spec s = plain;
@@ -460,6 +475,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(states_by_table),
       cmocka_unit_test(waits),
+      cmocka_unit_test(names_that_are_alike_are_spread),
       cmocka_unit_test(checks_that_begin_together_run_apart),
       cmocka_unit_test(hold_and_hurry),
       cmocka_unit_test(slower_when_good),
