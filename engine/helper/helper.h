@@ -46,6 +46,10 @@ struct helper_option {
 /* Takes "PATH [--option VALUE]..." apart: HELPER_OK, or HELPER_USAGE after it has said what is wrong. */
 int helper_parse(int argc, char **argv, const char **path, const struct helper_option *options, size_t n);
 
+/* Replaces a file of the folder by n bytes, or, where data is NULL, by the standard input, as write.c says. Positive
+ * errno. */
+int helper_replace(int dir, const char *name, const char *data, size_t n, int64_t *bytes);
+
 /* Prints "tend helper ACTION: message" as the last line and returns HELPER_FAILED. */
 int helper_fail(const char *action, const char *message);
 

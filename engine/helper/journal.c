@@ -3,9 +3,13 @@
  * Appends the lines of its standard input to DIR/events.jsonl until the end of the input. A file that would grow beyond
  * N bytes (10 MB) becomes events.jsonl.1, that one events.jsonl.2 and so on; N (5) old ones are kept. Only whole lines
  * are written: what a full disk has cut is taken back. Lost lines are counted, and told at the end.
+ *
+ * A line "=NAME TEXT" is none of them: the file NAME beside events.jsonl is replaced by TEXT and its newline, as `tend
+ * helper write` does it; the answer is a line "+", or "-" and why not.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -95,14 +99,34 @@ static void write_lines(struct journal_file *f, const char *p, size_t n) {
   if (!f->error) f->error = error;
 }
 
+/* p: "=NAME TEXT\n", which ends before end. */
+static void replace_file(const struct journal_file *f, char *p, const char *end) {
+  char *space = memchr(p, ' ', (size_t)(end - p));
+  int error = EINVAL;
+  if (space) {
+    *space = 0;
+    error = helper_replace(f->dir, p + 1, space + 1, (size_t)(end - space - 1), NULL);
+  }
+  if (error)
+    printf("-%.100s: %s\n", p + 1, strerror(error));
+  else
+    printf("+\n");
+  fflush(stdout);
+}
+
 /* The lines at the front of what was read, as many at a time as fit into the file. */
 static void take_lines(struct journal_file *f, struct buf *in) {
   size_t done = 0;
   while (done < in->len) {
     size_t n = 0;
-    for (;;) {
-      const char *end = memchr(in->data + done + n, '\n', in->len - done - n);
-      if (!end) break;
+    const char *end = memchr(in->data + done, '\n', in->len - done);
+    if (end && in->data[done] == '=') {
+      replace_file(f, in->data + done, end + 1);
+      done = (size_t)(end + 1 - in->data);
+      continue;
+    }
+    for (; end; end = memchr(in->data + done + n, '\n', in->len - done - n)) {
+      if (in->data[done + n] == '=') break;
       size_t with = (size_t)(end + 1 - in->data) - done;
       if (n && f->size + (int64_t)with > f->max_bytes) break;
       n = with;
@@ -131,6 +155,7 @@ int helper_journal(int argc, char **argv) {
     snprintf(message, sizeof message, "%.300s/" JOURNAL_NAME ": %s", path, strerror(error));
     return helper_fail(argv[0], message);
   }
+  signal(SIGPIPE, SIG_IGN); /* whoever does not wait for an answer any more still wants its lines */
   auto_buf struct buf in = {.max = LIMIT_EVENT_LINE + CHUNK};
   for (;;) {
     char *to = buf_room(&in, CHUNK);

@@ -16,6 +16,15 @@
 #include "helper/helper.h"
 
 /* Positive errno. */
+static int write_all(int fd, const char *p, size_t n) {
+  while (n) {
+    ssize_t k = write(fd, p, n);
+    if (k < 0 && errno != EINTR) return errno;
+    if (k > 0) p += k, n -= (size_t)k;
+  }
+  return 0;
+}
+
 static int copy_input(int fd, int64_t *bytes) {
   char chunk[64 * 1024];
   for (;;) {
@@ -23,11 +32,8 @@ static int copy_input(int fd, int64_t *bytes) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno;
     if (n == 0) return 0;
-    for (ssize_t done = 0; done < n;) {
-      ssize_t k = write(fd, chunk + done, (size_t)(n - done));
-      if (k < 0 && errno != EINTR) return errno;
-      if (k > 0) done += k;
-    }
+    int error = write_all(fd, chunk, (size_t)n);
+    if (error) return error;
     *bytes += n;
   }
 }
@@ -35,10 +41,13 @@ static int copy_input(int fd, int64_t *bytes) {
 /* Some file systems cannot sync (EINVAL); all else is a failure. */
 static int sync_to_disk(int fd) { return fsync(fd) && errno != EINVAL ? errno : 0; }
 
-static int replace(int dir, const char *name, const char *temporary, int64_t *bytes) {
+int helper_replace(int dir, const char *name, const char *data, size_t n, int64_t *bytes) {
+  char temporary[300];
+  int len = snprintf(temporary, sizeof temporary, ".%s.%d.tmp", name, (int)getpid());
+  if (len >= 256) return ENAMETOOLONG;
   auto_close int fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (fd < 0) return errno;
-  int error = copy_input(fd, bytes);
+  int error = data ? write_all(fd, data, n) : copy_input(fd, bytes);
   if (!error) error = sync_to_disk(fd);
   if (!error && renameat(dir, temporary, dir, name)) error = errno;
   if (error)
@@ -62,15 +71,13 @@ int helper_write(int argc, char **argv) {
   const char *slash = strrchr(path, '/');
   const char *name = slash ? slash + 1 : path;
   auto_free char *folder = slash == path ? strdup("/") : slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
-  char temporary[300];
-  int n = snprintf(temporary, sizeof temporary, ".%s.%d.tmp", name, (int)getpid());
-  int error = !folder ? ENOMEM : n >= 256 ? ENAMETOOLONG : !*name ? EISDIR : 0;
+  int error = !folder ? ENOMEM : !*name ? EISDIR : 0;
   int64_t bytes = 0;
   if (!error && in_place) {
     error = overwrite(path, &bytes);
   } else if (!error) {
     auto_close int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    error = dir < 0 ? errno : replace(dir, name, temporary, &bytes);
+    error = dir < 0 ? errno : helper_replace(dir, name, NULL, 0, &bytes);
   }
   if (error) {
     char message[512];

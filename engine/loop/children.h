@@ -54,6 +54,7 @@ struct child_ops { /* any may be NULL */
   void (*started)(void *arg, uint32_t child, pid_t pid);
   void (*failed)(void *arg, uint32_t child, enum spawn_stage stage, int error); /* error: positive errno */
   void (*exited)(void *arg, uint32_t child, const struct child_exit *exit);
+  void (*said)(void *arg, uint32_t child, const struct buf *out); /* helper: all that it has put out by now */
 };
 
 enum kill_scope {

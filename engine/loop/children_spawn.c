@@ -8,7 +8,7 @@
 #include "loop/children_inner.h"
 #include "loop/spawn_blob.h"
 
-void children_read_output(struct child_entry *e) {
+static void read_all(struct child_entry *e) {
   char text[16384];
   for (int i = 0; i < 16; i++) {
     ssize_t n = read(e->out_fd, text, sizeof text);
@@ -23,6 +23,12 @@ void children_read_output(struct child_entry *e) {
     buf_add(&e->out, text, take_n);
     if (take_n < (size_t)n || e->out.failed) e->cut = true;
   }
+}
+
+void children_read_output(struct child_entry *e) {
+  size_t before = e->out.len;
+  read_all(e);
+  if (e->out.len > before && e->ops && e->ops->said) e->ops->said(e->arg, e->number, &e->out);
 }
 
 static void on_output(void *arg, int fd, int events) {

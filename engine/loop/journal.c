@@ -36,7 +36,10 @@ struct journal {
   loop_fn *done;
   void *done_arg;
   bool finishing;
-  bool due; /* written at the end of this turn */
+  bool due;                      /* written at the end of this turn */
+  journal_written_fn *file_done; /* of the file that is being replaced; NULL: none is */
+  void *file_arg;
+  struct timer *file_timer;
 };
 
 static void start_helper(struct journal *j);
@@ -123,6 +126,26 @@ static void complain(struct journal *j, const char *why) {
   sink_say(j->sink, EVENT_NOTICE, LEVEL_WARNING, "events are not written to %s/events.jsonl for now: %s", j->dir, why);
 }
 
+static void file_written(struct journal *j, int rc, const char *why) {
+  journal_written_fn *done = j->file_done;
+  if (!done) return;
+  j->file_done = NULL;
+  timer_stop(j->file_timer);
+  struct err err = ERR_INIT;
+  if (rc) err_set(&err, rc, "%s", why);
+  done(j->file_arg, rc, &err);
+}
+
+static void on_file_late(void *arg) { file_written(arg, -ETIMEDOUT, "writing took too long"); }
+
+static void on_said(void *arg, uint32_t child, const struct buf *out) {
+  (void)child;
+  char line[300];
+  helper_last_line(out, line, sizeof line);
+  if (*line == '+') file_written(arg, 0, NULL);
+  if (*line == '-') file_written(arg, -EIO, line + 1);
+}
+
 static void finished(struct journal *j) {
   timer_stop(j->timer);
   loop_fn *done = j->done;
@@ -135,6 +158,7 @@ static void helper_ended(struct journal *j, const char *why) {
   j->child = 0;
   close_pipe(j);
   forget_half_line(j);
+  file_written(j, -EIO, why);
   if (j->finishing) {
     finished(j);
     return;
@@ -168,7 +192,7 @@ static void on_exited(void *arg, uint32_t child, const struct child_exit *e) {
   helper_ended(arg, why);
 }
 
-static const struct child_ops journal_ops = {.failed = on_failed, .exited = on_exited};
+static const struct child_ops journal_ops = {.said = on_said, .failed = on_failed, .exited = on_exited};
 
 static int make_pipe(struct journal *j, int *reader) {
   int p[2];
@@ -230,7 +254,8 @@ struct journal *journal_new(struct loop *loop, struct children *children, struct
                         .fd = -1,
                         .back_off_ns = BACK_OFF_MIN_NS};
   j->timer = timer_new(loop, on_timer, j);
-  if (!j->dir || !j->timer || sink_subscribe(sink, on_event, j)) goto no_memory;
+  j->file_timer = timer_new(loop, on_file_late, j);
+  if (!j->dir || !j->timer || !j->file_timer || sink_subscribe(sink, on_event, j)) goto no_memory;
   const struct event *e = event_ring_from(sink_ring(sink), 0);
   for (; e; e = event_ring_from(sink_ring(sink), e->seq + 1)) add_line(j, e);
   start_helper(j);
@@ -267,9 +292,32 @@ void journal_free(struct journal *j) {
   close_pipe(j);
   if (j->child) children_forget(j->children, j->child);
   timer_free(j->timer);
+  timer_free(j->file_timer);
   buf_free(&j->queue);
   free(j->dir);
   free(j);
+}
+
+bool journal_replace_file(struct journal *j, const struct journal_file *file, int64_t due_ns, journal_written_fn *done,
+                          void *arg) {
+  size_t k = strlen(j->dir);
+  const char *text = file->data;
+  const char *name = file->path + k + 1;
+  bool beside = strncmp(file->path, j->dir, k) == 0 && file->path[k] == '/' && !strpbrk(name, "/ ");
+  bool line = file->n && file->n < LIMIT_EVENT_LINE && memchr(text, '\n', file->n) == text + file->n - 1;
+  bool room = j->queue.len - j->sent + strlen(file->path) + file->n < LIMIT_JOURNAL;
+  if (!beside || !line || !room || file->in_place || j->fd < 0 || j->finishing || j->file_done) return false;
+  if (!buf_room(&j->queue, strlen(name) + file->n + 2)) {
+    j->queue.failed = false;
+    return false;
+  }
+  buf_fmt(&j->queue, "=%s ", name);
+  buf_add(&j->queue, text, file->n);
+  j->file_done = done;
+  j->file_arg = arg;
+  timer_at(j->file_timer, due_ns);
+  flush(j);
+  return true;
 }
 
 uint64_t journal_dropped(const struct journal *j) { return j->dropped; }

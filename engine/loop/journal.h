@@ -31,10 +31,11 @@ bool journal_hand_over(struct journal *j);
 void journal_free(struct journal *j); /* without journal_finish, what waits is lost and the helper killed */
 uint64_t journal_dropped(const struct journal *j);
 
+typedef void journal_written_fn(void *arg, int rc, const struct err *err);
+
 /* Writes a file through a helper (`tend helper write`): replaced atomically, or, in_place, the one that is there gets
  * another content. done gets 0 or a negative errno with the helper's message; never later than due_ns. Returns 0 or why
  * it could not start. */
-typedef void journal_written_fn(void *arg, int rc, const struct err *err);
 struct journal_file {
   const char *path;
   const void *data;
@@ -43,5 +44,10 @@ struct journal_file {
 };
 int journal_write_file(struct loop *loop, struct children *children, const struct journal_file *file, int64_t due_ns,
                        journal_written_fn *done, void *arg, struct err *err);
+
+/* The same through the journal's helper, which is there already: for a file of one line in its folder. false: it
+ * cannot, and nothing was done. */
+bool journal_replace_file(struct journal *j, const struct journal_file *file, int64_t due_ns, journal_written_fn *done,
+                          void *arg);
 
 #endif

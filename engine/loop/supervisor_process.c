@@ -94,7 +94,7 @@ static void on_exited(void *arg, uint32_t child, const struct child_exit *x) {
                                                    .dependency_bad = dependencies_bad(s->dependencies)});
 }
 
-static const struct child_ops process_ops = {on_started, on_failed, on_exited};
+static const struct child_ops process_ops = {.started = on_started, .failed = on_failed, .exited = on_exited};
 
 /* Why init could not even be asked: what is wrong with the process stays so, what is missing may come back. */
 static enum spawn_stage not_asked_stage(int error) {

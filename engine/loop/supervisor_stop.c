@@ -50,6 +50,7 @@ static void on_termination(void *arg, int rc, const struct err *err) {
 
 static void write_part(struct supervisor *s, const struct journal_file *file, int64_t deadline_ns,
                        journal_written_fn *done) {
+  if (s->journal && journal_replace_file(s->journal, file, deadline_ns, done, s)) return;
   struct err err = ERR_INIT;
   int rc = journal_write_file(s->o.loop, s->o.children, file, deadline_ns, done, s, &err);
   if (rc) done(s, rc, &err);
