@@ -44,6 +44,7 @@ static void on_output(void *arg, int fd, int events) {
   ssize_t n = read(fd, to, 4096);
   if (n > 0) {
     f->text.len += (size_t)n;
+    if (f->ops && f->ops->said) f->ops->said(f->arg, f->number, &f->text);
     return;
   }
   watch_free(f->watch);
@@ -326,13 +327,65 @@ static void test_write_that_hangs(void **state) {
   assert_int_equal(w->children.one.pid, 0);
 }
 
+static bool replace(struct world *w, struct journal *j, const char *path, const char *text, int64_t patience_ns) {
+  w->done = false;
+  bool r = journal_replace_file(j, &(struct journal_file){path, text, strlen(text), false},
+                                loop_update_now(w->loop) + patience_ns, on_written, w);
+  if (r) run(w, 10 * NS_PER_S);
+  assert_int_equal(r, w->done);
+  return r;
+}
+
+/* A file between the events, by the helper that writes them. */
+static void test_replace_file(void **state) {
+  struct world *w = *state;
+  struct journal *j = start(w, 0, 0);
+  char path[64];
+  snprintf(path, sizeof path, "%s/report.json", w->dir);
+  for (int i = 0; i < 100; i++) sink_say(w->sink, EVENT_NOTICE, LEVEL_INFO, "event %d", i);
+  assert_true(replace(w, j, path, "{\"a\": 1}\n", 5 * NS_PER_S));
+  assert_int_equal(w->rc, 0);
+  sink_say(w->sink, EVENT_NOTICE, LEVEL_INFO, "between");
+  assert_true(replace(w, j, path, "{\"b\": 2}\n", 5 * NS_PER_S));
+  assert_int_equal(w->rc, 0);
+  auto_buf struct buf text = {0};
+  assert_int_equal(lines_of(w, "report.json", &text), 1);
+  assert_string_equal(text.data, "{\"b\": 2}\n");
+  assert_int_equal(unlink(path), 0);
+  assert_int_equal(mkdir(path, 0755), 0);
+  assert_true(replace(w, j, path, "{}\n", 5 * NS_PER_S));
+  assert_int_equal(w->rc, -EIO);
+  assert_non_null(strstr(w->why, "report.json: Is a directory"));
+  assert_int_equal(rmdir(path), 0);
+  assert_false(replace(w, j, "/tmp/tend-test-none/report.json", "{}\n", NS_PER_S));
+  assert_false(replace(w, j, path, "two\nlines\n", NS_PER_S));
+  sink_say(w->sink, EVENT_NOTICE, LEVEL_INFO, "after");
+  finish(w, j, 5 * NS_PER_S);
+  assert_int_equal(w->children.spawned, 1);
+  journal_free(j);
+  assert_int_equal(lines_of(w, "events.jsonl", NULL), 102);
+}
+
+static void test_replace_that_hangs(void **state) {
+  struct world *w = *state;
+  w->children.deaf = true;
+  struct journal *j = start(w, 0, 0);
+  char path[64];
+  snprintf(path, sizeof path, "%s/report.json", w->dir);
+  assert_true(replace(w, j, path, "{}\n", 30 * NS_PER_MS));
+  assert_int_equal(w->rc, -ETIMEDOUT);
+  finish(w, j, 30 * NS_PER_MS);
+  journal_free(j);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
 
 int main(void) {
   signal(SIGPIPE, SIG_IGN);
   const struct CMUnitTest tests[] = {
-      TEST(test_all_events),   TEST(test_rotation),   TEST(test_helper_that_hangs), TEST(test_no_helper),
-      TEST(test_no_directory), TEST(test_write_file), TEST(test_write_that_hangs),
+      TEST(test_all_events),       TEST(test_rotation),     TEST(test_helper_that_hangs),
+      TEST(test_no_helper),        TEST(test_no_directory), TEST(test_write_file),
+      TEST(test_write_that_hangs), TEST(test_replace_file), TEST(test_replace_that_hangs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
