@@ -115,7 +115,7 @@ static void eng_signal(void *arg, int sig, int level, bool begun) {
 }
 
 static int eng_main(int channel_fd, int log_fd, void *arg) {
-  static const struct child_ops ops = {eng_started, eng_failed, eng_exited};
+  static const struct child_ops ops = {.started = eng_started, .failed = eng_failed, .exited = eng_exited};
   const struct scene *sc = eng.scene = arg;
   eng.log = log_fd;
   eng.loop = loop_new();
