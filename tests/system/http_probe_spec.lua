@@ -320,6 +320,9 @@ return {
     p = run(s, "required = true, interval = 0.1")
     local e = p:wait_event "dependency_waiting"
     contains("503", e.message .. (e.details.detail or ""))
+    s:tell "/prefect/sick" -- ready, and not healthy by its own word
+    h.wait_for(function() return (select(2, h.ask(p, "status", "--json"))):find("/api/health", 1, true) end, 10, "the word of /api/health")
+    assert.equal(0, #p:events "dependency_ready")
     s:tell "/prefect/up"
     p:wait_line "main is up"
     p:kill "TERM"

@@ -13,7 +13,7 @@ import threading
 context = None
 # a megabyte that is a gigabyte when it is unpacked
 BOMB = gzip.compress(b"\0" * (1 << 20)) * 1024
-prefect_down = False
+prefect_down = prefect_sick = False
 printing = threading.Lock()
 hang = threading.Event()
 
@@ -68,7 +68,7 @@ class Handler(socketserver.BaseRequestHandler):
             raise
 
     def one(self):
-        global prefect_down
+        global prefect_down, prefect_sick
         request = self.read_request()
         if not request:
             return False
@@ -87,9 +87,9 @@ class Handler(socketserver.BaseRequestHandler):
         elif path == "/api/ready":  # as Prefect's server answers
             self.answer(503 if prefect_down else 200, b'{"message":"OK"}', "Content-Type: application/json")
         elif path == "/api/health":
-            self.answer(200, b"true", "Content-Type: application/json")
-        elif path == "/prefect/down" or path == "/prefect/up":
-            prefect_down = path == "/prefect/down"
+            self.answer(200, b"false" if prefect_sick else b"true", "Content-Type: application/json")
+        elif path in ("/prefect/down", "/prefect/sick", "/prefect/up"):
+            prefect_down, prefect_sick = path == "/prefect/down", path == "/prefect/sick"
             self.answer(200, b"")
         elif path == "/big":
             self.answer(200, b"0123456789abcdef" * 65536)
