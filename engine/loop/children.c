@@ -99,7 +99,10 @@ void children_forget(struct children *c, uint32_t child) {
   if (!e) return;
   if (e->out_fd >= 0) children_kill(c, child, SIGKILL, KILL_GROUP);
   children_entry_free(e);
+  c->lingering++;
 }
+
+unsigned children_lingering(const struct children *c) { return c->lingering; }
 
 void children_output(struct children *c, const struct proto_output *output) {
   c->output = (struct proto_output_msg){.head = {PROTO_OUTPUT, 0}, .output = *output};
@@ -145,7 +148,10 @@ void children_exit(struct children *c, int code, bool asked) {
 
 static void on_exited(struct children *c, const struct proto_exited *m) {
   struct child_entry *e = take(c, m->head.child);
-  if (!e) return;
+  if (!e) { /* forgotten */
+    c->lingering -= c->lingering > 0;
+    return;
+  }
   if (e->watch) children_read_output(e); /* what came before the end; whoever else holds the pipe was killed */
   struct child_exit exit = {.status = m->status,
                             .usage = m->usage,
@@ -164,7 +170,10 @@ static void on_started(struct children *c, const struct proto_started *m) {
 
 static void on_failed(struct children *c, const struct proto_failed *m) {
   struct child_entry *e = take(c, m->head.child);
-  if (!e) return;
+  if (!e) { /* forgotten */
+    c->lingering -= c->lingering > 0;
+    return;
+  }
   if (e->ops && e->ops->failed) e->ops->failed(e->arg, m->head.child, (enum spawn_stage)m->stage, m->error);
   children_entry_free(e);
 }

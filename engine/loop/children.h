@@ -72,6 +72,8 @@ uint32_t children_spawn(struct children *c, const struct child_spec *spec, const
 void children_kill(struct children *c, uint32_t child, int sig, enum kill_scope scope);
 /* No more callbacks for this child; a helper is killed too. */
 void children_forget(struct children *c, uint32_t child);
+/* How many were forgotten and are still there: what hangs in the kernel cannot be killed. */
+unsigned children_lingering(const struct children *c);
 
 /* Signals every descendant that is no live process of the plan, no engine, no helper, and no descendant of such:
  * daemonised ones, orphans, rests of groups; as PID 1 all others of the namespace. done gets how many are

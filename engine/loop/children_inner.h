@@ -36,6 +36,7 @@ struct children {
   int fd;
   struct watch *watch;
   uint32_t last_number, last_request;
+  unsigned lingering;
   struct child_entry *buckets[CHILDREN_BUCKETS];
   struct child_request *requests;
   struct outbox out;

@@ -1,6 +1,7 @@
 /* Kind command: runs a command in a process group of its own; its exit code is the result. At the deadline the whole
  * group is killed.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 #include "loop/probe_kinds.h"
 #include "loop/probe_params.h"
 
-enum { DETAIL_OUTPUT = 160 };
+enum { DETAIL_OUTPUT = 160, LINGERING_MAX = 64 };
 
 static const struct tend_param params[] = {
     {"command", TEND_COMMAND, true, 0, 0, "a shell line, or a list: the program and its arguments"},
@@ -152,7 +153,9 @@ static void *start(const struct tend_host *host, struct tend_probe *p, const str
   struct child_spec spec = {.kind = CHILD_HELPER, .name = "check", .argv = argv};
   spec.cwd = r->cwd = probe_param_text(ps, "cwd");
   spec.user = r->user = probe_param_text(ps, "user");
-  if (r->children)
+  if (r->children && children_lingering(r->children) >= LINGERING_MAX)
+    err_set(&err, -EAGAIN, "%d processes that were killed are still there: does a mount hang?", LINGERING_MAX);
+  else if (r->children)
     r->child = children_spawn(r->children, &spec, &ops, r, &err);
   else
     err_set(&err, -1, "there is no one to run it");

@@ -65,6 +65,16 @@ describe("the probe dns", function()
 end)
 
 describe("the probe command", function()
+  it("runs anew however often its time was over: what was killed counts until it is gone, no longer", function()
+    local file = h.write(h.tempdir() .. "/often.lua", [[
+      for _ = 1, 150 do
+        local r = probe.command { command = { "sleep", "9" }, timeout = 0.005 }
+        assert(r.reason == "timeout", r.detail)
+      end]])
+    local code, out, err = h.run { args = { "script", file } }
+    assert.equal(0, code, out .. err)
+  end)
+
   it("is good when the command exits with 0", function()
     ok(probing.attempt("command", { command = { "true" } }))
     ok(probing.attempt("command", { command = "test \"$PWD\" = /tmp", cwd = "/tmp" }))

@@ -26,6 +26,7 @@ static struct {
   void *arg;
   char command[256];
   int spawned, forgotten;
+  unsigned lingering;
   int input; /* a duplicate of what it was given */
   bool refuse;
 } child;
@@ -61,6 +62,11 @@ void children_kill(struct children *c, uint32_t number, int sig, enum kill_scope
   assert_int_equal(number, child.spawned);
   assert_int_equal(sig, SIGKILL);
   assert_int_equal(scope, KILL_GROUP);
+}
+
+unsigned children_lingering(const struct children *c) {
+  (void)c;
+  return child.lingering;
 }
 
 /* nobody asks for silence here */
@@ -239,6 +245,16 @@ static void a_silent_peer_is_a_timeout(void **state) {
   assert_string_equal(g.r.reason, "timeout");
   assert_string_equal(g.r.detail, "no answer within 20ms while running sleep");
   assert_int_equal(child.forgotten, 1); /* which kills it */
+  /* what even that does not end is not added to without a bound */
+  child.lingering = 64;
+  begin("command", "{\"command\": [\"sleep\", \"9\"]}", 20 * NS_PER_MS, &g);
+  finish(&g);
+  assert_int_equal(g.r.status, PROBE_UNKNOWN);
+  assert_string_equal(g.r.reason, "exec");
+  assert_string_equal(g.r.detail,
+                      "sleep cannot be run: 64 processes that were killed are still there: does a mount hang?");
+  assert_int_equal(child.spawned, 1);
+  child.lingering = 0;
 }
 
 static void cancel_ends_it_without_a_word(void **state) {
