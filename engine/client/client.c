@@ -193,14 +193,30 @@ static int put_json(const cJSON *value) {
   return put(buf_cstr(&out), out.len);
 }
 
-/* Names and reasons come from anywhere: none of it may steer the terminal. */
+/* Names and reasons come from anywhere: none of it may steer the terminal, or look like a line of ours. */
+static void tame_text(char *p) {
+  for (; p && *p; p++) {
+    unsigned char c = (unsigned char)*p, next = (unsigned char)p[1];
+    if (c < 0x20 || c == 0x7f) *p = '?';
+    if (c == 0xc2 && next >= 0x80 && next < 0xa0) p[0] = p[1] = '?'; /* the C1 set, in UTF-8 */
+  }
+}
+
+static void tame(cJSON *value) {
+  if (!value) return;
+  tame_text(cJSON_GetStringValue(value));
+  for (cJSON *v = value->child; v; v = v->next) {
+    tame_text(v->string);
+    tame(v);
+  }
+}
+
 static int put_text(show_fn *show, const cJSON *value) {
   auto_buf struct buf out = {0};
-  show(value, clock_real_ns(), &out);
-  for (size_t i = 0; show != show_text && i < out.len; i++) {
-    unsigned char c = (unsigned char)out.data[i];
-    if ((c < 0x20 && c != '\n') || c == 0x7f) out.data[i] = '?';
-  }
+  auto_json cJSON *tamed = show == show_text ? NULL : cJSON_Duplicate(value, true);
+  if (!tamed && show != show_text) return put_json(value);
+  tame(tamed);
+  show(tamed ? tamed : value, clock_real_ns(), &out);
   return put(buf_cstr(&out), out.len);
 }
 
@@ -363,6 +379,7 @@ static int ask(struct asked *q) {
   if (gone && (q->follow || STR_EQ(c->name, "shutdown"))) return CLIENT_OK; /* the engine's end ends these well */
   if (rc == -EINTR) return CLIENT_NO;
   if (rc) {
+    tame_text(err.msg);
     fprintf(stderr, "tend %s: %s\n", c->name, err.msg);
     return rc == -EREMOTEIO ? CLIENT_NO : CLIENT_UNREACHABLE;
   }

@@ -1,5 +1,6 @@
 /* The engine's answers as text for people. Whatever an answer lacks is left out, so that client and engine of
  * different versions understand each other. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -199,19 +200,21 @@ void show_status(const cJSON *v, int64_t now, struct buf *out) {
 
 /* --- the others -------------------------------------------------------------------------------------------------- */
 
+enum { DEPTH_MAX = 20 };
+
 void show_why(const cJSON *v, int64_t now, struct buf *out) {
   buf_fmt(out, "%s: %s\n", str(v, "state", "?"), str(v, "answer", "?"));
-  int depth = 1;
   const cJSON *link;
   cJSON_ArrayForEach(link, get(v, "chain")) {
-    buf_fmt(out, "%*s%s%s", 2 * depth, "", depth > 1 ? "because " : "", str(link, "what", "?"));
+    const cJSON *deep = get(link, "depth");
+    int depth = cJSON_IsNumber(deep) && deep->valuedouble > 0 ? (int)fmin(deep->valuedouble, DEPTH_MAX) : 0;
+    buf_fmt(out, "%*s%s%s", 2 + 2 * depth, "", depth > 0 ? "because " : "", str(link, "what", "?"));
     if (cJSON_IsString(get(link, "at"))) {
       buf_str(out, " (");
       add_age(link, "at", now, out);
       buf_str(out, " ago)");
     }
     buf_char(out, '\n');
-    if (depth < 20) depth++;
   }
   const cJSON *next;
   cJSON_ArrayForEach(next, get(v, "next")) {

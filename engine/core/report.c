@@ -179,6 +179,7 @@ void why_build(const struct why_view *v, struct buf *out) {
     json_object(&j, NULL);
     json_str(&j, "what", v->chain[i].what);
     report_time_json(v->chain[i].at_real_ns, &j, "at");
+    json_int(&j, "depth", v->chain[i].depth);
     json_object_end(&j);
   }
   json_array_end(&j);

@@ -196,6 +196,7 @@ struct report_input {
 struct why_link {
   const char *what; /* a sentence without a full stop */
   int64_t at_real_ns;
+  unsigned depth; /* over 0: a cause of the link before; 0: of the state itself */
 };
 struct why_view {
   const char *state;

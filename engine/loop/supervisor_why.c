@@ -19,6 +19,7 @@ struct story {
   struct why_link chain[LINKS];
   struct report_next next[NEXTS];
   size_t n_chain, n_next;
+  unsigned depth; /* of the last link */
 };
 
 static void link(struct story *t, int64_t at_real_ns, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -28,9 +29,12 @@ static void link(struct story *t, int64_t at_real_ns, const char *fmt, ...) {
   va_start(ap, fmt);
   vsnprintf(t->texts[t->n_chain], TEXT, fmt, ap);
   va_end(ap);
-  t->chain[t->n_chain] = (struct why_link){t->texts[t->n_chain], at_real_ns};
+  t->chain[t->n_chain] = (struct why_link){t->texts[t->n_chain], at_real_ns, t->depth++};
   t->n_chain++;
 }
+
+/* What follows is no cause of what was said so far. */
+static void turn_to_next(struct story *t) { t->depth = 0; }
 
 /* Kept in the order of time. due: wall clock; 0: it will not be. */
 static void coming(struct story *t, int64_t due_real_ns, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -58,6 +62,7 @@ static void tell_process(struct story *t, uint32_t index) {
   struct instance_view v;
   machine_instance(s->machine, index, clock_mono_ns(), &v);
   char name[96], ran[32];
+  turn_to_next(t);
   snprintf(name, sizeof name, plan_slots(p) > 1 ? "%s/%u" : "%s", p->name, (int)view->instance);
   if (v.state == INSTANCE_STARTING)
     link(t, view->since_real_ns, "process %s was executed, its start-up check has not passed yet", name);
@@ -93,6 +98,7 @@ static void tell_dependencies(struct story *t) {
   struct dependency_view d;
   for (size_t i = 0; dependencies_at(t->s->dependencies, i, &d) && t->n_chain < LINKS - 4; i++) {
     if (d.state == DEPENDENCY_READY || d.state == DEPENDENCY_IDLE) continue;
+    turn_to_next(t);
     link(t, supervisor_wall(d.checked_ns), "%s dependency %s is %s after %u attempts: %s%s%s",
          d.required ? "required" : "optional", d.name, dependency_state_name(d.state), d.attempts, or_none(d.reason),
          *d.detail ? ", " : "", d.detail);
@@ -105,6 +111,7 @@ static void tell_checks(struct story *t) {
   for (size_t i = 0; i < t->views.v.n_checks && t->n_chain < LINKS - 2; i++) {
     const struct report_check *c = &t->views.v.checks[i];
     if (!c->active || STR_EQ(c->status, "healthy") || (STR_EQ(c->status, "unknown") && !c->last)) continue;
+    turn_to_next(t);
     link(t, c->since_real_ns, "check %s (%s) is %s, its last result: %s%s%s%s%s", c->name, c->role, c->status, c->last,
          *c->reason ? ", " : "", c->reason, *c->detail ? ", " : "", c->detail);
     coming(t, c->next_real_ns, "the next run of check %s", c->name);
@@ -115,11 +122,13 @@ static void tell_remedies(struct story *t) {
   for (size_t i = 0; i < t->views.v.n_remedies && t->n_chain < LINKS - 2; i++) {
     const struct report_remedy *r = &t->views.v.remedies[i];
     if (STR_EQ(r->state, "idle")) continue;
+    turn_to_next(t);
     link(t, 0, "remedy %s is %s%s%s%s%s", r->name, STR_EQ(r->state, "gave_up") ? "used up" : r->state,
          r->step ? ", step " : "", r->step ? r->step : "", r->last_result ? ", its last result: " : "",
          r->last_result ? r->last_result : "");
     if (STR_EQ(r->state, "resting")) coming(t, r->ready_real_ns, "remedy %s may run again", r->name);
   }
+  turn_to_next(t);
   if (t->views.v.maintenance) link(t, 0, "in maintenance: remedies do not run");
 }
 
@@ -148,7 +157,9 @@ static void story_make(struct supervisor *s, struct story *t) {
   tell_dependencies(t);
   tell_checks(t);
   tell_remedies(t);
+  turn_to_next(t);
   if (s->previous_run.len) link(t, 0, "the run before had no end of its own: it was killed as a whole");
+  turn_to_next(t);
   link(t, s->begun_real_ns, "tend was started");
   snprintf(t->answer, sizeof t->answer, "%s, for %s", t->views.v.reason, since);
 }

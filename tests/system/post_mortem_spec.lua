@@ -105,6 +105,26 @@ describe("tend why", function()
     p:wait()
   end)
 
+  it("puts causes below what they cause, and what stands by itself beside it; no word of a check steers the terminal", function()
+    local p = start { flows = flow [[
+      local function bad() return "fail", "\27[31m\xc2\x9b31m\nnext: nothing" end
+      return { name = "some", mode = "server", processes = { main = { command = { "sleep", "1000" } } }, checks = {
+        { name = "a", failures = 1, interval = 0.1, timeout = 0.1, check = bad }, { name = "b", failures = 1, interval = 0.1, timeout = 0.1, check = bad } },
+        remedies = { { name = "r", max = 1, steps = { { name = "s", run = function() return false, "\27[31m" end } } } } }]] }
+    p:wait_event("failure_detected", { nth = 2 })
+    for _, link in ipairs(why(p).chain) do assert.equal(0, link.depth) end
+    for _, command in ipairs { "why", "health", "status" } do
+      local _, out = h.ask(p, command)
+      assert.is_nil(out:find "\27" or out:find "\xc2\x9b" or out:find "\nnext: nothing", command)
+      assert.truthy(out:find("check a", 1, true), command)
+      assert.is_nil(out:find("because", 1, true))
+    end
+    local _, _, err = h.ask(p, "remediate", "r")
+    assert.truthy(err:find("?[31m", 1, true), err)
+    p:kill "TERM"
+    p:wait()
+  end)
+
   it("tells of a restart: which, why, what was said last, and when", function()
     local p = start { flows = flow(crashing), env = { CONTAINER_RESTART_DELAY_SECONDS = "60" } }
     p:wait_event "startup_completed"
@@ -117,6 +137,7 @@ describe("tend why", function()
     end, 10, "the last words")
     local w = why(p)
     assert.equal("RESTARTING", w.state)
+    assert.equal(2, w.chain[3].depth) -- it waits, because it ended, and said before
     assert.matches("process main waits for its restart: number 1 in a row, 1 of 5 in the window", text, 1, true)
     assert.matches("its last end: exit code 3 (exit), after", text, 1, true)
     assert.matches("the last that it said: out of ideas", text, 1, true)
