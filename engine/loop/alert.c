@@ -31,6 +31,7 @@ struct alert {
   size_t n, in_flight; /* the first in_flight ones are in the request */
   int64_t delay_ns;    /* before the next try; 0: the last one succeeded */
   bool own;            /* the event is about alerts */
+  bool refused;        /* the last answer was a final no */
   uint64_t sent, dropped;
   loop_fn *done;
   void *done_arg;
@@ -66,7 +67,7 @@ static void finished(struct alert *a, const char *why) {
   done(a->done_arg);
 }
 
-/* Why the receiver cannot be reached is said once, until it can. */
+/* Why the receiver cannot be reached, or refuses, is said once, until it takes them. */
 static void failed(struct alert *a, const char *why) {
   a->in_flight = 0;
   if (!a->delay_ns && !a->done) say(a, LEVEL_WARNING, "alerts cannot be delivered, they are tried again: %s", why);
@@ -92,10 +93,12 @@ static void on_done(void *arg, const struct tend_http_response *response, const 
     return;
   }
   if (status >= 200 && status < 300) {
-    if (a->delay_ns) say(a, LEVEL_INFO, "alerts are delivered again%s", "");
+    if (a->delay_ns || a->refused) say(a, LEVEL_INFO, "alerts are delivered again%s", "");
+    a->refused = false;
     a->sent += a->in_flight;
   } else {
-    say(a, LEVEL_WARNING, "alerts are refused and not tried again, see CONTAINER_ALERT_URL: %s", why);
+    if (!a->refused) say(a, LEVEL_WARNING, "alerts are refused and not tried again, see CONTAINER_ALERT_URL: %s", why);
+    a->refused = true;
     a->dropped += a->in_flight;
   }
   a->delay_ns = 0;

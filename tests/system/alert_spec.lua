@@ -84,6 +84,8 @@ describe("alerts", function()
       assert.matches("status " .. (path:find "404" and "404" or "302"), p.err, 1, true)
       p:send "go\n"
       assert.equal(3, (p:wait()))
+      assert.is_true(#posts(server, path) > 1, path)
+      assert.equal(1, (select(2, p.err:gsub("alerts are refused", ""))))
     end
     assert.equal(0, #posts(server, "/echo"))
   end)

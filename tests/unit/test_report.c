@@ -124,8 +124,8 @@ static void test_overdue_is_now(void **state) {
 
 static void test_why_and_health(void **state) {
   (void)state;
-  const struct why_link chain[] = {{"RESTARTING: main is started again in 6 s", SOME_TIME},
-                                   {"main ended by signal KILL", SOME_TIME - NS_PER_S}};
+  const struct why_link chain[] = {{"RESTARTING: main is started again in 6 s", SOME_TIME, 0},
+                                   {"main ended by signal KILL", SOME_TIME - NS_PER_S, 1}};
   auto_buf struct buf b = {0};
   why_build(&(struct why_view){.state = "RESTARTING",
                                .answer = "main ended by signal KILL",
@@ -135,12 +135,13 @@ static void test_why_and_health(void **state) {
                                .next = &(struct report_next){"restart of main", SOME_TIME + 6 * NS_PER_S},
                                .n_next = 1},
             &b);
-  assert_string_equal(b.data,
-                      "{\"state\": \"RESTARTING\", \"answer\": \"main ended by signal KILL\", \"chain\": [{\"what\": "
-                      "\"RESTARTING: main is started again in 6 s\", \"at\": \"2024-01-15T10:30:00.000Z\"}, {\"what\": "
-                      "\"main ended by signal KILL\", \"at\": \"2024-01-15T10:29:59.000Z\"}], \"next\": [{\"what\": "
-                      "\"restart of main\", "
-                      "\"due\": \"2024-01-15T10:30:06.000Z\", \"in_seconds\": 6}]}");
+  assert_string_equal(
+      b.data,
+      "{\"state\": \"RESTARTING\", \"answer\": \"main ended by signal KILL\", \"chain\": [{\"what\": "
+      "\"RESTARTING: main is started again in 6 s\", \"at\": \"2024-01-15T10:30:00.000Z\", \"depth\": 0}, {\"what\": "
+      "\"main ended by signal KILL\", \"at\": \"2024-01-15T10:29:59.000Z\", \"depth\": 1}], \"next\": [{\"what\": "
+      "\"restart of main\", "
+      "\"due\": \"2024-01-15T10:30:06.000Z\", \"in_seconds\": 6}]}");
   buf_clear(&b);
   const char *const reasons[] = {"disk is at 95 %"};
   health_build(&(struct report_health){"degraded", "RUNNING", true, reasons, 1}, &b);
