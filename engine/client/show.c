@@ -204,10 +204,11 @@ enum { DEPTH_MAX = 20 };
 
 void show_why(const cJSON *v, int64_t now, struct buf *out) {
   buf_fmt(out, "%s: %s\n", str(v, "state", "?"), str(v, "answer", "?"));
+  int depth = -1;
   const cJSON *link;
   cJSON_ArrayForEach(link, get(v, "chain")) {
-    const cJSON *deep = get(link, "depth");
-    int depth = cJSON_IsNumber(deep) && deep->valuedouble > 0 ? (int)fmin(deep->valuedouble, DEPTH_MAX) : 0;
+    const cJSON *deep = get(link, "depth"); /* where it is missing, each causes the one before */
+    depth = (int)fmin(cJSON_IsNumber(deep) ? fmax(deep->valuedouble, 0) : depth + 1, DEPTH_MAX);
     buf_fmt(out, "%*s%s%s", 2 + 2 * depth, "", depth > 0 ? "because " : "", str(link, "what", "?"));
     if (cJSON_IsString(get(link, "at"))) {
       buf_str(out, " (");
