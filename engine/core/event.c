@@ -182,7 +182,7 @@ static struct slot *ring_slot(const struct event_ring *r, uint64_t seq) {
 }
 
 struct event_ring *event_ring_new(unsigned capacity) {
-  struct event_ring *r = calloc(1, sizeof *r + (capacity / CHUNK + 1) * sizeof r->chunks[0]);
+  struct event_ring *r = calloc(1, sizeof *r + (capacity / CHUNK + 1) * sizeof(struct slot *));
   if (!r) return NULL;
   r->capacity = capacity;
   if (ring_grow(r)) return r;

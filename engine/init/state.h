@@ -45,9 +45,9 @@ struct child {
 struct tail {
   char name[LIMIT_NAME];
   uint32_t instance;
-  unsigned users; /* sources that are open */
-  uint64_t end;   /* bytes ever */
-  char *data;     /* LIMIT_TAIL bytes, no page of it there before the first output */
+  unsigned users;  /* sources that are open */
+  uint64_t end;    /* bytes ever */
+  char *data;      /* LIMIT_TAIL bytes, no page of it there before the first output */
   int64_t last_ns; /* of its start or its last byte, whichever came later */
 };
 

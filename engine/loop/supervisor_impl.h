@@ -88,9 +88,9 @@ struct supervisor {
   bool settled; /* and has come */
   struct ends ends;
   struct asked_tail *tails; /* not answered yet */
-  uint64_t tails_asked; /* up to this end */
-  struct alert *alert;  /* NULL: no webhook */
-  struct web *web;      /* NULL: nothing is served over HTTP */
+  uint64_t tails_asked;     /* up to this end */
+  struct alert *alert;      /* NULL: no webhook */
+  struct web *web;          /* NULL: nothing is served over HTTP */
   struct trend trend;
   struct waiter *waiters;
   struct log_follows follows;
