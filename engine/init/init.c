@@ -142,7 +142,10 @@ static void run(struct init *in) {
     in->now_ns = clock_mono_ns();
     for (int i = 0; i < n; i++)
       if (events[i].data.u64 >> 32 == TAG_SIGNAL) signals_read(in);
-    if (in->reap_due) reap_all(in);
+    if (in->reap_due) {
+      reap_all(in);
+      channel_flush(in); /* the engine need not wait while their pipes are closed */
+    }
     for (int i = 0; i < n; i++) dispatch(in, &events[i]);
     channel_flush(in);
     check_engine(in);
