@@ -370,7 +370,8 @@ static void tell_round(struct supervisor *s, bool all, int64_t duration_ns) {
   json_bool(&j, "ready", supervisor_ready(s, &m));
   json_object_end(&j);
   bool bad = by_result[CHECK_FAIL] || by_result[CHECK_CANNOT];
-  supervisor_sample(s);
+  /* the first round comes before the processes of a start: those do not wait for two dozen files to be read */
+  if (loop_defer(s->o.loop, supervisor_sample, s)) supervisor_sample(s);
   const struct buf no_message = {0};
   emit(s, EVENT_HEALTH_CHECK, bad ? LEVEL_WARNING : LEVEL_INFO, &no_message, &details, duration_ns);
 }
