@@ -29,7 +29,8 @@ for _, pid1 in ipairs { false, true } do
       p:wait_line("begun")
       h.wait_for(function()
         for _, pid in ipairs(p:children()) do
-          if h.stat(pid) and h.stat(pid).state == "Z" then return false end
+          local stat = h.stat(pid)
+          if stat and stat.state == "Z" then return false end
         end
         return true
       end, 5, "no zombie")
