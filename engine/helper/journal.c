@@ -2,7 +2,9 @@
  *
  * Appends the lines of its standard input to DIR/events.jsonl until the end of the input. A file that would grow beyond
  * N bytes (10 MB) becomes events.jsonl.1, that one events.jsonl.2 and so on; N (5) old ones are kept. Only whole lines
- * are written: what a full disk has cut is taken back. Lost lines are counted, and told at the end.
+ * are written: what a full disk has cut is taken back. Lost lines are counted, and told at the end; the first of a row
+ * is told at once by a line "!" with the reason, and that lines are written again, for five seconds now, by a "!"
+ * alone.
  *
  * A line "=NAME TEXT" is none of them: the file NAME beside events.jsonl is replaced by TEXT and its newline, as `tend
  * helper write` does it; the answer is a line "+", or "-" and why not.
@@ -17,11 +19,14 @@
 
 #include "base/buf.h"
 #include "base/clean.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/str.h"
 #include "helper/helper.h"
 
 #define JOURNAL_NAME "events.jsonl"
+
+#define CALM_NS (5 * NS_PER_S)
 
 enum { CHUNK = 64 * 1024, KEEP_MAX = 1000 };
 
@@ -29,7 +34,8 @@ struct journal_file {
   int dir, fd;
   int64_t size, max_bytes, keep;
   int64_t written, lost;
-  int error; /* of the first loss */
+  int error;       /* of the first loss */
+  int64_t lost_ns; /* the last loss that is not made good yet; 0: none */
 };
 
 static const char *generation(int64_t n, char name[64]) {
@@ -72,6 +78,19 @@ static int64_t count_lines(const char *p, size_t n) {
   return lines;
 }
 
+static void tell(struct journal_file *f, int error) {
+  int64_t now = clock_mono_ns();
+  bool bad = f->lost_ns != 0;
+  if (error) {
+    f->lost_ns = now;
+    if (!bad) printf("!%s\n", strerror(error));
+  } else if (bad && now - f->lost_ns > CALM_NS) {
+    f->lost_ns = 0;
+    printf("!\n");
+  }
+  fflush(stdout);
+}
+
 /* Some whole lines, all of them or none. */
 static void write_lines(struct journal_file *f, const char *p, size_t n) {
   struct stat st;
@@ -89,6 +108,7 @@ static void write_lines(struct journal_file *f, const char *p, size_t n) {
     else if (k == 0 || errno != EINTR)
       error = k == 0 ? EIO : errno;
   }
+  tell(f, error);
   if (!error) {
     f->size += (int64_t)n;
     f->written += count_lines(p, n);

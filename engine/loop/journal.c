@@ -126,6 +126,11 @@ static void complain(struct journal *j, const char *why) {
   sink_say(j->sink, EVENT_NOTICE, LEVEL_WARNING, "events are not written to %s/events.jsonl for now: %s", j->dir, why);
 }
 
+static void relax(struct journal *j) {
+  *j->told = 0;
+  sink_say(j->sink, EVENT_NOTICE, LEVEL_INFO, "events are written to %s/events.jsonl again", j->dir);
+}
+
 static void file_written(struct journal *j, int rc, const char *why) {
   journal_written_fn *done = j->file_done;
   if (!done) return;
@@ -144,6 +149,8 @@ static void on_said(void *arg, uint32_t child, const struct buf *out) {
   helper_last_line(out, line, sizeof line);
   if (*line == '+') file_written(arg, 0, NULL);
   if (*line == '-') file_written(arg, -EIO, line + 1);
+  if (*line == '!' && line[1]) complain(arg, line + 1);
+  if (*line == '!' && !line[1]) relax(arg);
 }
 
 static void finished(struct journal *j) {

@@ -80,6 +80,26 @@ describe("the log", function()
     stop(p)
   end)
 
+  it("is told of at once where events.jsonl cannot be written any more, and when it can", function()
+    local dir = h.tempdir()
+    local p = run("exec sleep 1000", { env = { CONTAINER_LOG_DIR = dir } })
+    h.wait_for(function() return h.read(dir .. "/events.jsonl") end, 10, "the first lines")
+    local function something_happens() h.ask(p, "maintenance", "on") h.ask(p, "maintenance", "off") end
+    os.remove(dir .. "/events.jsonl")
+    assert.equal(0, select(2, h.sh("mkdir " .. h.quote(dir .. "/events.jsonl"))))
+    something_happens()
+    local function said(what) return p.err:find(what, 1, true) end
+    h.wait_for(function() return said "events are not written to" end, 10, "the loss")
+    assert.truthy(said "Is a directory")
+    os.remove(dir .. "/events.jsonl")
+    h.wait_for(function()
+      something_happens()
+      return said "events.jsonl again"
+    end, 20, "the end of it")
+    assert.equal(1, (select(2, p.err:gsub("events are not written to", ""))))
+    stop(p)
+  end)
+
   it("shows no secret, in the journal and in the report neither", function()
     local p = run("exec sleep 1000", { env = { CONTAINER_RPA_DB_CONNECTION_STRING = "postgresql://u:geheim-42@h/db" } })
     local _, report = h.ask(p, "report")
