@@ -16,6 +16,10 @@ enum option_kind {
   OPT_JSON,
   OPT_DEPENDENCIES,
   OPT_DOCS,
+  OPT_SCENARIO,
+  OPT_EVENTS,
+  OPT_CHECK,
+  OPT_PLOT,
   OPT_HELP
 };
 
@@ -41,6 +45,10 @@ static const struct option_def {
     {"--json", OPT_JSON, OPTIONS_JSON, NULL, true},
     {"--dependencies", OPT_DEPENDENCIES, OPTIONS_DEPENDENCIES, NULL, true},
     {"--docs", OPT_DOCS, OPTIONS_DOCS, NULL, true},
+    {"--scenario", OPT_SCENARIO, OPTIONS_SIMULATE, NULL, false},
+    {"--events", OPT_EVENTS, OPTIONS_SIMULATE, NULL, false},
+    {"--check", OPT_CHECK, OPTIONS_SIMULATE, NULL, false},
+    {"--plot", OPT_PLOT, OPTIONS_SIMULATE, NULL, true},
     {"--help", OPT_HELP, ~0U, NULL, true},
 };
 
@@ -99,6 +107,18 @@ static int take(struct options *o, const char *command, const struct option_def 
       break;
     case OPT_DOCS:
       o->docs = true;
+      break;
+    case OPT_SCENARIO:
+      o->scenario = value;
+      break;
+    case OPT_EVENTS:
+      o->events = value;
+      break;
+    case OPT_CHECK:
+      o->expected = value;
+      break;
+    case OPT_PLOT:
+      o->plot = true;
       break;
     case OPT_HELP:
       o->help = true;

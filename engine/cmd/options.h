@@ -11,6 +11,10 @@ enum { OPTIONS_GIVEN = 16 };
 struct options {
   const char *flow_name;     /* --flow-name */
   const char *export_report; /* --export-report FILE */
+  const char *scenario;      /* --scenario FILE */
+  const char *events;        /* --events FILE */
+  const char *expected;      /* --check FILE */
+  bool plot;                 /* --plot */
   bool simple;               /* --mode simple */
   bool tty, json, dependencies, docs, help;
   char **command; /* what follows `--`, NULL-terminated; NULL when there is no `--` */
@@ -30,6 +34,7 @@ enum {
   OPTIONS_DEPENDENCIES = 8, /* --dependencies */
   OPTIONS_REST = 16,        /* positional arguments; parsing stops at the first one */
   OPTIONS_DOCS = 32,        /* --docs: for the generated page */
+  OPTIONS_SIMULATE = 64,    /* --scenario, --events, --check, --plot */
 };
 
 /* Fills *o from argv[1..]. On a mistake prints one line on standard error and returns EXIT_USAGE; 0 else. */

@@ -1,5 +1,5 @@
 /* Reading a plan's JSON: where we are, and typed values with a problem for each that is wrong. Private to the
- * plan_*.c files.
+ * plan_*.c files and scenario.c.
  *
  * A getter leaves *out alone when the key is missing or wrong, so defaults are set before. Every problem names the
  * key path, the line, the value, what is allowed and what to do; reading goes on after it.

@@ -66,27 +66,25 @@ static int append(cJSON *flow, const char *key, cJSON **extra, struct err *err) 
   return 0;
 }
 
-static int take_result(struct vm *vm, lua_State *co, int nresults, const char *path, const struct buf *text,
-                       cJSON **plan, struct err *err) {
+static int take_result(lua_State *co, int nresults, const char *path, const char *what, const struct buf *text,
+                       cJSON **out, struct err *err) {
   int i = -nresults;
   if (nresults == 0 || lua_type(co, i) != LUA_TTABLE) {
     const char *got = nresults ? luaL_typename(co, i) : "nothing";
-    return err_set(err, -EINVAL, "%s:%d: a flow file returns a table that describes the flow, this one returns %s%s",
-                   path, return_line(buf_cstr(text)), nresults && !lua_isnil(co, i) ? "a " : "", got);
+    return err_set(err, -EINVAL, "%s:%d: a %s file returns a table that describes the %s, this one returns %s%s", path,
+                   return_line(buf_cstr(text)), what, what, nresults && !lua_isnil(co, i) ? "a " : "", got);
   }
-  auto_json cJSON *flow = NULL;
-  int rc = conv_to_json(co, i, CONV_FUNCTIONS, &flow, err);
+  auto_json cJSON *table = NULL;
+  int rc = conv_to_json(co, i, CONV_FUNCTIONS, &table, err);
   if (rc) return place(path, text, err);
-  if (cJSON_IsArray(flow))
-    return err_set(err, -EINVAL, "%s:%d: a flow file returns a table with named keys, this one returns a list", path,
-                   return_line(buf_cstr(text)));
-  rc = append(flow, "dependencies", &vm->dependencies, err);
-  if (!rc) rc = append(flow, "cleanup", &vm->cleanup, err);
-  if (!rc) *plan = take_ptr(flow);
-  return rc;
+  if (cJSON_IsArray(table))
+    return err_set(err, -EINVAL, "%s:%d: a %s file returns a table with named keys, this one returns a list", path,
+                   return_line(buf_cstr(text)), what);
+  *out = take_ptr(table);
+  return 0;
 }
 
-int vm_load_flow(struct vm *vm, const char *path, cJSON **plan, struct err *err) {
+int vm_load_table(struct vm *vm, const char *path, const char *what, cJSON **out, struct err *err) {
   auto_buf struct buf text = {0};
   int rc = script_read(path, &text, err);
   if (rc) return rc;
@@ -98,9 +96,18 @@ int vm_load_flow(struct vm *vm, const char *path, cJSON **plan, struct err *err)
     vm->loading = true;
     rc = sched_run_now(vm->host.sched, co, 0, LOAD_LIMIT_NS, &n, err);
     vm->loading = false;
-    if (!rc) rc = take_result(vm, co, n, path, &text, plan, err);
+    if (!rc) rc = take_result(co, n, path, what, &text, out, err);
   }
   lua_pop(vm->L, 1);
+  return rc;
+}
+
+int vm_load_flow(struct vm *vm, const char *path, cJSON **plan, struct err *err) {
+  auto_json cJSON *flow = NULL;
+  int rc = vm_load_table(vm, path, "flow", &flow, err);
+  if (!rc) rc = append(flow, "dependencies", &vm->dependencies, err);
+  if (!rc) rc = append(flow, "cleanup", &vm->cleanup, err);
+  if (!rc) *plan = take_ptr(flow);
   return rc;
 }
 

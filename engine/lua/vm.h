@@ -57,6 +57,9 @@ void vm_free(struct vm *vm);
  * table is written as {}. Key lines are plan_locate's business. The caller owns *plan. Once for each vm. */
 int vm_load_flow(struct vm *vm, const char *path, cJSON **plan, struct err *err);
 
+/* The same for a file of another kind that returns a table; what: "scenario", for errors. */
+int vm_load_table(struct vm *vm, const char *path, const char *what, cJSON **out, struct err *err);
+
 /* Calls of the flow's functions as tasks. Valid as long as the vm. */
 struct policy vm_policy(struct vm *vm);
 

@@ -1,0 +1,187 @@
+/* A run that has been, as a scenario: the ends of its processes, what checks and dependencies said, the signals. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "core/event.h"
+#include "core/scenario.h"
+
+struct recorded {
+  cJSON *root;
+  cJSON *dependencies, *checks, *processes, *orders, *started; /* started: when each instance was, by its key */
+  double first_s, last_s;
+  bool begun;
+};
+
+/* "2026-01-15T10:30:00.123Z" as seconds; negative: it is none. Days from the civil calendar, counted from March. */
+static double seconds_of(const char *text) {
+  int y, m, d, h, min;
+  double s;
+  if (!text || sscanf(text, "%d-%d-%dT%d:%d:%lfZ", &y, &m, &d, &h, &min, &s) != 6) return -1;
+  y -= m <= 2;
+  int64_t day_of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
+  int64_t days = (int64_t)y * 365 + y / 4 - y / 100 + y / 400 + day_of_year - 719468;
+  return (double)days * 86400 + h * 3600 + min * 60 + s;
+}
+
+static const char *text_of(const cJSON *details, const char *key) {
+  return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(details, key));
+}
+
+static void begin(struct recorded *r, double at) {
+  cJSON_Delete(r->root);
+  cJSON_Delete(r->started);
+  r->root = cJSON_CreateObject();
+  r->started = cJSON_CreateObject();
+  r->dependencies = cJSON_AddObjectToObject(r->root, "dependencies");
+  r->checks = cJSON_AddObjectToObject(r->root, "checks");
+  r->processes = cJSON_AddObjectToObject(r->root, "processes");
+  r->orders = cJSON_AddArrayToObject(r->root, "orders");
+  r->first_s = r->last_s = at;
+  r->begun = true;
+}
+
+/* The list under key, made where it is missing. */
+static cJSON *list_of(cJSON *of, const char *key) {
+  cJSON *list = cJSON_GetObjectItemCaseSensitive(of, key);
+  return list ? list : cJSON_AddArrayToObject(of, key);
+}
+
+static double after(const struct recorded *r, double at) {
+  double s = at - r->first_s;
+  return s > 0 ? (double)(int64_t)(s * 1000 + 0.5) / 1000 : 0;
+}
+
+static void add_change(const struct recorded *r, cJSON *of, const char *name, double at, const char *is) {
+  cJSON *entry = cJSON_CreateObject();
+  if (!name) name = "";
+  cJSON_AddNumberToObject(entry, "at", after(r, at));
+  cJSON_AddStringToObject(entry, "is", is && *is ? is : "fail");
+  cJSON_AddItemToArray(list_of(of, name), entry);
+}
+
+static void key_of(const cJSON *details, char *to, size_t size) {
+  const char *process = text_of(details, "process");
+  const cJSON *instance = cJSON_GetObjectItemCaseSensitive(details, "instance");
+  if (cJSON_IsNumber(instance))
+    snprintf(to, size, "%s/%d", process ? process : "", instance->valueint);
+  else
+    snprintf(to, size, "%s", process ? process : "");
+}
+
+static void process_started(struct recorded *r, const cJSON *details, double at) {
+  char key[2 * LIMIT_NAME];
+  key_of(details, key, sizeof key);
+  cJSON_DeleteItemFromObjectCaseSensitive(r->started, key);
+  cJSON_AddNumberToObject(r->started, key, at);
+}
+
+/* An end that tend had asked for is no end of its own: it runs until it is asked again. */
+static void process_exited(struct recorded *r, const cJSON *details, double at) {
+  char key[2 * LIMIT_NAME];
+  key_of(details, key, sizeof key);
+  const cJSON *started = cJSON_GetObjectItemCaseSensitive(r->started, key);
+  const char *reason = text_of(details, "reason"), *signal = text_of(details, "signal");
+  bool asked = reason && (STR_EQ(reason, "stopped") || STR_EQ(reason, "check") || STR_EQ(reason, "start_timeout"));
+  cJSON *run = cJSON_CreateObject();
+  if (!asked) {
+    double from = started ? started->valuedouble : r->first_s;
+    cJSON_AddNumberToObject(run, "runs", at > from ? (double)(int64_t)((at - from) * 1000 + 0.5) / 1000 : 0);
+    const cJSON *code = cJSON_GetObjectItemCaseSensitive(details, "exit_code");
+    if (signal)
+      cJSON_AddStringToObject(run, "signal", signal);
+    else
+      cJSON_AddNumberToObject(run, "exit", code ? code->valuedouble : 0);
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(details, "oom"))) cJSON_AddBoolToObject(run, "oom", true);
+  }
+  cJSON_AddItemToArray(list_of(r->processes, key), run);
+}
+
+static void stopping(struct recorded *r, const cJSON *details, double at) {
+  const char *signal = text_of(details, "signal"), *cause = text_of(details, "cause");
+  cJSON *order = cJSON_CreateObject();
+  if (signal)
+    cJSON_AddStringToObject(order, "signal", signal);
+  else if (cause && STR_EQ(cause, "shutdown"))
+    cJSON_AddBoolToObject(order, "shutdown", true);
+  if (order->child) {
+    cJSON_AddNumberToObject(order, "at", after(r, at));
+    cJSON_AddItemToArray(r->orders, order);
+  } else { /* the policy's own doing */
+    cJSON_Delete(order);
+  }
+}
+
+static void operated(struct recorded *r, const cJSON *details, double at) {
+  const char *op = text_of(details, "op");
+  if (!op || (!STR_EQ(op, "start") && !STR_EQ(op, "stop") && !STR_EQ(op, "restart"))) return;
+  const cJSON *args = cJSON_GetObjectItemCaseSensitive(details, "args");
+  const char *process = text_of(args ? args : details, "process");
+  cJSON *order = cJSON_CreateObject();
+  if (process)
+    cJSON_AddStringToObject(order, op, process);
+  else
+    cJSON_AddBoolToObject(order, op, true);
+  cJSON_AddNumberToObject(order, "at", after(r, at));
+  cJSON_AddItemToArray(r->orders, order);
+}
+
+static void take(struct recorded *r, const char *event, const cJSON *details, double at) {
+  if (STR_EQ(event, "startup_initiated") && text_of(details, "cause") && STR_EQ(text_of(details, "cause"), "begin"))
+    begin(r, at);
+  if (!r->begun) return;
+  r->last_s = at;
+  if (STR_EQ(event, "process_started"))
+    process_started(r, details, at);
+  else if (STR_EQ(event, "process_exited"))
+    process_exited(r, details, at);
+  else if (STR_EQ(event, "dependency_waiting") || STR_EQ(event, "dependency_failed"))
+    add_change(r, r->dependencies, text_of(details, "name"), at, text_of(details, "reason"));
+  else if (STR_EQ(event, "dependency_ready"))
+    add_change(r, r->dependencies, text_of(details, "name"), at, "ok");
+  else if (STR_EQ(event, "health_check_failed"))
+    add_change(r, r->checks, text_of(details, "check"), at, text_of(details, "reason"));
+  else if (STR_EQ(event, "health_check_passed"))
+    add_change(r, r->checks, text_of(details, "check"), at, "ok");
+  else if (STR_EQ(event, "shutdown_initiated"))
+    stopping(r, details, at);
+  else if (STR_EQ(event, "audit"))
+    operated(r, details, at);
+}
+
+/* A check that is told under the name of a dependency is that one's; see scenario.h. */
+static void part_names(struct recorded *r) {
+  cJSON *item;
+  cJSON_ArrayForEach(item, r->dependencies) cJSON_DeleteItemFromObjectCaseSensitive(r->checks, item->string);
+}
+
+int scenario_from_events(const char *text, size_t n, const char *file, cJSON **out, struct err *err) {
+  struct recorded r = {0};
+  size_t line = 0;
+  int rc = 0;
+  for (const char *p = text, *end = text + n; p < end && !rc; line++) {
+    const char *nl = memchr(p, '\n', (size_t)(end - p));
+    size_t len = nl ? (size_t)(nl - p) : (size_t)(end - p);
+    auto_json cJSON *event = len ? cJSON_ParseWithLength(p, len) : NULL;
+    p += len + 1;
+    if (len && !cJSON_IsObject(event) && nl) /* a last line may have been cut off */
+      rc = err_set(err, -EINVAL, "%s:%zu: expected an event as JSON, as in events.jsonl", file, line + 1);
+    double at = seconds_of(text_of(event, "timestamp"));
+    const char *name = text_of(event, "event");
+    if (name && at >= 0) take(&r, name, cJSON_GetObjectItemCaseSensitive(event, "details"), at);
+  }
+  if (!rc && !r.begun)
+    rc = err_set(err, -EINVAL, "%s: no run begins in it: expected an event startup_initiated with cause begin", file);
+  if (!rc) {
+    part_names(&r);
+    cJSON_AddNumberToObject(r.root, "lasts", after(&r, r.last_s) + 1);
+    *out = r.root;
+  } else {
+    cJSON_Delete(r.root);
+  }
+  cJSON_Delete(r.started);
+  return rc;
+}
