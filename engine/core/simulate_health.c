@@ -24,13 +24,19 @@ static struct sim_check *add(struct sim *s, const char *name, const struct check
   return c;
 }
 
+static size_t named_row(struct sim *s, const char *what, const char *name) {
+  char text[2 * LIMIT_NAME];
+  snprintf(text, sizeof text, "%s %s", what, name);
+  return timeline_row(s->out, text);
+}
+
 static void add_check(struct sim *s, size_t i) {
   struct scenario *x = s->in->scenario;
   const struct plan_check *p = &s->plan->checks[i];
   struct sim_check *c = add(s, p->name, &s->in->checks[i]);
   c->process = p->process;
   c->line = sim_line(x->checks, x->checks_n, p->name);
-  c->row = timeline_row(s->out, p->name);
+  c->row = named_row(s, "check", p->name);
   for (size_t d = 0; d < s->plan->dependencies_n && c->dependency < 0; d++) {
     if (s->in->dependencies[d].check != (int)i) continue;
     c->dependency = (int)d;
@@ -58,7 +64,7 @@ int sim_health_new(struct sim *s) {
                                 .line = sim_line(x->dependencies, x->dependencies_n, plan->dependencies[d].name),
                                 .reason = "",
                                 .check = -1,
-                                .row = timeline_row(s->out, plan->dependencies[d].name)};
+                                .row = named_row(s, "dependency", plan->dependencies[d].name)};
   for (size_t i = 0; i < plan->checks_n; i++) add_check(s, i);
   for (size_t d = 0; d < plan->dependencies_n; d++) {
     if (s->dependencies[d].check >= 0) continue;
