@@ -55,12 +55,14 @@ static double after(const struct recorded *r, double at) {
   return s > 0 ? (double)(int64_t)(s * 1000 + 0.5) / 1000 : 0;
 }
 
+/* The first result is what it would have said before, too. */
 static void add_change(const struct recorded *r, cJSON *of, const char *name, double at, const char *is) {
   cJSON *entry = cJSON_CreateObject();
   if (!name) name = "";
-  cJSON_AddNumberToObject(entry, "at", after(r, at));
+  cJSON *list = list_of(of, name);
+  cJSON_AddNumberToObject(entry, "at", list && list->child ? after(r, at) : 0);
   cJSON_AddStringToObject(entry, "is", is && *is ? is : "fail");
-  cJSON_AddItemToArray(list_of(of, name), entry);
+  cJSON_AddItemToArray(list, entry);
 }
 
 static void key_of(const cJSON *details, char *to, size_t size) {
