@@ -188,6 +188,47 @@ static void wrap_global(lua_State *L, const char *name, lua_CFunction fn) {
   lua_setglobal(L, name);
 }
 
+/* What follows works in C as long as its numbers say, and nothing can interrupt it: numbers that no data has are
+ * refused. */
+
+enum { MOVE_MAX = 10000000 };
+
+/* In the same frame, so that its errors name what the script called. */
+static int call_wrapped(lua_State *L) { return lua_tocfunction(L, lua_upvalueindex(1))(L); }
+
+/* Nothing, many times, is nothing at once. */
+static int l_rep(lua_State *L) {
+  size_t text = 0, separator = 0;
+  luaL_checklstring(L, 1, &text);
+  luaL_checkinteger(L, 2);
+  luaL_optlstring(L, 3, "", &separator);
+  if (text + separator) return call_wrapped(L);
+  lua_pushliteral(L, "");
+  return 1;
+}
+
+static int l_move(lua_State *L) {
+  lua_Integer from = luaL_checkinteger(L, 2), to = luaL_checkinteger(L, 3);
+  if (to >= from && (lua_Unsigned)to - (lua_Unsigned)from >= MOVE_MAX)
+    return luaL_argerror(L, 3, "more than 10 million elements");
+  return call_wrapped(L);
+}
+
+/* table.insert and table.remove move what comes after the place. */
+static int l_shift(lua_State *L) {
+  luaL_checkany(L, 1);
+  if (luaL_len(L, 1) > MOVE_MAX) return luaL_argerror(L, 1, "more than 10 million elements");
+  return call_wrapped(L);
+}
+
+static void wrap_member(lua_State *L, const char *library, const char *name, lua_CFunction fn) {
+  lua_getglobal(L, library);
+  lua_getfield(L, -1, name);
+  lua_pushcclosure(L, fn, 1);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
 static void open_library(lua_State *L, const char *name, lua_CFunction open, const char *const *names) {
   lua_pushcfunction(L, open);
   lua_pushstring(L, name);
@@ -239,6 +280,10 @@ int l_open_base(lua_State *L) {
   open_library(L, "utf8", luaopen_utf8, NULL);
   open_library(L, "os", luaopen_os, os);
   open_library(L, "string", luaopen_string, string);
+  wrap_member(L, "string", "rep", l_rep);
+  wrap_member(L, "table", "move", l_move);
+  wrap_member(L, "table", "insert", l_shift);
+  wrap_member(L, "table", "remove", l_shift);
   open_library(L, "coroutine", l_open_coroutine, NULL);
   /* methods of texts: the same functions, and their table is nobody's to change */
   lua_pushliteral(L, "");

@@ -344,7 +344,15 @@ describe("a check that cannot be run", function()
       { name = "cycle", interval = 0.1, failures = 1, unknowns = 1, check = function() local t = {} t.t = t return t end },
       { name = "utf8", interval = 0.1, failures = 1, check = function() return nil, "\xff\27[31m\n" end },
       { name = "long", interval = 0.1, failures = 1, check = function() return nil, ("x"):rep(1000000) end },
+      { name = "move", interval = 0.1, unknowns = 1, check = function() table.move({}, 1, math.maxinteger - 1, 2) return true end },
+      { name = "insert", interval = 0.1, unknowns = 1, check = function() table.insert(setmetatable({}, { __len = function() return 1 << 60 end }), 1, 0) return true end },
+      { name = "rep", interval = 0.1, failures = 1, check = function() return ("").rep("", 1 << 60, "") == "" end },
     ]]
+    wait_state(p, "rep", "healthy")
+    for _, name in ipairs { "move", "insert" } do
+      p:wait_event("check_unknown", of(name))
+      assert.truthy(check(p, name).detail:find("more than 10 million elements", 1, true))
+    end
     for _, name in ipairs { "number", "word", "status", "cycle" } do
       p:wait_event("check_unknown", of(name))
       assert.equal("unknown", check(p, name).status)
