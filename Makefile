@@ -20,7 +20,7 @@ RPATH := -Wl,-rpath,'$$ORIGIN/../lib/tend/lib' -Wl,--disable-new-dtags
 LIBS := -l:liblua5.4.a -l:libev.a -l:libcares.a -lcjson -lm -ldl
 
 # --- the program ----------------------------------------------------------------------------------------------------
-DIRS := base core init helper loop lua client cmd
+DIRS := base core init helper loop probes health web supervisor lua client cmd
 SRC := $(foreach d,$(DIRS),$(wildcard engine/$(d)/*.c))
 OBJ := $(SRC:engine/%.c=$(BUILD)/obj/%.o)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))

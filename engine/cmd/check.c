@@ -11,8 +11,8 @@
 #include "cmd/load.h"
 #include "helper/helper.h"
 #include "init/init.h"
-#include "loop/from_plan.h"
-#include "loop/validate.h"
+#include "supervisor/from_plan.h"
+#include "supervisor/validate.h"
 
 #define LOOK_EVERY_NS (10 * NS_PER_MS)
 

@@ -10,7 +10,7 @@
 #include "core/plan.h"
 #include "core/problem.h"
 #include "core/settings.h"
-#include "loop/probe.h"
+#include "probes/probe.h"
 #include "loop/sink.h"
 #include "lua/vm.h"
 

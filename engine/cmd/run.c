@@ -13,7 +13,7 @@
 #include "helper/helper.h"
 #include "init/init.h"
 #include "loop/settings_source.h"
-#include "loop/supervisor.h"
+#include "supervisor/supervisor.h"
 
 struct engine {
   const struct options *options;

@@ -12,7 +12,7 @@
 #include "cmd/load.h"
 #include "core/configure.h"
 #include "core/simulate.h"
-#include "loop/from_plan.h"
+#include "supervisor/from_plan.h"
 #include "loop/loop.h"
 
 #define INTERVAL_MAX_NS (30 * NS_PER_S)

@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/str.h"
-#include "loop/resolve.h"
+#include "probes/resolve.h"
 #include "lua/l.h"
 
 struct question {

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/str.h"
-#include "loop/resolve.h"
+#include "probes/resolve.h"
 #include "lua/l.h"
 
 #define META "tend.socket"

@@ -18,7 +18,7 @@
 #include "loop/children.h"
 #include "loop/loop.h"
 #include "loop/policy.h"
-#include "loop/probe.h"
+#include "probes/probe.h"
 #include "loop/sink.h"
 #include "lua/task.h"
 

@@ -163,7 +163,7 @@ describe("the tables", function()
     local function use(word, path)
       assert.is_table(known[word], path .. ": the reason " .. word .. " is not in engine/core/reason.def")
     end
-    for path, text in pairs(sources("loop", "parts", "lua")) do
+    for path, text in pairs(sources("loop", "probes", "health", "supervisor", "web", "parts", "lua")) do
       for word in text:gmatch 'TEND_%u+, "([%l_]+)"' do use(word, path) end
       for word in text:gmatch '[%.%->]reason = [^,;"\n]*"([%l_]+)"' do use(word, path) end
       for _, body in text:gmatch "const char %*[%w_]*reason[%w_]*(%b()) (%b{})" do

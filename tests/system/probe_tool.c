@@ -12,7 +12,7 @@
 #include "helper/helper.h"
 #include "init/init.h"
 #include "loop/part.h"
-#include "loop/probe.h"
+#include "probes/probe.h"
 #include "tend/postgres.h"
 
 static struct probe_env env;

@@ -32,7 +32,7 @@ end
 -- kind → name → "required"|"optional", of the C tables
 local function kinds()
   local list = {}
-  for path in h.sh("ls engine/loop/probe_*.c engine/parts/*_probe.c"):gmatch "%S+" do
+  for path in h.sh("ls engine/probes/*.c engine/parts/*_probe.c"):gmatch "%S+" do
     local source = h.read(path)
     for body in source:gmatch "struct tend_probe_kind [%w_]+ = (%b{})" do
       local kind, params = body:match '%.name = "([%w_]+)"', body:match "%.params = ([%w_]+)"

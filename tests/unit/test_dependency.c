@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "loop/dependency.h"
+#include "health/dependency.h"
 
 #define MS NS_PER_MS
 

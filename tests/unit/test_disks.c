@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "loop/disks.h"
+#include "supervisor/disks.h"
 
 /* --- a loop and children that do nothing of themselves ------------------------------------------------------------ */
 

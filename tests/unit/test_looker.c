@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "loop/looker.h"
+#include "probes/looker.h"
 
 /* --- a loop that fires what it is told to, children that never answer ----------------------------------------------
  */

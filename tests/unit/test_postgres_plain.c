@@ -11,8 +11,8 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "loop/part.h"
-#include "loop/part_host.h"
-#include "loop/postgres_plain.h"
+#include "probes/part_host.h"
+#include "probes/postgres_plain.h"
 
 static const char *value;
 static struct probe_env env;

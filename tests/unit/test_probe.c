@@ -14,7 +14,7 @@
 #include "base/frame.h"
 #include "base/str.h"
 #include "loop/part.h"
-#include "loop/probe.h"
+#include "probes/probe.h"
 
 static struct probe_env env;
 static struct timer *stopper;

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "loop/loop.h"
-#include "loop/resolve.h"
+#include "probes/resolve.h"
 
 static struct loop *loop;
 

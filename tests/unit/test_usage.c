@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/usage.h"
 #include "cgroup_tree.h"
-#include "loop/meter.h"
+#include "probes/meter.h"
 
 #define MB (INT64_C(1024) * 1024)
 

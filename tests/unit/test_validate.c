@@ -17,7 +17,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "loop/validate.h"
+#include "supervisor/validate.h"
 
 static char dir[64];
 

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "loop/web_inner.h"
+#include "web/inner.h"
 
 static void everywhere(void **state) {
   (void)state;
