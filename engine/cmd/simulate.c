@@ -69,7 +69,7 @@ static int read_file(const char *path, struct buf *out) {
 
 static int64_t or_default(int64_t value, int64_t fallback) { return value > 0 ? value : fallback; }
 
-/* as loop/dependency reads a spec */
+/* as dependencies_new reads a spec */
 static struct simulate_dependency dependency_of(const struct plan *plan, size_t i, const struct dependency_spec *d,
                                                 const struct settings *settings) {
   struct simulate_dependency out = {.timeout_ns = or_default(d->timeout_ns, 120 * NS_PER_S),

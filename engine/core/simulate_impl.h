@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/stopreq.h"
+#include "core/remedy_plan.h"
 #include "core/scale.h"
 #include "core/shutdown.h"
 #include "core/simulate.h"
@@ -58,10 +59,6 @@ struct sim_dependency {
 /* A rule of the remedies. */
 struct sim_job {
   const struct plan_remedy *plan;
-  struct plan_remedy implied; /* of a liveness check that no remedy names */
-  struct plan_step implied_step;
-  uint16_t implied_check;
-  char implied_name[2 * LIMIT_NAME];
   uint32_t run;
   uint16_t check, step;
   bool dry, stepping, restarting;
@@ -106,9 +103,7 @@ struct sim {
   bool starting; /* they are being waited for */
 
   struct remedy *remedy;
-  struct remedy_config remedy_config;
-  struct remedy_rule *rules;
-  struct remedy_step *steps;
+  struct remedy_plan *rules;
   struct sim_job *jobs;
   unsigned jobs_n, remedies;
   struct remedy_input remedy_queue[SIM_REMEDY_QUEUE];

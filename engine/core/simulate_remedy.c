@@ -7,11 +7,6 @@
 #include "base/str.h"
 #include "core/simulate_impl.h"
 
-/* as for an engine's */
-#define WATCH_NS (900 * NS_PER_S)
-#define ANSWER_NS (3700 * NS_PER_S)
-
-static unsigned steps_of(const struct plan_remedy *m) { return (unsigned)(m->steps_n + m->escalations_n); }
 static const struct plan_step *step_of(const struct sim_job *j) { return &j->plan->steps[j->step]; }
 
 /* --- telling ----------------------------------------------------------------------------------------------------- */
@@ -199,7 +194,7 @@ static void ask_check(struct sim *s, const struct remedy_action *a) {
 static int64_t longest_end_ns(const struct sim *s, const struct remedy_action *a) {
   const struct plan_remedy *m = s->jobs[a->rule].plan;
   int64_t end = s->now;
-  for (unsigned i = 0; i < steps_of(m); i++)
+  for (unsigned i = 0; i < remedy_plan_steps(m); i++)
     end += m->steps[i].timeout_ns + m->steps[i].settle_ns + s->checks[a->check].spec.timeout_ns + NS_PER_S;
   return end;
 }
@@ -347,62 +342,6 @@ void sim_remedies_turn(struct sim *s) {
 
 /* --- making ------------------------------------------------------------------------------------------------------ */
 
-/* After a restart a check gets as many tries as make it bad. */
-static unsigned patience(const struct sim *s, const struct plan_remedy *m) {
-  unsigned most = m->failures == PLAN_UNSET ? 1 : (unsigned)m->failures;
-  for (size_t i = 0; i < m->checks_n; i++)
-    if (s->in->checks[m->checks[i]].failures > most) most = s->in->checks[m->checks[i]].failures;
-  return most;
-}
-
-static bool is_implied(const struct plan *plan, size_t check) {
-  if (plan->checks[check].role != CHECK_LIVENESS) return false;
-  for (size_t i = 0; i < plan->remedies_n; i++)
-    for (size_t k = 0; k < plan->remedies[i].checks_n; k++)
-      if (plan->remedies[i].checks[k] == check) return false;
-  return true;
-}
-
-static void imply(struct sim_job *j, const struct plan *plan, size_t check) {
-  j->implied_check = (uint16_t)check;
-  snprintf(j->implied_name, sizeof j->implied_name, "restart_%s", plan->checks[check].name);
-  j->implied_step = (struct plan_step){.name = "restart",
-                                       .description = "",
-                                       .kind = PLAN_STEP_RESTART,
-                                       .process = (unsigned)plan->checks[check].process,
-                                       .timeout_ns = 3600 * NS_PER_S};
-  j->implied = (struct plan_remedy){.name = j->implied_name,
-                                    .description = "",
-                                    .checks = &j->implied_check,
-                                    .checks_n = 1,
-                                    .failures = PLAN_UNSET,
-                                    .steps = &j->implied_step,
-                                    .steps_n = 1,
-                                    .window_ns = 3600 * NS_PER_S,
-                                    .max = LIMIT_REMEDY_RUNS};
-  j->plan = &j->implied;
-}
-
-static struct remedy_step *make_rule(struct sim *s, const struct plan_remedy *m, struct remedy_rule *rule,
-                                     struct remedy_step *step) {
-  for (unsigned k = 0; k < steps_of(m); k++)
-    step[k] = (struct remedy_step){.timeout_ns = m->steps[k].timeout_ns,
-                                   .settle_ns = m->steps[k].settle_ns,
-                                   .patience = m->steps[k].kind == PLAN_STEP_RESTART ? patience(s, m) : 0,
-                                   .final = m->steps[k].kind == PLAN_STEP_FAIL};
-  *rule = (struct remedy_rule){.check = m->checks,
-                               .checks = (unsigned)m->checks_n,
-                               .failures = m->failures == PLAN_UNSET ? 0 : (unsigned)m->failures,
-                               .step = step,
-                               .steps = (unsigned)m->steps_n,
-                               .escalations = (unsigned)m->escalations_n,
-                               .cooldown_ns = m->cooldown_ns,
-                               .max = (unsigned)m->max,
-                               .window_ns = m->window_ns,
-                               .dry_run = m->dry_run};
-  return step + steps_of(m);
-}
-
 static int make_scaled(struct sim *s) {
   struct scenario *x = s->in->scenario;
   s->scaled = calloc(s->plan->processes_n, sizeof *s->scaled);
@@ -422,34 +361,21 @@ static int make_scaled(struct sim *s) {
 
 int sim_remedies_new(struct sim *s) {
   const struct plan *plan = s->plan;
-  size_t steps = 0, n = plan->remedies_n;
-  for (size_t i = 0; i < plan->remedies_n; i++) steps += steps_of(&plan->remedies[i]);
-  for (size_t i = 0; i < plan->checks_n; i++) n += is_implied(plan, i);
-  s->jobs = calloc(n + 1, sizeof *s->jobs);
-  s->rules = calloc(n + 1, sizeof *s->rules);
-  s->steps = calloc(steps + n + 1, sizeof *s->steps);
-  if (!s->jobs || !s->rules || !s->steps) return -ENOMEM;
-  for (size_t i = 0; i < plan->remedies_n; i++) s->jobs[s->jobs_n++].plan = &plan->remedies[i];
-  for (size_t i = 0; i < plan->checks_n; i++)
-    if (is_implied(plan, i)) imply(&s->jobs[s->jobs_n++], plan, i);
-  struct remedy_step *step = s->steps;
-  for (unsigned i = 0; i < s->jobs_n; i++) {
-    s->jobs[i].done_ns = TIME_NEVER;
-    step = make_rule(s, s->jobs[i].plan, &s->rules[i], step);
-  }
-  s->remedy_config = (struct remedy_config){.rule = s->rules,
-                                            .rules = s->jobs_n,
-                                            .checks = (unsigned)plan->checks_n,
-                                            .answer_ns = ANSWER_NS,
-                                            .watch_ns = WATCH_NS};
-  s->remedy = remedy_new(&s->remedy_config);
+  unsigned *failures = calloc(plan->checks_n + 1, sizeof *failures);
+  for (size_t i = 0; failures && i < plan->checks_n; i++) failures[i] = s->in->checks[i].failures;
+  s->rules = failures ? remedy_plan_new(plan, failures) : NULL;
+  free(failures);
+  if (s->rules) s->jobs = calloc(s->rules->config.rules + 1, sizeof *s->jobs);
+  if (!s->jobs) return -ENOMEM;
+  for (; s->jobs_n < s->rules->config.rules; s->jobs_n++)
+    s->jobs[s->jobs_n] = (struct sim_job){.plan = s->rules->remedy[s->jobs_n], .done_ns = TIME_NEVER};
+  s->remedy = remedy_new(&s->rules->config);
   return s->remedy ? make_scaled(s) : -ENOMEM;
 }
 
 void sim_remedies_free(struct sim *s) {
   remedy_free(s->remedy);
+  remedy_plan_free(s->rules);
   free(s->jobs);
-  free(s->rules);
-  free(s->steps);
   free(s->scaled);
 }

@@ -5,12 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clean.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "health/remedies_impl.h"
-
-#define WATCH_NS (900 * NS_PER_S)
-#define ANSWER_NS (3700 * NS_PER_S) /* a check's own timeout, an hour at most, comes before */
 
 /* --- asking a check ---------------------------------------------------------------------------------------------- */
 
@@ -314,93 +312,24 @@ bool remedies_in_maintenance(const struct remedies *r, int64_t *until_ns) {
 
 /* --- making ------------------------------------------------------------------------------------------------------ */
 
-/* After a restart a check gets as many tries as make it bad. */
-static unsigned patience(const struct remedies *r, const struct plan_remedy *m) {
-  unsigned most = m->failures == PLAN_UNSET ? 1 : (unsigned)m->failures;
-  struct health_view v;
-  for (size_t i = 0; i < m->checks_n; i++)
-    if (health_at(r->env.health, m->checks[i], &v) && v.spec->failures > most) most = v.spec->failures;
-  return most;
-}
-
-static void make_rule(struct remedies *r, unsigned i, struct remedy_step *step) {
-  struct job *j = &r->job[i];
-  const struct plan_remedy *m = j->plan;
-  for (unsigned k = 0; k < job_steps(j); k++)
-    step[k] = (struct remedy_step){.timeout_ns = m->steps[k].timeout_ns,
-                                   .settle_ns = m->steps[k].settle_ns,
-                                   .patience = m->steps[k].kind == PLAN_STEP_RESTART ? patience(r, m) : 0,
-                                   .final = m->steps[k].kind == PLAN_STEP_FAIL};
-  r->rule[i] = (struct remedy_rule){.check = m->checks,
-                                    .checks = (unsigned)m->checks_n,
-                                    .failures = m->failures == PLAN_UNSET ? 0 : (unsigned)m->failures,
-                                    .step = step,
-                                    .steps = (unsigned)m->steps_n,
-                                    .escalations = (unsigned)m->escalations_n,
-                                    .cooldown_ns = m->cooldown_ns,
-                                    .max = (unsigned)m->max,
-                                    .window_ns = m->window_ns,
-                                    .dry_run = m->dry_run};
-}
-
-static bool is_named(const struct plan *plan, size_t check) {
-  for (size_t i = 0; i < plan->remedies_n; i++)
-    for (size_t k = 0; k < plan->remedies[i].checks_n; k++)
-      if (plan->remedies[i].checks[k] == check) return true;
-  return false;
-}
-
-/* The restart policy of the process has its own delays and window. */
-static struct implied *imply(const struct plan *plan, size_t check) {
-  const struct plan_check *c = &plan->checks[check];
-  struct implied *m = calloc(1, sizeof *m);
-  if (!m) return NULL;
-  m->check = (uint16_t)check;
-  snprintf(m->name, sizeof m->name, "restart_%s", c->name);
-  m->step = (struct plan_step){.name = "restart",
-                               .description = "",
-                               .kind = PLAN_STEP_RESTART,
-                               .process = (unsigned)c->process,
-                               .timeout_ns = 3600 * NS_PER_S};
-  m->remedy = (struct plan_remedy){.name = m->name,
-                                   .description = "",
-                                   .checks = &m->check,
-                                   .checks_n = 1,
-                                   .failures = PLAN_UNSET,
-                                   .steps = &m->step,
-                                   .steps_n = 1,
-                                   .window_ns = 3600 * NS_PER_S,
-                                   .max = LIMIT_REMEDY_RUNS};
-  return m;
-}
-
-static bool add_job(struct remedies *r, const struct plan_remedy *m, struct implied *implied,
-                    struct remedy_step **step) {
+static bool add_job(struct remedies *r, const struct plan_remedy *m) {
   struct job *j = &r->job[r->n++];
-  *j = (struct job){.r = r, .plan = m, .implied = implied, .check = REMEDY_NONE, .last_result = -1};
+  *j = (struct job){.r = r, .plan = m, .check = REMEDY_NONE, .last_result = -1};
   j->record = calloc(job_steps(j), sizeof *j->record);
-  make_rule(r, r->n - 1, *step);
-  *step += job_steps(j);
   return j->record != NULL;
 }
 
 static bool make_jobs(struct remedies *r) {
   const struct plan *plan = r->env.plan;
-  size_t n = plan->remedies_n, implied = 0, steps = 0;
-  for (size_t i = 0; i < n; i++) steps += plan->remedies[i].steps_n + plan->remedies[i].escalations_n;
-  for (size_t i = 0; i < plan->checks_n; i++) implied += plan->checks[i].role == CHECK_LIVENESS && !is_named(plan, i);
-  r->job = calloc(n + implied + 1, sizeof *r->job);
-  r->rule = calloc(n + implied + 1, sizeof *r->rule);
-  r->step = calloc(steps + implied + 1, sizeof *r->step);
-  if (!r->job || !r->rule || !r->step) return false;
-  struct remedy_step *step = r->step;
-  for (size_t i = 0; i < n; i++)
-    if (!add_job(r, &plan->remedies[i], NULL, &step)) return false;
-  for (size_t i = 0; i < plan->checks_n; i++) {
-    if (plan->checks[i].role != CHECK_LIVENESS || is_named(plan, i)) continue;
-    struct implied *m = imply(plan, i);
-    if (!m || !add_job(r, &m->remedy, m, &step)) return false;
-  }
+  auto_free unsigned *failures = calloc(plan->checks_n + 1, sizeof *failures);
+  struct health_view v;
+  for (size_t i = 0; failures && i < plan->checks_n; i++)
+    failures[i] = health_at(r->env.health, i, &v) ? v.spec->failures : 1;
+  r->rules = failures ? remedy_plan_new(plan, failures) : NULL;
+  if (r->rules) r->job = calloc(r->rules->config.rules + 1, sizeof *r->job);
+  if (!r->job) return false;
+  for (unsigned i = 0; i < r->rules->config.rules; i++)
+    if (!add_job(r, r->rules->remedy[i])) return false;
   return true;
 }
 
@@ -410,12 +339,7 @@ struct remedies *remedies_new(const struct remedies_env *env, struct err *err) {
   r->env = *env;
   r->timer = timer_new(env->loop, on_due, r);
   if (!r->timer || !make_jobs(r)) goto memory;
-  r->config = (struct remedy_config){.rule = r->rule,
-                                     .rules = r->n,
-                                     .checks = (unsigned)env->plan->checks_n,
-                                     .answer_ns = ANSWER_NS,
-                                     .watch_ns = WATCH_NS};
-  r->core = remedy_new(&r->config);
+  r->core = remedy_new(&r->rules->config);
   if (!r->core || (r->n && health_listen(env->health, on_news, r))) goto memory;
   if (remedies_declare(r, err)) {
     remedies_free(r);
@@ -440,14 +364,12 @@ void remedies_free(struct remedies *r) {
   for (unsigned i = 0; i < r->n; i++) {
     remedies_step_cancel(&r->job[i]);
     free(r->job[i].record);
-    free(r->job[i].implied);
   }
   remedies_forget(r);
   remedy_free(r->core);
   timer_free(r->timer);
   free(r->queue);
-  free(r->step);
-  free(r->rule);
+  remedy_plan_free(r->rules);
   free(r->job);
   free(r);
 }

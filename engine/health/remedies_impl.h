@@ -3,6 +3,7 @@
 #define TEND_HEALTH_REMEDIES_IMPL_H
 
 #include "base/limits.h"
+#include "core/remedy_plan.h"
 #include "health/remedies.h"
 
 enum { STEP_DETAIL_MAX = 200, CAUSE_MAX = 300, TRY_AGAIN_MAX = 8 };
@@ -15,19 +16,10 @@ struct step_record {
   char detail[STEP_DETAIL_MAX];
 };
 
-/* Whoever declares a liveness check and no remedy for it wants its process restarted. */
-struct implied {
-  struct plan_remedy remedy;
-  struct plan_step step;
-  uint16_t check;
-  char name[LIMIT_NAME + 16];
-};
-
 /* One remedy: what it is, its run, the step that is being carried out. */
 struct job {
   struct remedies *r;
   const struct plan_remedy *plan;
-  struct implied *implied;    /* a remedy that no flow names; NULL: of the plan */
   struct step_record *record; /* one for each step, those of the escalation included */
   /* the run: the present one, else the last */
   uint32_t run; /* 0: none yet */
@@ -74,9 +66,7 @@ struct remedy_waiter {
 
 struct remedies {
   struct remedies_env env;
-  struct remedy_config config;
-  struct remedy_rule *rule;
-  struct remedy_step *step; /* of all rules */
+  struct remedy_plan *rules;
   struct remedy *core;
   struct timer *timer;
   struct job *job;
