@@ -123,7 +123,7 @@ static int load_scenario(struct simulating *x) {
   const char *file = x->options->scenario ? x->options->scenario : x->options->events;
   if (file && read_file(file, &text)) return EXIT_CONFIG;
   if (x->options->events)
-    scenario_from_events(buf_cstr(&text), text.len, file, &json, &err);
+    scenario_from_events(buf_cstr(&text), text.len, file, x->load.plan, &json, &err);
   else if (file)
     run_file(x, &json, &err);
   if (err.code) return refuse(err.msg);

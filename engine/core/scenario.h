@@ -97,8 +97,10 @@ int scenario_read(const cJSON *json, const struct plan *plan, const struct plan_
                   struct problems *problems);
 void scenario_free(struct scenario *s); /* NULL is allowed */
 
-/* What the lines of an events.jsonl tell of the last run in it, as the table of a scenario file. */
-int scenario_from_events(const char *text, size_t n, const char *file, cJSON **out, struct err *err);
+/* What the lines of an events.jsonl tell of the last run in it, as the table of a scenario file; without what the plan
+ * has no longer. */
+int scenario_from_events(const char *text, size_t n, const char *file, const struct plan *plan, cJSON **out,
+                         struct err *err);
 
 /* Seconds as a number, or a text with ms, s, m, h or d. 0, -EINVAL, -ERANGE. */
 int scenario_duration(const cJSON *v, int64_t *out_ns);

@@ -10,6 +10,7 @@
 #include "core/scenario.h"
 
 struct recorded {
+  const struct plan *plan;
   cJSON *root;
   cJSON *dependencies, *checks, *processes, *orders, *started; /* started: when each instance was, by its key */
   double first_s, last_s;
@@ -55,28 +56,43 @@ static double after(const struct recorded *r, double at) {
   return s > 0 ? (double)(int64_t)(s * 1000 + 0.5) / 1000 : 0;
 }
 
+static bool is_among(const char *name, const struct plan_check *list, size_t n) {
+  for (size_t i = 0; name && i < n; i++)
+    if (STR_EQ(list[i].name, name)) return true;
+  return false;
+}
+
 /* The first result is what it would have said before, too. */
 static void add_change(const struct recorded *r, cJSON *of, const char *name, double at, const char *is) {
+  const struct plan *p = r->plan;
+  bool known =
+      of == r->checks ? is_among(name, p->checks, p->checks_n) : is_among(name, p->dependencies, p->dependencies_n);
+  if (!known) return;
   cJSON *entry = cJSON_CreateObject();
-  if (!name) name = "";
   cJSON *list = list_of(of, name);
   cJSON_AddNumberToObject(entry, "at", list && list->child ? after(r, at) : 0);
   cJSON_AddStringToObject(entry, "is", is && *is ? is : "fail");
   cJSON_AddItemToArray(list, entry);
 }
 
-static void key_of(const cJSON *details, char *to, size_t size) {
+/* Of which instance of a process it is told; false: there is none such. */
+static bool key_of(const struct recorded *r, const cJSON *details, char *to, size_t size) {
   const char *process = text_of(details, "process");
+  int at = process ? plan_find_process(r->plan, process) : -1;
   const cJSON *instance = cJSON_GetObjectItemCaseSensitive(details, "instance");
-  if (cJSON_IsNumber(instance))
-    snprintf(to, size, "%s/%d", process ? process : "", instance->valueint);
+  if (at < 0) return false;
+  if (!cJSON_IsNumber(instance))
+    snprintf(to, size, "%s", process);
+  else if (instance->valueint >= 0 && (unsigned)instance->valueint < plan_slots(&r->plan->processes[at]))
+    snprintf(to, size, "%s/%d", process, instance->valueint);
   else
-    snprintf(to, size, "%s", process ? process : "");
+    return false;
+  return true;
 }
 
 static void process_started(struct recorded *r, const cJSON *details, double at) {
   char key[2 * LIMIT_NAME];
-  key_of(details, key, sizeof key);
+  if (!key_of(r, details, key, sizeof key)) return;
   cJSON_DeleteItemFromObjectCaseSensitive(r->started, key);
   cJSON_AddNumberToObject(r->started, key, at);
 }
@@ -84,7 +100,7 @@ static void process_started(struct recorded *r, const cJSON *details, double at)
 /* An end that tend had asked for is no end of its own: it runs until it is asked again. */
 static void process_exited(struct recorded *r, const cJSON *details, double at) {
   char key[2 * LIMIT_NAME];
-  key_of(details, key, sizeof key);
+  if (!key_of(r, details, key, sizeof key)) return;
   const cJSON *started = cJSON_GetObjectItemCaseSensitive(r->started, key);
   const char *reason = text_of(details, "reason"), *signal = text_of(details, "signal");
   bool asked = reason && (STR_EQ(reason, "stopped") || STR_EQ(reason, "check") || STR_EQ(reason, "start_timeout"));
@@ -122,6 +138,7 @@ static void operated(struct recorded *r, const cJSON *details, double at) {
   if (!op || (!STR_EQ(op, "start") && !STR_EQ(op, "stop") && !STR_EQ(op, "restart"))) return;
   const cJSON *args = cJSON_GetObjectItemCaseSensitive(details, "args");
   const char *process = text_of(args ? args : details, "process");
+  if (process && plan_find_process(r->plan, process) < 0) return;
   cJSON *order = cJSON_CreateObject();
   if (process)
     cJSON_AddStringToObject(order, op, process);
@@ -154,14 +171,15 @@ static void take(struct recorded *r, const char *event, const cJSON *details, do
     operated(r, details, at);
 }
 
-/* A check that is told under the name of a dependency is that one's; see scenario.h. */
+/* A check that is told under the name of a dependency is that one's. */
 static void part_names(struct recorded *r) {
   cJSON *item;
   cJSON_ArrayForEach(item, r->dependencies) cJSON_DeleteItemFromObjectCaseSensitive(r->checks, item->string);
 }
 
-int scenario_from_events(const char *text, size_t n, const char *file, cJSON **out, struct err *err) {
-  struct recorded r = {0};
+int scenario_from_events(const char *text, size_t n, const char *file, const struct plan *plan, cJSON **out,
+                         struct err *err) {
+  struct recorded r = {.plan = plan};
   size_t line = 0;
   int rc = 0;
   for (const char *p = text, *end = text + n; p < end && !rc; line++) {

@@ -269,6 +269,15 @@ static void test_events(void **state) {
       "\"db\"}}\n"
       "{\"timestamp\": \"2026-03-02T00:00:00.000Z\", \"event\": \"process_started\", \"details\": {\"process\": "
       "\"main\"}}\n"
+      "{\"timestamp\": \"2026-03-02T00:00:01.000Z\", \"event\": \"health_check_failed\", \"details\": {\"check\": \"no "
+      "longer\"}}\n"
+      "{\"timestamp\": \"2026-03-02T00:00:01.000Z\", \"event\": \"process_exited\", \"details\": 3}\n"
+      "{\"timestamp\": \"2026-03-02T00:00:01.000Z\", \"event\": \"process_exited\", \"details\": {\"process\": "
+      "\"worker\", "
+      "\"instance\": 99}}\n"
+      "{\"timestamp\": \"2026-03-02T00:00:01.000Z\", \"event\": \"audit\", \"details\": {\"op\": \"stop\", \"args\": "
+      "{\"process\": "
+      "\"gone\"}}}\n"
       "{\"timestamp\": \"2026-03-02T00:00:01.000Z\", \"event\": \"health_check_passed\", \"details\": {\"check\": "
       "\"disk\"}}\n"
       "{\"timestamp\": \"2026-03-02T00:01:00.250Z\", \"event\": \"process_exited\", \"details\": {\"process\": "
@@ -283,7 +292,7 @@ static void test_events(void **state) {
   struct err err = ERR_INIT;
   cJSON *json = NULL;
   load(FLOW);
-  assert_int_equal(scenario_from_events(lines, sizeof lines - 1, "e", &json, &err), 0);
+  assert_int_equal(scenario_from_events(lines, sizeof lines - 1, "e", plan, &json, &err), 0);
   struct problems problems = {0};
   struct scenario *s = NULL;
   assert_int_equal(scenario_read(json, plan, &options, &s, &problems), 0);
@@ -299,9 +308,9 @@ static void test_events(void **state) {
   scenario_free(s);
   cJSON_Delete(json);
   json = NULL;
-  assert_int_equal(scenario_from_events("{}\nx\n", 5, "e", &json, &err), -22);
+  assert_int_equal(scenario_from_events("{}\nx\n", 5, "e", plan, &json, &err), -22);
   assert_non_null(strstr(err.msg, "e:2"));
-  assert_int_equal(scenario_from_events("{}\n", 3, "e", &json, &err), -22);
+  assert_int_equal(scenario_from_events("{}\n", 3, "e", plan, &json, &err), -22);
   assert_null(json);
   unload();
 }
