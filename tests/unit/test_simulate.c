@@ -338,6 +338,62 @@ static void test_plot(void **state) {
   unload();
 }
 
+/* Whatever is written: it is refused with a reason, or it can be played. */
+static void random_value(uint64_t *seed, unsigned depth, struct buf *out) {
+  static const char *const words[] = {
+      "db",        "disk",         "alive",     "main",     "worker",      "worker/1",  "space",  "tidy",  "again",
+      "checks",    "dependencies", "processes", "remedies", "orders",      "at",        "is",     "lasts", "every",
+      "heals",     "runs",         "exit",      "signal",   "oom",         "fails",     "ready",  "stops", "repeats",
+      "stop_exit", "restart",      "stop",      "start",    "maintenance", "remediate", "TERM",   "KILL",  "ok",
+      "fail",      "unknown",      "warn",      "5m",       "1d",          "ENOENT",    "EAGAIN", "takes", "timeout"};
+  unsigned kind = (unsigned)random_below(seed, depth > 5 ? 4 : 7);
+  const char *word = words[random_below(seed, ARRAY_LEN(words))];
+  if (kind == 0) buf_fmt(out, "%u", (unsigned)random_below(seed, 200));
+  if (kind == 1) buf_str(out, random_below(seed, 2) ? "true" : "false");
+  if (kind == 2 || kind == 3) json_quote(out, word, strlen(word));
+  if (kind < 4) return;
+  bool list = kind == 4;
+  buf_char(out, list ? '[' : '{');
+  for (unsigned i = (unsigned)random_below(seed, 4), k = 0; k < i; k++) {
+    if (k) buf_char(out, ',');
+    word = words[random_below(seed, ARRAY_LEN(words))];
+    if (!list) json_quote(out, word, strlen(word));
+    if (!list) buf_char(out, ':');
+    random_value(seed, depth + 1, out);
+  }
+  buf_char(out, list ? ']' : '}');
+}
+
+static void test_whatever_comes(void **state) {
+  (void)state;
+  static const char *const keys[] = {"dependencies.db",  "checks.disk", "checks.alive", "processes.main",
+                                     "processes.worker", "orders",      "remedies"};
+  uint64_t seed = 11;
+  unsigned played = 0;
+  load(FLOW);
+  for (unsigned round = 0; round < 3000; round++) {
+    auto_buf struct buf b = {0};
+    const char *key = keys[random_below(&seed, ARRAY_LEN(keys))];
+    int n = (int)strcspn(key, ".");
+    buf_fmt(&b, "{\"lasts\": 5000, \"%.*s\": ", n, key);
+    if (key[n]) buf_fmt(&b, "{\"%s\": ", key + n + 1);
+    random_value(&seed, 0, &b);
+    buf_str(&b, key[n] ? "}}" : "}");
+    auto_json cJSON *json = cJSON_Parse(buf_cstr(&b));
+    assert_non_null(json);
+    struct problems problems = {0};
+    struct scenario *s = NULL;
+    int rc = scenario_read(json, plan, &options, &s, &problems);
+    assert_true(rc == 0 || problems.n > 0);
+    if (rc == 0) play(s);
+    if (rc == 0) played++;
+    scenario_free(s);
+    problems_free(&problems);
+  }
+  assert_true(played > 50);
+  unload();
+}
+
 static int done(void **state) {
   (void)state;
   timeline_free(&line);
@@ -347,10 +403,10 @@ static int done(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_all_is_well), cmocka_unit_test(test_dependency), cmocka_unit_test(test_processes),
-      cmocka_unit_test(test_remedies),    cmocka_unit_test(test_same_again), cmocka_unit_test(test_too_much),
-      cmocka_unit_test(test_wrong),       cmocka_unit_test(test_events),     cmocka_unit_test(test_differences),
-      cmocka_unit_test(test_plot),
+      cmocka_unit_test(test_all_is_well), cmocka_unit_test(test_dependency),     cmocka_unit_test(test_processes),
+      cmocka_unit_test(test_remedies),    cmocka_unit_test(test_same_again),     cmocka_unit_test(test_too_much),
+      cmocka_unit_test(test_wrong),       cmocka_unit_test(test_events),         cmocka_unit_test(test_differences),
+      cmocka_unit_test(test_plot),        cmocka_unit_test(test_whatever_comes),
   };
   return cmocka_run_group_tests(tests, NULL, done);
 }
