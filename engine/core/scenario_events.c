@@ -62,6 +62,10 @@ static bool is_among(const char *name, const struct plan_check *list, size_t n) 
   return false;
 }
 
+/* What is told was so a moment before: a run takes time, and one of the simulation that comes just before it shall see
+ * it. */
+#define MOMENT_S 0.1
+
 /* The first result is what it would have said before, too. */
 static void add_change(const struct recorded *r, cJSON *of, const char *name, double at, const char *is) {
   const struct plan *p = r->plan;
@@ -70,7 +74,7 @@ static void add_change(const struct recorded *r, cJSON *of, const char *name, do
   if (!known) return;
   cJSON *entry = cJSON_CreateObject();
   cJSON *list = list_of(of, name);
-  cJSON_AddNumberToObject(entry, "at", list && list->child ? after(r, at) : 0);
+  cJSON_AddNumberToObject(entry, "at", list && list->child ? after(r, at - MOMENT_S) : 0);
   cJSON_AddStringToObject(entry, "is", is && *is ? is : "fail");
   cJSON_AddItemToArray(list, entry);
 }

@@ -162,6 +162,19 @@ describe("tend simulate", function()
     local code, out, err = simulate("night", { "--flows", dir, "--events", file, "--json" }, env)
     assert.equal(0, code, out .. err)
     local json = cjson.decode(out)
+    local function lifecycle(list)
+      local names = {}
+      for _, e in ipairs(list) do
+        if e.event:find "^process_" or e.event:find "^startup_" or e.event:find "^restart_" or e.event:find "^shutdown_" or
+          e.event == "failure_detected" or e.event == "recovery_completed" or e.event == "dependencies_ready" then
+          names[#names + 1] = e.event
+        end
+      end
+      return names
+    end
+    local real = {}
+    for line in h.read(file):gmatch "[^\n]+" do real[#real + 1] = cjson.decode(line) end
+    assert.same(lifecycle(real), lifecycle(json.timeline)) -- under the same policy it comes as it came
     assert.equal(2, json["end"].restarts)
     assert.equal(0, json["end"].exit_code)
     h.write(dir .. "/night.lua", (flow:format(dir, dir):gsub('mode = "server",', 'mode = "server", settings = { RESTART_POLICY = "no" },')))
