@@ -45,7 +45,11 @@ describe("the report", function()
     local gate = assert(io.open(dir .. "/gate", "w"))
     gate:close()
     h.wait_for(function() return select(2, p.err:gsub('"event": "process_exited"', "")) >= 100 end, 10, "their ends")
-    local exits = cjson.decode((select(2, h.ask(p, "report")))).exits
+    local exits
+    h.wait_for(function()
+      exits = cjson.decode((select(2, h.ask(p, "report")))).exits
+      return exits[#exits].output ~= cjson.null
+    end, 10, "the last words of the last one")
     assert.equal("I am " .. ("%d"):format(exits[#exits].pid), exits[#exits].output[1])
     for _, e in ipairs(exits) do
       if e.output ~= cjson.null then assert.equal(("I am %d"):format(e.pid), e.output[#e.output]) end

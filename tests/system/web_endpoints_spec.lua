@@ -145,7 +145,7 @@ describe("the endpoints", function()
 
   it("are served on the address that is named, and nowhere with off", function()
     local port = h.free_port()
-    local p = http.spawn { args = { "run", "--http", "localhost:" .. port, "--", "sleep", "1000" }, env = { CONTAINER_HTTP_ADDRESS = "off" } }
+    local p = http.spawn { args = { "run", "--http", "127.0.0.1:" .. port, "--", "sleep", "1000" }, env = { CONTAINER_HTTP_ADDRESS = "off" } }
     assert.equal(port, p.port)
     assert.equal(200, http.get(p, "/livez").status)
     p = http.spawn { early = true, address = "off" }
