@@ -14,8 +14,9 @@ proc.read = read
 
 local function tasks(pid)
   local list, dir = {}, ("/proc/%d/task"):format(pid)
-  if not lfs.attributes(dir, "mode") then return list end
-  for task in lfs.dir(dir) do
+  local there, each, open = pcall(lfs.dir, dir) -- raises where it cannot open: the process is gone
+  if not there then return list end
+  for task in each, open do
     if task:match "^%d+$" then list[#list + 1] = dir .. "/" .. task end
   end
   return list

@@ -33,8 +33,9 @@ end
 local function remove_groups()
   for name in lfs.dir("/sys/fs/cgroup") do
     local parent = "/sys/fs/cgroup/" .. (name:find("^%.") and "" or name .. "/") .. "libpod_parent"
-    if lfs.attributes(parent, "mode") then
-      for child in lfs.dir(parent) do
+    local there, each, open = pcall(lfs.dir, parent) -- raises where there is none, or where another has just removed it
+    if there then
+      for child in each, open do
         if child == "conmon" or child:find("^%x+$") then lfs.rmdir(parent .. "/" .. child) end
       end
       lfs.rmdir(parent)

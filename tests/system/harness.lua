@@ -345,8 +345,9 @@ h.stat = stat_of
 local function descendants(of, skip, list)
   list = list or {}
   local tasks = ("/proc/%d/task"):format(of)
-  if not lfs.attributes(tasks, "mode") then return list end
-  for task in lfs.dir(tasks) do
+  local there, each, dir = pcall(lfs.dir, tasks) -- raises where it cannot open: the process is gone
+  if not there then return list end
+  for task in each, dir do
     for pid in (h.read(("%s/%s/children"):format(tasks, task)) or ""):gmatch("%d+") do
       pid = tonumber(pid)
       if not (skip and skip[pid]) then
