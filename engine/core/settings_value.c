@@ -85,6 +85,20 @@ static int parse_url(const char *text) {
   return authority_valid(p, p + strcspn(p, "/?#")) ? 0 : -EINVAL;
 }
 
+/* Of digits and dots alone: meant as an IPv4 address, never a name; four numbers up to 255. */
+static bool bad_ipv4(const char *p, size_t n) {
+  if (!n || strspn(p, "0123456789.") < n) return false;
+  int parts = 0;
+  for (const char *end = p + n; p < end; p++) {
+    int value = 0, digits = 0;
+    for (; p < end && *p != '.'; p++, digits++) value = value * 10 + (*p - '0');
+    if (!digits || digits > 3 || value > 255) return true;
+    parts++;
+    if (p + 1 == end) return true; /* a dot at the end */
+  }
+  return parts != 4;
+}
+
 int setting_address(const char *text, char *host, size_t size, int *port) {
   if (strcasecmp(text, "off") == 0) return -ENOENT;
   const char *colon = strrchr(text, ':');
@@ -101,6 +115,7 @@ int setting_address(const char *text, char *host, size_t size, int *port) {
   } else {
     for (const char *p = begin; p < end; p++)
       if (!isalnum((unsigned char)*p) && !strchr(".-_*", *p)) return -EINVAL;
+    if (bad_ipv4(begin, (size_t)(end - begin))) return -EINVAL;
   }
   size_t n = (size_t)(end - begin);
   if (n == 1 && *begin == '*') n = 0;

@@ -65,7 +65,7 @@ int helper_parse(int argc, char **argv, const char **path, const struct helper_o
       if (str_int(value, 0, o->max, o->out)) return wrong(argv[0], "a whole number is expected after ", o->name);
     } else {
       struct helper_texts *texts = o->out;
-      if (texts->n == LIMIT_PATTERNS) return wrong(argv[0], "given too often: ", o->name);
+      if (texts->n == HELPER_TEXTS_MAX) return wrong(argv[0], "given too often: ", o->name);
       texts->text[texts->n++] = value;
     }
   }

@@ -31,8 +31,10 @@ enum helper_kind {
   HELPER_TEXTS,  /* struct helper_texts: may be given more than once */
 };
 
+/* A handler's patterns, or the directories whose file systems are looked at. */
+enum { HELPER_TEXTS_MAX = LIMIT_DIRECTORIES + 3 };
 struct helper_texts {
-  const char *text[LIMIT_PATTERNS];
+  const char *text[HELPER_TEXTS_MAX];
   size_t n;
 };
 

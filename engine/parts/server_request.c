@@ -83,6 +83,12 @@ static bool has_body(struct MHD_Connection *mhd) {
          MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING);
 }
 
+/* The library counts the whole head; its own memory limit holds more than the head alone. */
+static bool head_too_large(const struct tend_server *s, struct MHD_Connection *mhd) {
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+  return info && info->header_size > s->limits.head;
+}
+
 /* The library calls twice: when the head is there (an answer then ends the connection, with whatever follows the head
  * unread), and when the request is whole. */
 enum MHD_Result server_on_request(void *arg, struct MHD_Connection *mhd, const char *url, const char *method,
@@ -97,6 +103,10 @@ enum MHD_Result server_on_request(void *arg, struct MHD_Connection *mhd, const c
   if (!c || c->ending) return MHD_NO;
   struct tend_request q = {.conn = c, .method = method, .path = url};
   if (!c->begun) {
+    if (head_too_large(s, mhd))
+      return refuse(&q, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "{\"error\": \"the request's head is too large\"}\n")
+                 ? MHD_NO
+                 : MHD_YES;
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
       return refuse(&q, MHD_HTTP_METHOD_NOT_ALLOWED,
                     "{\"error\": \"only GET and HEAD\", \"help\": \"nothing is changed over HTTP; use tend's "

@@ -7,10 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/limits.h"
 #include "loop/children.h"
 #include "loop/loop.h"
 
-enum { DISKS_MAX = 16 };
+enum { DISKS_MAX = LIMIT_DIRECTORIES + 3 }; /* the plan's, and tend's own */
 
 struct disk {
   char name[256]; /* what the directory is for: "data" */

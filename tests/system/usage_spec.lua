@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local guest = require "guest"
 local h = require "harness"
+local http = require "endpoint"
 local probing = require "probing"
 
 local script = [[
@@ -52,6 +53,20 @@ describe("the probe usage", function()
     assert.matches("warn: expected less than fail (80), got 90", refused { of = "memory", warn = 90, fail = 80 }, 1, true)
     assert.matches("fail: expected percent, at most 100", refused { of = "cpu", fail = 200 }, 1, true)
     assert.matches("path: goes with", refused { of = "memory", fail = 90, path = "/" }, 1, true)
+  end)
+end)
+
+describe("the metrics", function()
+  it("show the file system of each directory, as many as a flow may name", function()
+    local dir = h.tempdir()
+    h.write(dir .. "/some.lua", ([[local list = {}
+      for i = 1, 60 do list[i] = "%s/d" .. i end
+      return { name = "some", mode = "server", directories = list, processes = { main = { command = { "sleep", "1000" } } } }]]):format(dir))
+    local p = http.spawn { args = { "run", "--flow-name", "some", "--flows", dir } }
+    h.wait_for(function()
+      local text = http.get(p, "/metrics").body
+      return text:find 'tend_disk_usage_ratio{[^\n]*directory="d1"} [%d.]' and text:find 'tend_disk_usage_ratio{[^\n]*directory="d60"} [%d.]'
+    end, 30, "the first and the last of 60 directories")
   end)
 end)
 

@@ -43,7 +43,8 @@ describe("the HTTP server", function()
     for i = 1, 2000 do many[i] = "X-" .. i .. ": y" end
     assert.equal(431, http.get(p, "/livez", { headers = many }).status)
     assert.equal(431, http.get(p, "/livez", { headers = { "X: " .. ("y"):rep(12000) } }).status)
-    assert.equal(200, http.get(p, "/livez", { headers = { "X: " .. ("y"):rep(4000) } }).status)
+    assert.equal(431, http.get(p, "/livez", { headers = { "X: " .. ("y"):rep(8192) } }).status)
+    assert.equal(200, http.get(p, "/livez", { headers = { "X: " .. ("y"):rep(7900) } }).status)
     assert.equal(200, http.get(p, "/livez").status)
   end)
 

@@ -178,6 +178,14 @@ static void address_parts(void **state) {
   assert_int_equal(port, 80);
   assert_int_equal(setting_address("*:81", host, sizeof host, &port), 0);
   assert_string_equal(host, "");
+  assert_int_equal(setting_address("127.0.0.1:82", host, sizeof host, &port), 0);
+  assert_string_equal(host, "127.0.0.1");
+  assert_int_equal(setting_address("255.255.255.255:82", host, sizeof host, &port), 0);
+  assert_int_equal(setting_address("1.example:82", host, sizeof host, &port), 0);
+  static const char *const wrong[] = {"256.1.1.1:1", "1.2.3:1", "1.2.3.4.5:1", "1.2.3.:1",
+                                      "1.2.3.4.:1",  "127:1",   "1..2.3:1"};
+  for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+    assert_int_equal(setting_address(wrong[i], host, sizeof host, &port), -EINVAL);
   assert_int_equal(setting_address("off", host, sizeof host, &port), -ENOENT);
 }
 
