@@ -26,6 +26,8 @@ void access_header(struct access_request *r, const char *name, const char *value
     r->authorizations++;
     /* one that does not fit is no token of ours */
     str_copy(r->authorization, sizeof r->authorization, strlen(value) < sizeof r->authorization ? value : "");
+  } else if (is(name, "Origin")) {
+    str_copy(r->origin, sizeof r->origin, *value && strlen(value) < sizeof r->origin ? value : "null");
   } else if (is(name, "Sec-Fetch-Site")) {
     r->foreign |= !is(value, "same-origin") && !is(value, "none");
   } else if (forwarding(name)) {
@@ -72,11 +74,18 @@ static bool has_token(const struct access_request *r, const char *token) {
   return *given && same_token(token, given);
 }
 
+/* Older browsers say only the Origin: "https://HOST:PORT" of the page, or "null" (RFC 6454). */
+static bool of_another_site(const struct access_request *r) {
+  const char *host = strstr(r->origin, "://");
+  return r->foreign || (*r->origin && (!host || !is(host + 3, r->host)));
+}
+
 enum access_verdict access_check(enum access_detail detail, const char *token, const struct access_request *r,
                                  const char **why) {
   *why = "";
   if (token && !*token) token = NULL;
-  if (r->foreign)
+  bool foreign = of_another_site(r);
+  if (foreign)
     *why = "a page of another site asks for it";
   else if (has_token(r, token) || detail == ACCESS_ALL)
     return ACCESS_GRANTED;
@@ -92,7 +101,7 @@ enum access_verdict access_check(enum access_detail detail, const char *token, c
     *why = "CONTAINER_HTTP_DETAIL is local, and the request names another host; ask for localhost";
   else
     return ACCESS_GRANTED;
-  return token && !r->foreign ? ACCESS_UNAUTHORIZED : ACCESS_FORBIDDEN;
+  return token && !foreign ? ACCESS_UNAUTHORIZED : ACCESS_FORBIDDEN;
 }
 
 /* --- Accept ------------------------------------------------------------------------------------------------------ */

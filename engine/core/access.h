@@ -16,9 +16,10 @@ enum access_detail { ACCESS_OFF, ACCESS_LOCAL, ACCESS_ALL }; /* as CONTAINER_HTT
 struct access_request {
   bool loopback; /* its client is on this host */
   char host[256];
-  unsigned hosts; /* Host headers */
-  bool forwarded; /* a header of a proxy is there */
-  bool foreign;   /* sent by a browser for a page of another site */
+  unsigned hosts;   /* Host headers */
+  bool forwarded;   /* a header of a proxy is there */
+  bool foreign;     /* sent by a browser for a page of another site */
+  char origin[256]; /* of the page that a browser asks for; "": not said */
   char authorization[1024];
   unsigned authorizations;
 };

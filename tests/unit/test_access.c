@@ -115,6 +115,12 @@ static void pages_of_other_sites_get_nothing(void **state) {
   assert_int_equal(ACCESS_FORBIDDEN, ASK(ACCESS_ALL, NULL, true, HERE, "Sec-Fetch-Site: cross-site"));
   assert_int_equal(ACCESS_GRANTED, ASK(ACCESS_LOCAL, NULL, true, HERE, "Sec-Fetch-Site: same-origin"));
   assert_int_equal(ACCESS_GRANTED, ASK(ACCESS_LOCAL, NULL, true, HERE, "Sec-Fetch-Site: none"));
+  /* a browser that says only from which page it asks */
+  assert_int_equal(ACCESS_GRANTED, ASK(ACCESS_LOCAL, NULL, true, HERE, "Origin: http://localhost:9464"));
+  assert_int_equal(ACCESS_FORBIDDEN, ASK(ACCESS_LOCAL, NULL, true, HERE, "Origin: http://localhost:8080"));
+  assert_int_equal(ACCESS_FORBIDDEN, ASK(ACCESS_ALL, NULL, true, HERE, "Origin: https://tend.example.com"));
+  assert_int_equal(ACCESS_FORBIDDEN, ASK(ACCESS_LOCAL, NULL, true, HERE, "Origin: null"));
+  assert_int_equal(ACCESS_FORBIDDEN, ASK(ACCESS_LOCAL, NULL, true, HERE, "Origin:"));
 }
 
 static void a_long_authorization_is_none_of_ours(void **state) {
