@@ -19,6 +19,7 @@ struct vm {
   struct vm_host host;
   lua_State *L;
   size_t used, max;              /* bytes */
+  struct task_memory *charged;   /* the running task's own limit, NULL: none */
   bool loading;                  /* the flow file runs: registrations are possible */
   cJSON *dependencies, *cleanup; /* added by lifecycle calls */
   struct lua_timer *timers;
@@ -28,6 +29,11 @@ struct vm {
   bool stopping;
   char prefix[LIMIT_NAME + 16]; /* CONTAINER_<FLOW>_ */
 };
+
+/* From here on what is allocated counts to that limit too. vm may be NULL. */
+static inline void vm_charge(struct vm *vm, struct task_memory *memory) {
+  if (vm) vm->charged = memory;
+}
 
 static inline struct vm *vm_of(lua_State *L) { return lua_owner(L)->vm; }
 

@@ -1,7 +1,9 @@
 /* fs: operations on files. C half: call(op, path, other, data, offset, max) in place; `direct` says whether that is
  * what scripts/tend/fs.lua should use (tend script), or the helper (the engine). */
 #include "base/fileop.h"
+#include "base/str.h"
 #include "lua/conv.h"
+#include "lua/effect.h"
 #include "lua/l.h"
 
 static int l_call(lua_State *L) {
@@ -9,6 +11,15 @@ static int l_call(lua_State *L) {
   f.data = luaL_optlstring(L, 4, "", &f.n);
   f.offset = luaL_optinteger(L, 5, 0);
   f.max = (size_t)luaL_optinteger(L, 6, 0);
+  bool looks = STR_EQ(f.op, "stat") || STR_EQ(f.op, "list") || STR_EQ(f.op, "read");
+  if (!looks && !effects_act(L)) {
+    char what[64];
+    snprintf(what, sizeof what, "fs.%.32s", f.op);
+    if (l_effect(L, what, "%s%s%s", f.path, f.other ? " " : "", f.other ? f.other : "")) {
+      lua_pushliteral(L, "");
+      return 1;
+    }
+  }
   struct buf out = {0};
   struct err err = ERR_INIT;
   int rc = fileop_run(&f, &out, &err);

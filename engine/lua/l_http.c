@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "loop/part.h"
 #include "lua/conv.h"
+#include "lua/effect.h"
 #include "lua/l.h"
 #include "tend/http.h"
 
@@ -99,6 +100,13 @@ static int l_request(lua_State *L) {
   const struct tend_http *http = load(&err);
   if (!http) return l_fail(L, "part", "%s", err.msg);
   if (http->check(&q, err.msg, sizeof err.msg)) return luaL_error(L, "http: %s", err.msg);
+  const char *method = q.method ? q.method : q.body ? "POST" : "GET";
+  if (!STR_EQ(method, "GET") && !STR_EQ(method, "HEAD") && l_effect(L, "http.request", "%s %s", method, q.url)) {
+    lua_pushinteger(L, 200);
+    lua_pushliteral(L, "");
+    lua_pushliteral(L, "");
+    return 3;
+  }
   uint64_t token = task_wait(L);
   struct request *r = calloc(1, sizeof *r);
   if (!r) return luaL_error(L, "http: no memory");

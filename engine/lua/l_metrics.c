@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/str.h"
 #include "core/metric.h"
+#include "lua/effect.h"
 #include "lua/l.h"
 
 static size_t l_names(lua_State *L, int t, const char **out, size_t max, const char *who) {
@@ -65,7 +66,7 @@ static int l_update(lua_State *L) {
   const char *values[LIMIT_METRIC_LABELS] = {NULL};
   l_names(L, 3, values, ARRAY_LEN(values), "metrics");
   double v = luaL_checknumber(L, 4);
-  if (!m) return 0;
+  if (!m || l_effect(L, "metrics", "%s %g", ops[op], v)) return 0;
   int rc = fn[op](m, values, v);
   if (rc == -EINVAL) return luaL_error(L, "metrics: %f cannot be given here (a counter only grows)", v);
   return 0; /* no room: counted by the registry */

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/str.h"
 #include "probes/resolve.h"
+#include "lua/effect.h"
 #include "lua/l.h"
 
 #define META "tend.socket"
@@ -354,6 +355,10 @@ static int l_send(lua_State *L) {
   const char *data = luaL_checklstring(L, 2, &n);
   int64_t limit_ns = l_check_seconds(L, 3, "send: timeout");
   if (s->fd < 0) return l_fail(L, "closed", "%s: the connection is closed", s->peer);
+  if (l_effect(L, "net.send", "%zu bytes to %s", n, s->peer)) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
   struct call now = {.sock = s, .doing = SENDING};
   int error = n || s->datagram ? send_more(s, &now, data, n) : 0;
   if (error != EAGAIN && error != EINTR) return l_end(L, &now, error);

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "loop/part.h"
 #include "lua/conv.h"
+#include "lua/effect.h"
 #include "lua/l.h"
 #include "tend/postgres.h"
 
@@ -276,6 +277,11 @@ static int l_query(lua_State *L) {
   luaL_checkstack(L, 2 * n + 8, "parameters");
   for (int i = 0; i < n; i++) texts[i] = l_param(L, 3, i + 1); /* they stay on the stack */
   if (!s->pg_session) return l_fail(L, "closed", "%s: the connection is closed", s->where);
+  if (!effect_sql_reads(sql) && l_effect(L, "postgres.query", "%s", sql)) {
+    lua_newtable(L);
+    lua_pushinteger(L, 0);
+    return 2;
+  }
   struct vm *vm = vm_of(L);
   uint64_t token = task_wait(L);
   struct request *r = calloc(1, sizeof *r);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "lua/conv.h"
+#include "lua/effect.h"
 #include "lua/l.h"
 
 struct attempt {
@@ -60,6 +61,37 @@ static void on_done(void *arg, const struct probe_result *result) {
   task_ready(a->sched, a->token, l_push_result, a, attempt_free);
 }
 
+static const char *field(lua_State *L, int t, const char *key) {
+  lua_pushstring(L, key);
+  lua_rawget(L, t);
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL; /* held by the table */
+  lua_pop(L, 1);
+  return text;
+}
+
+/* Whether the attempt would do more than look, and is only listed. */
+static bool l_only_listed(lua_State *L, const char *kind, int t) {
+  if (effects_act(L)) return false;
+  char what[64];
+  snprintf(what, sizeof what, "probe.%.32s", kind);
+  if (STR_EQ(kind, "command")) {
+    lua_getfield(L, t, "command");
+    if (lua_istable(L, -1)) lua_rawgeti(L, -1, 1);
+    const char *command = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "?";
+    return l_effect(L, what, "%s", command);
+  }
+  const char *method = field(L, t, "method");
+  if (STR_EQ(kind, "http") && ((method && !STR_EQ(method, "GET") && !STR_EQ(method, "HEAD")) || field(L, t, "body")))
+    return l_effect(L, what, "%s %s", method ? method : "POST", field(L, t, "url") ? field(L, t, "url") : "?");
+  const char *query = STR_EQ(kind, "postgres") ? field(L, t, "query") : NULL;
+  return query && !effect_sql_reads(query) && l_effect(L, what, "%s", query);
+}
+
+static int l_push_success(lua_State *L) {
+  l_push_one(L, &(struct probe_result){.status = PROBE_OK, .reason = "", .detail = ""}, NULL);
+  return 1;
+}
+
 /* start(kind, params, seconds) → result; raises for a wrong kind or parameter */
 static int l_start(lua_State *L) {
   const char *kind = luaL_checkstring(L, 1);
@@ -68,6 +100,7 @@ static int l_start(lua_State *L) {
   struct vm *vm = vm_of(L);
   task_may_wait(L); /* tend check, without an engine, finds the same mistake */
   if (!vm->host.probes) return l_fail(L, "unavailable", "probe.%s: there are no probes here", kind);
+  if (l_only_listed(L, kind, 2)) return l_push_success(L);
   uint64_t token = task_wait(L); /* raises: before anything is allocated */
   struct err err = ERR_INIT;
   cJSON *params = NULL;
@@ -156,6 +189,21 @@ static int l_gather(lua_State *L) {
   if (n == 0 || n > GATHER_MAX) return luaL_error(L, "probe: expected a list of 1 to %d probes", GATHER_MAX);
   struct vm *vm = vm_of(L);
   if (!vm->host.probes) return l_fail(L, "unavailable", "there are no probes here");
+  for (lua_Integer i = 1; !effects_act(L) && i <= (lua_Integer)n; i++) {
+    lua_rawgeti(L, 1, i);
+    lua_rawgeti(L, 2, 1);
+    lua_rawgeti(L, 2, 2);
+    if (l_only_listed(L, lua_tostring(L, 3), 4)) { /* a listed one is none to wait for */
+      lua_settop(L, 4);
+      lua_createtable(L, (int)n, 0);
+      for (lua_Integer k = 1; k <= (lua_Integer)n; k++) {
+        l_push_success(L);
+        lua_rawseti(L, -2, k);
+      }
+      return 1;
+    }
+    lua_settop(L, 1);
+  }
   uint64_t token = task_wait(L);
   struct gather *g = calloc(1, sizeof *g + n * sizeof g->members[0]);
   if (!g) return luaL_error(L, "probe: no memory");

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "lua/effect.h"
 #include "lua/l.h"
 
 struct signal_handler {
@@ -41,6 +42,7 @@ static int l_on(lua_State *L) {
   if (lua_type(L, 2) != LUA_TFUNCTION)
     return luaL_error(L, "signal.on: expected a function as second argument, got %s", luaL_typename(L, 2));
   if (!vm->host.script) return luaL_error(L, "signal.on works in `tend script`; in a flow use its hooks");
+  if (l_effect(L, "signal.on", "%d", sig)) return 0;
   lua_settop(L, 2);
   int fn = luaL_ref(L, LUA_REGISTRYINDEX);
   struct signal_handler *h = calloc(1, sizeof *h);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "lua/effect.h"
 #include "lua/l.h"
 
 #define META "tend.timer"
@@ -140,9 +141,11 @@ static int start(lua_State *L, bool repeat) {
   struct vm *vm = vm_of(L);
   if (vm->n_timers >= LIMIT_TIMERS)
     return luaL_error(L, "%s: %d timers wait already, there can be no more", who, (int)LIMIT_TIMERS);
+  bool listed = l_effect(L, who, "%.6g s", (double)ns / (double)NS_PER_S);
   struct handle *h = lua_newuserdatauv(L, sizeof *h, 0);
   h->serial = 0;
   luaL_setmetatable(L, META);
+  if (listed) return 1;
   lua_pushvalue(L, 2);
   int fn = luaL_ref(L, LUA_REGISTRYINDEX);
   struct lua_timer *t = calloc(1, sizeof *t);

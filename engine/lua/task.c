@@ -152,7 +152,9 @@ uint64_t task_start(struct sched *s, struct vm *vm, lua_State *L, int nargs, con
                      .budget_ns = spec->budget_ns,
                      .done = spec->done,
                      .dropped = spec->dropped,
-                     .arg = spec->arg};
+                     .arg = spec->arg,
+                     .effects = spec->effects,
+                     .memory = spec->memory};
   s->n_tasks++;
   str_copy(t->name, sizeof t->name, spec->name);
   bool ok = spec->deadline_ns == TIME_NEVER || t->deadline || (t->deadline = timer_new(s->loop, on_deadline, t));

@@ -41,6 +41,8 @@ struct task {
   enum task_end why;
   int64_t grace_ns; /* used_ns at which an ending task is closed */
   char where[128];  /* file:line where it ran over */
+  struct effects *effects;
+  struct task_memory *memory;
   struct task *next;
 };
 
