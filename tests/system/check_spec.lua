@@ -58,7 +58,7 @@ return {
 return {
   name = "x", processes = { main = { "touch", "%s/started" } },
   dependencies = {
-    { name = "nobody", kind = "tcp", params = { host = "127.0.0.1", port = %d }, timeout = 60 },
+    { name = "nobody", kind = "tcp", params = { host = "127.0.0.1", port = %d }, timeout = 600 },
     { name = "there", check = function() timer.sleep(0.01) return true end },
     { name = "raises", check = function() error "oops" end, required = false },
   },
@@ -66,7 +66,7 @@ return {
     local before = h.native.now()
     local code, out = flow(text, { "--dependencies", "--json" })
     assert.equal(69, code, out)
-    assert.is_true(h.native.now() - before < 8)
+    assert.is_true(h.native.now() - before < 60)
     local by = {}
     for _, a in ipairs(cjson.decode(out).asked) do by[a.name] = a end
     assert.same({ false, "refused" }, { by.nobody.ready, by.nobody.reason })

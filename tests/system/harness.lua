@@ -238,11 +238,11 @@ function h.spawn(o)
   return p
 end
 
---- Runs tend to its end: exit code (nil when a signal ended it), standard output, standard error.
+--- Runs tend to its end: exit code (nil when a signal ended it), standard output, standard error, seconds of CPU.
 function h.run(o)
   local p = h.spawn(o)
   local code = p:wait(o.deadline)
-  return code, p.out, p.err
+  return code, p.out, p.err, p.cpu
 end
 
 --- A command that speaks to the engine of `p`: exit code, standard output, standard error.
@@ -262,9 +262,9 @@ end
 --- True when it has ended (without waiting).
 function Process:ended()
   if not self.how then
-    local how, code = native.wait(self.pid)
+    local how, code, _, cpu = native.wait(self.pid)
     if how then
-      self.how = how
+      self.how, self.cpu = how, cpu -- cpu: seconds, with all that it waited for
       if how == "exit" then self.code = code else self.signal = code end
     end
   end
@@ -369,6 +369,34 @@ function Process:children()
   return list
 end
 
+-- Seconds that each thread of this program and of all below it has waited for a CPU.
+local function delays()
+  local list = {}
+  local pids = descendants(native.getpid())
+  pids[#pids + 1] = native.getpid()
+  for _, pid in ipairs(pids) do
+    local there, each, dir = pcall(lfs.dir, ("/proc/%d/task"):format(pid))
+    if there then
+      for task in each, dir do
+        local text = task:find("^%d") and h.read(("/proc/%d/task/%s/schedstat"):format(pid, task))
+        list[pid .. "/" .. task] = text and tonumber(text:match("^%d+ (%d+)")) / 1e9 or nil
+      end
+    end
+  end
+  return list
+end
+
+--- A function that gives the seconds since then, without those in which processes of the test that still run waited for a
+--- CPU: a bound on it need not allow for a machine that is busy with something else. The second value is what was left out.
+function h.stopwatch()
+  local before, began = delays(), native.now()
+  return function()
+    local seconds, waited = native.now() - began, 0
+    for thread, s in pairs(delays()) do waited = waited + s - (before[thread] or 0) end
+    return seconds - waited, waited
+  end
+end
+
 --- Pids of this test's processes that nobody owns any more: descendants of this program that are no child it started.
 function h.orphans()
   local skip, list = {}, {}
@@ -413,11 +441,22 @@ function h.listen(port)
   return register(server)
 end
 
---- A port on which nobody listens now.
+--- A port on which nobody listens now, and which no other test gets while this file runs. It is below those that the kernel
+--- gives to clients, so that no connection has it by chance.
 function h.free_port()
-  local fd, port = assert(native.listen_tcp(0))
-  native.close(fd)
-  return port
+  local first = tonumber((h.read("/proc/sys/net/ipv4/ip_local_port_range") or ""):match("%d+")) or 32768
+  local low = first >= 12000 and 10000 or 1024
+  for _ = 1, 10000 do
+    local port = math.random(low, math.max(first, 2048) - 1)
+    local claim = native.claim("tend-test-port-" .. port) -- open to the end of this program
+    local fd = claim and native.listen_tcp(port)
+    if fd then
+      native.close(fd)
+      return port
+    end
+    if claim then native.close(claim) end
+  end
+  error("no port is free", 2)
 end
 
 -- End of test ---------------------------------------------------------------------------------------------------

@@ -103,9 +103,13 @@ try:
 except OSError: pass
 time.sleep(1000)]])
     passes([[
-      local late, last = 0, clock.monotonic()
+      -- less what it waited for a CPU: that is the machine's
+      local function now()
+        return clock.monotonic() - tonumber((fs.read "/proc/self/schedstat" or "0 0"):match "^%%d+ (%%d+)") / 1e9
+      end
+      local late, last = 0, now()
       timer.every(0.005, function()
-        late, last = math.max(late, clock.monotonic() - last), clock.monotonic()
+        late, last = math.max(late, now() - last), now()
       end)
       local s <close> = assert(net.tcp { host = "127.0.0.1", port = %s, timeout = 20 })
       timer.sleep(0.02)

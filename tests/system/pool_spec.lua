@@ -29,6 +29,11 @@ end
 
 local say = [[
 local function say(v) print("JSON" .. json.encode(v)) end
+-- until nobody has a connection, and its one is there for the next, cleaned
+local function rested(idle)
+  local st
+  repeat timer.sleep(0.01) st = postgres.pool "rpa_db" until st.used == 0 and st.idle == (idle or 1)
+end
 local function pid() return postgres.query("rpa_db", "select pg_backend_pid() as pid")[1].pid end
 ]]
 
@@ -38,13 +43,13 @@ describe("the pool", function()
       local first = pid()
       assert(postgres.execute("rpa_db", "create temporary table left_behind (i int)"))
       assert(postgres.execute("rpa_db", "set statement_timeout = 4242"))
-      timer.sleep(0.1)
+      rested()
       local timeout = postgres.query("rpa_db", "show statement_timeout")[1].statement_timeout
-      timer.sleep(0.1)
+      rested()
       local rows, err = postgres.query("rpa_db", "select * from left_behind")
-      timer.sleep(0.1)
+      rested()
       say { same = first == pid(), timeout = timeout, gone = err and err.sqlstate }
-      timer.sleep(0.1)
+      rested()
       say(postgres.pool "rpa_db")
     ]])
     assert.same({ same = true, timeout = "0", gone = "42P01" }, r[1])
@@ -55,8 +60,8 @@ describe("the pool", function()
     local r = run(say .. [[
       local function sleeper(s) return timer.after(0, function() postgres.query("rpa_db", "select pg_sleep(" .. s .. ")") end) end
       local a, b = sleeper(1), sleeper(1)
-      timer.sleep(0.3)
-      local stats = postgres.pool "rpa_db"
+      local stats
+      repeat timer.sleep(0.01) stats = postgres.pool "rpa_db" until stats and stats.used == 2
       local rows, err = postgres.query({ name = "rpa_db", timeout = 0.2 }, "select 1")
       say { used = stats.used, code = err and err.code, message = err and err.message }
       say { later = postgres.query("rpa_db", "select 7 as n")[1].n }
@@ -70,13 +75,13 @@ describe("the pool", function()
   it_with_db("replaces what the server has ended, what is too old, and what was reset", function()
     local r = run(say .. [[
       local first = pid()
-      timer.sleep(0.1)
+      rested()
       postgres.query({ connection = settings.get "CONTAINER_RPA_DB_CONNECTION_STRING" }, "select pg_terminate_backend($1)", first)
       timer.sleep(0.2)
       local second = pid()
       timer.sleep(1.5) -- older than it may be
       local third = pid()
-      timer.sleep(0.1)
+      rested()
       local n = postgres.reset "rpa_db"
       local fourth = pid()
       say { ended = first ~= second, old = second ~= third, reset = third ~= fourth, n = n }
@@ -118,11 +123,11 @@ describe("the pool", function()
   it_with_db("closes a connection whose caller left a transaction open or was cancelled", function()
     local r = run(say .. [[
       local first = pid()
-      timer.sleep(0.1)
+      rested()
       postgres.execute("rpa_db", "BEGIN")
-      timer.sleep(0.1)
+      rested(0)
       local second = pid()
-      timer.sleep(0.1)
+      rested()
       local rows, err = postgres.query({ name = "rpa_db", query_timeout = 0.2 }, "select pg_sleep(30)")
       local stats = postgres.pool "rpa_db"
       say { other = first ~= second, code = err.code, idle = stats.idle, used = stats.used }

@@ -1,11 +1,16 @@
 /* Probes and the part postgres without an engine around them, for tests:
  *   probe KIND PARAMS TIMEOUT_MS          one attempt
  *   probe sql CONNINFO TIMEOUT_MS SQL...  queries on one session, one after the other; $1 is "it's", $2 is null
- * Prints one JSON object a line. `ticks` counts a 10 ms timer of the same loop: it stands still if something blocks.
+ * Prints one JSON object a line. A 10 ms timer ticks in the same loop; `asleep_ms` is the longest that the loop slept
+ * where it should not, between two ticks: what is left of the time when the CPU's, and that of waiting for a CPU, is
+ * taken away.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/str.h"
@@ -17,22 +22,42 @@
 
 static struct probe_env env;
 static struct timer *ticker;
-static int ticks, code;
-static int64_t started_ns, last_tick_ns, worst_gap_ns;
+static int code, schedstat_fd = -1;
+static int64_t started_ns, last_tick_ns, awake_ns, began_waiting_ns, worst_sleep_ns;
+
+/* The time on a CPU and waiting for one, so far. */
+static int64_t awake(int64_t *waited_ns) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  char text[128];
+  ssize_t n = schedstat_fd >= 0 ? pread(schedstat_fd, text, sizeof text - 1, 0) : 0;
+  text[n > 0 ? n : 0] = 0;
+  const char *second = strchr(text, ' ');
+  *waited_ns = second ? strtoll(second, NULL, 10) : 0;
+  return t.tv_sec * NS_PER_S + t.tv_nsec + *waited_ns;
+}
+
+static void look(int64_t now) {
+  int64_t waited, a = awake(&waited), asleep = now - last_tick_ns - (a - awake_ns) - 10 * NS_PER_MS;
+  awake_ns = a;
+  if (asleep > worst_sleep_ns) worst_sleep_ns = asleep;
+}
 
 static void on_tick(void *arg) {
   (void)arg;
   int64_t now = clock_mono_ns();
-  if (now - last_tick_ns > worst_gap_ns) worst_gap_ns = now - last_tick_ns;
+  look(now);
   last_tick_ns = now;
-  ticks++;
   timer_after(ticker, 10 * NS_PER_MS);
 }
 
 static void print_line(struct json *j) {
-  json_int(j, "ms", (clock_mono_ns() - started_ns) / NS_PER_MS);
-  json_int(j, "ticks", ticks);
-  json_int(j, "gap_ms", worst_gap_ns / NS_PER_MS);
+  int64_t now = clock_mono_ns(), waited;
+  look(now);
+  awake(&waited);
+  json_int(j, "ms", (now - started_ns) / NS_PER_MS);
+  json_int(j, "waited_ms", (waited - began_waiting_ns) / NS_PER_MS);
+  json_int(j, "asleep_ms", worst_sleep_ns / NS_PER_MS);
   json_object_end(j);
   puts(buf_cstr(j->out));
   fflush(stdout);
@@ -152,6 +177,8 @@ static int run(int channel_fd, int log_fd, void *arg) {
   if (channel_fd >= 0) env.children = children_new(env.loop, channel_fd);
   probe_env_init(&env);
   ticker = timer_new(env.loop, on_tick, NULL);
+  schedstat_fd = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
+  awake_ns = awake(&began_waiting_ns);
   last_tick_ns = started_ns = clock_mono_ns();
   timer_after(ticker, 10 * NS_PER_MS);
   struct script s = {.sql = argv + 4, .timeout_ns = ms * NS_PER_MS};

@@ -35,11 +35,14 @@ function probing.lines(p)
   return list
 end
 
---- One attempt: its result; nil and the message where it was refused.
+--- One attempt: its result; nil and the message where it was refused. `ms` is how long it took, `own_ms` the same without
+--- what it and its servers waited for a CPU.
 function probing.attempt(kind, params, ms, o)
+  local watch = h.stopwatch()
   local p = probing.start({ kind, cjson.encode(params), tostring(ms or 10000) }, o)
   local code = p:wait(30)
   local result, problem = probing.lines(p)[1], p.err
+  if result then result.own_ms = result.ms - result.waited_ms - select(2, watch()) * 1000 end
   p:close()
   if code ~= 0 then return nil, problem end
   return result

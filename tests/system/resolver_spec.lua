@@ -39,7 +39,7 @@ describe("the resolver", function()
   local function probe(kind, rules, ms, host, resolv, more)
     local r, problem = probing.attempt(kind, params_of(kind, host or "svc.test"), ms or 8000, { sandbox = world(rules, resolv, more) })
     assert.truthy(r, problem)
-    assert.is_true(r.ms < 500 or r.ticks >= 10, "the loop stood still")
+    assert.is_true(r.asleep_ms < 100, "the loop stood still")
     return r
   end
 
@@ -53,7 +53,7 @@ describe("the resolver", function()
       it("ends at its own deadline where the name server is silent", function()
         local r = probe(kind, { A = "silent", AAAA = "silent" }, 700)
         contains("svc.test", failed("timeout", r))
-        assert.is_true(r.ms >= 600 and r.ms < 700 + 1000 * h.slow, r.ms)
+        assert.is_true(r.ms >= 600 and r.own_ms < 700 + 1000 * h.slow, r.ms)
       end)
 
       it("asks again, and asks the next name server, where the first is silent", function()
@@ -72,7 +72,7 @@ describe("the resolver", function()
           local r = probe(kind, { A = { "127.0.0.1" }, AAAA = rule, listen = { "127.0.0.1" } }, 6000)
           assert.equal("ok", r.status, cjson.encode(rule) .. ": " .. (r.detail or ""))
           -- an answer that does not come is not waited for long
-          if rule == "silent" then assert.is_true(r.ms < 2000 * h.slow, r.ms) end
+          if rule == "silent" then assert.is_true(r.own_ms < 2000 * h.slow, r.ms) end
         end
       end)
 
@@ -89,7 +89,7 @@ describe("the resolver", function()
         local resolv = "nameserver 127.0.0.1\nsearch first.test elsewhere.test\noptions ndots:5\n"
         local r = probe(kind, rules, 8000, "svc", resolv)
         ok(r)
-        assert.is_true(r.ms < 150 * h.slow, "it tried an address of another name: " .. cjson.encode(r))
+        assert.is_true(r.own_ms < 150 * h.slow, "it tried an address of another name: " .. cjson.encode(r))
       end)
 
       it("tells a name that is not there, or answered in a way that makes no sense", function()

@@ -248,7 +248,7 @@ describe("postgres in a script", function()
       local ticks = 0
       local t = timer.every(0.01, function() ticks = ticks + 1 end)
       assert(postgres.query("rpa_db", "select pg_sleep(0.3)"))
-      assert(ticks > 10, ticks)
+      assert(ticks > 3, ticks) -- some 30; none, where the wait blocks
       t:cancel()
       local begun = clock.monotonic()
       local none, err = postgres.query({ name = "rpa_db", query_timeout = 0.2 }, "select pg_sleep(60)")

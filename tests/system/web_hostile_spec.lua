@@ -80,26 +80,26 @@ describe("the HTTP server", function()
       end
     end
     local worst = 0
-    local began, runs_before = native.now(), runs()
+    local began, watch, runs_before = native.now(), h.stopwatch(), runs()
     for _ = 1, 20 do
       more(50)
       for _, c in ipairs(slow) do if c.fd then native.write(c.fd, "a") end end
       for _, path in ipairs { "/livez", "/readyz", "/metrics" } do
-        local from = native.now()
+        local one = h.stopwatch()
         assert.equal(200, http.get(p, path).status)
-        worst = math.max(worst, native.now() - from)
+        worst = math.max(worst, (one()))
       end
     end
     assert.equal(1000, #slow)
     assert.is_true(worst < 0.1 * h.slow, ("the slowest answer took %.3f s"):format(worst))
     assert.is_true(fds(p) < 400, "descriptors: " .. fds(p))
     h.wait_for(function() return native.now() - began > 1.5 end)
-    local ran, wanted = runs() - runs_before, (native.now() - began) / 0.1
+    local ran, wanted = runs() - runs_before, watch() / 0.1
     assert.is_true(ran > 0.5 * wanted / h.slow, ("the check ran %d times, wanted were %.0f"):format(ran, wanted))
-    local from = native.now()
+    watch = h.stopwatch()
     p:kill "TERM"
     p:wait_event "shutdown_initiated"
-    assert.is_true(native.now() - from < 0.2 * h.slow)
+    assert.is_true((watch()) < 0.2 * h.slow)
     assert.equal(0, (p:wait()))
   end)
 
