@@ -56,6 +56,7 @@ enum {
   LIMIT_WORD = 128 * 1024,       /* one word of a command and its NUL, in bytes: the kernel's bound */
   LIMIT_SETTINGS = 4096,         /* members of the configuration file */
   LIMIT_TIMERS = 4096,           /* timers of one Lua generation that wait or run */
+  LIMIT_CRON_JOBS = 256,         /* cron jobs of one Lua generation */
   LIMIT_LUA_MB = 64,             /* memory of one Lua generation */
   LIMIT_SCRIPT_MB = 1024,        /* memory of a `tend script` */
   LIMIT_READ = 16 * 1024 * 1024, /* one read of a file by a script (in the engine: LIMIT_HELPER_OUTPUT) */

@@ -13,6 +13,7 @@
 
 struct lua_timer;
 struct signal_handler;
+struct cron_jobs;
 
 struct vm {
   struct lua_owner owner;
@@ -26,6 +27,7 @@ struct vm {
   unsigned n_timers;
   uint64_t timer_serial;
   struct signal_handler *signals;
+  struct cron_jobs *cron; /* NULL: none was ever made */
   bool stopping;
   char prefix[LIMIT_NAME + 16]; /* CONTAINER_<FLOW>_ */
 };
@@ -90,6 +92,7 @@ int l_open_base(lua_State *L);
 int l_close_globals(lua_State *L);
 int l_open_coroutine(lua_State *L);
 int l_open_clock(lua_State *L);
+int l_open_cron(lua_State *L);
 int l_open_dns(lua_State *L);
 int l_open_fs(lua_State *L);
 int l_open_http(lua_State *L);
@@ -109,5 +112,6 @@ int l_open_timer(lua_State *L);
 /* What modules hold outside of Lua, ended with the vm. */
 void timers_free(struct vm *vm);
 void signals_free(struct vm *vm);
+void cron_free(struct vm *vm);
 
 #endif
