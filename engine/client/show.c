@@ -291,11 +291,14 @@ void show_event(const cJSON *v, bool colour, struct buf *out) {
   json_value(&j, NULL, get(v, "details"));
   e.details = buf_cstr(&details);
   struct event_source who = {0};
-  if (kind == EVENT_KINDS || level_parse(str(v, "level", ""), &e.level)) {
-    j = (struct json)JSON_INIT(out); /* of a newer engine: as it is */
+  /* one of a script's own, else of a newer engine: as it is */
+  bool custom = kind == EVENT_KINDS && STR_EQ(str(v, "component", ""), event_component(EVENT_CUSTOM));
+  if ((kind == EVENT_KINDS && !custom) || level_parse(str(v, "level", ""), &e.level)) {
+    j = (struct json)JSON_INIT(out);
     json_value(&j, NULL, v);
   } else {
-    e.kind = (enum event_kind)kind;
+    e.kind = custom ? EVENT_CUSTOM : (enum event_kind)kind;
+    e.name = name;
     event_pretty(&e, &who, colour, out);
   }
   buf_char(out, '\n');

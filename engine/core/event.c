@@ -37,6 +37,8 @@ const char *event_doc(enum event_kind kind) { return kinds[kind].doc; }
 const char *event_keys(enum event_kind kind) { return kinds[kind].keys; }
 const char *event_look(enum event_kind kind) { return kinds[kind].look; }
 
+const char *event_title(const struct event *e) { return e->name ? e->name : kinds[e->kind].name; }
+
 static const char *component_of(const struct event *e) {
   return e->component ? e->component : kinds[e->kind].component;
 }
@@ -81,7 +83,7 @@ void event_json(const struct event *e, const struct event_source *who, struct bu
   json_str(&j, "component", component_of(e));
   json_str(&j, "container_id", who->container_id);
   json_str(&j, "flow", who->flow);
-  json_str(&j, "event", kinds[e->kind].name);
+  json_str(&j, "event", event_title(e));
   if (e->duration_ns >= 0) json_int(&j, "duration_ms", (e->duration_ns + NS_PER_MS / 2) / NS_PER_MS);
   if (e->message) json_strn(&j, "message", e->message, event_message_len(e->message));
   const char *details = e->details ? e->details : "{}";
@@ -135,7 +137,7 @@ void event_pretty(const struct event *e, const struct event_source *who, bool co
   const char *off = colour ? "\033[0m" : "";
   buf_fmt(out, "%s%.12s%s ", dim, time + sizeof "2026-01-15T" - 1, off);
   buf_fmt(out, "%s%-8s%s ", colour ? level_colours[e->level] : "", level_names[e->level], off);
-  buf_fmt(out, "%s%s%s", colour ? "\033[1m" : "", kinds[e->kind].name, off);
+  buf_fmt(out, "%s%s%s", colour ? "\033[1m" : "", event_title(e), off);
   if (e->message) {
     buf_str(out, ": ");
     add_shown(out, e->message, event_message_len(e->message));
@@ -207,7 +209,7 @@ static char *put(char **to, const char *s) {
 
 uint64_t event_ring_add(struct event_ring *r, const struct event *e) {
   size_t n = 1;
-  const char *const texts[] = {e->component, e->message, e->details};
+  const char *const texts[] = {e->component, e->name, e->message, e->details};
   for (size_t i = 0; i < ARRAY_LEN(texts); i++)
     if (texts[i]) n += strlen(texts[i]) + 1;
   /* where memory is short it stays as small as it is */
@@ -220,10 +222,11 @@ uint64_t event_ring_add(struct event_ring *r, const struct event *e) {
   s->event.seq = seq;
   if (to) {
     s->event.component = put(&to, e->component);
+    s->event.name = put(&to, e->name);
     s->event.message = put(&to, e->message);
     s->event.details = put(&to, e->details);
   } else {
-    s->event.component = s->event.message = s->event.details = NULL;
+    s->event.component = s->event.name = s->event.message = s->event.details = NULL;
   }
   return seq;
 }

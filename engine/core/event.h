@@ -34,6 +34,7 @@ struct event {
   enum event_kind kind;
   enum level level;
   const char *component; /* NULL: the kind's */
+  const char *name;      /* NULL: the kind's */
   int64_t duration_ns;   /* -1: none */
   const char *message;   /* NULL: none */
   const char *details;   /* a JSON object as text, NULL: {} */
@@ -45,6 +46,9 @@ void event_details(const char *text, struct buf *out);
 /* The same for a message: at most EVENT_MESSAGE_MAX bytes, cut between characters. Returns how many to take. */
 enum { EVENT_MESSAGE_MAX = 2400 };
 size_t event_message_len(const char *message);
+
+/* What it is called in the log. */
+const char *event_title(const struct event *e);
 
 struct event_source { /* who speaks; the same for all events of an engine */
   char container_id[256];

@@ -210,6 +210,7 @@ void sink_emit(struct sink *s, enum event_kind kind, const struct sink_event *in
       .kind = kind,
       .level = in->level,
       .component = in->component,
+      .name = in->name,
       .duration_ns = in->timed ? in->duration_ns : -1,
       .message = in->message ? buf_cstr(&message) : NULL,
       .details = details.failed || !details.len ? "{}" : buf_cstr(&details),

@@ -37,6 +37,7 @@ struct sink_event {
   const char *details;
   bool built;            /* details came from json_object and the like: need no reading */
   const char *component; /* NULL: the kind's */
+  const char *name;      /* NULL: the kind's */
   bool timed;            /* duration_ns is meant */
   int64_t duration_ns;
 };

@@ -1,4 +1,4 @@
-/* Error values and option tables. */
+/* Error values, option tables, kinds of handles. */
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -145,4 +145,12 @@ int64_t l_check_seconds(lua_State *L, int i, const char *who) {
     luaL_error(L, "%s: expected seconds, 0 or more, got %s", who, lua_tostring(L, -1));
   }
   return (int64_t)(lua_tonumber(L, i) * (lua_Number)NS_PER_S);
+}
+
+void l_class(lua_State *L, const char *name, const luaL_Reg *methods) {
+  luaL_newmetatable(L, name);
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
 }

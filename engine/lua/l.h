@@ -14,6 +14,7 @@
 struct lua_timer;
 struct signal_handler;
 struct cron_jobs;
+struct vm_events;
 
 struct vm {
   struct lua_owner owner;
@@ -27,7 +28,8 @@ struct vm {
   unsigned n_timers;
   uint64_t timer_serial;
   struct signal_handler *signals;
-  struct cron_jobs *cron; /* NULL: none was ever made */
+  struct cron_jobs *cron;   /* NULL: none was ever made */
+  struct vm_events *events; /* NULL: none was ever asked for */
   bool stopping;
   char prefix[LIMIT_NAME + 16]; /* CONTAINER_<FLOW>_ */
 };
@@ -59,6 +61,9 @@ const char *l_opt_string(lua_State *L, int t, const char *key, const char *fallb
 void l_check_keys(lua_State *L, int t, const char *const *known, const char *who);
 /* Seconds as a number at index i, not negative, finite; in ns. */
 int64_t l_check_seconds(lua_State *L, int i, const char *who);
+
+/* Makes the metatable of a kind of handles, with its methods. */
+void l_class(lua_State *L, const char *name, const luaL_Reg *methods);
 
 /* --- functions kept and started --- */
 
@@ -94,6 +99,7 @@ int l_open_coroutine(lua_State *L);
 int l_open_clock(lua_State *L);
 int l_open_cron(lua_State *L);
 int l_open_dns(lua_State *L);
+int l_open_event(lua_State *L);
 int l_open_fs(lua_State *L);
 int l_open_http(lua_State *L);
 int l_open_json(lua_State *L);
@@ -113,5 +119,6 @@ int l_open_timer(lua_State *L);
 void timers_free(struct vm *vm);
 void signals_free(struct vm *vm);
 void cron_free(struct vm *vm);
+void events_free(struct vm *vm);
 
 #endif

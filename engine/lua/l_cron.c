@@ -274,14 +274,6 @@ static int l_every(lua_State *L) {
   return 1;
 }
 
-static void l_class(lua_State *L, const char *name, const luaL_Reg *methods) {
-  luaL_newmetatable(L, name);
-  lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
-}
-
 int l_open_cron(lua_State *L) {
   static const luaL_Reg functions[] = {{"parse", l_parse}, {"every", l_every}, {NULL, NULL}};
   static const luaL_Reg schedule[] = {{"next", l_next}, {"matches", l_matches}, {NULL, NULL}};

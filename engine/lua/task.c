@@ -322,6 +322,7 @@ void task_end_all(struct sched *s, const struct vm *vm) {
 }
 
 const char *task_name(const struct sched *s) { return s->current ? s->current->name : ""; }
+uint64_t task_current(const struct sched *s) { return s->current ? token_of(s->current, s->current->birth) : 0; }
 unsigned task_count(const struct sched *s) { return s->n_tasks; }
 uint64_t task_stale(const struct sched *s) { return s->stale; }
 

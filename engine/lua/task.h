@@ -68,6 +68,8 @@ void task_cancel(struct sched *s, uint64_t id, enum task_end why, bool quiet);
 void task_end_all(struct sched *s, const struct vm *vm);
 /* The name of the running task, "" when none runs. */
 const char *task_name(const struct sched *s);
+/* The id of the running task, 0 when none runs. */
+uint64_t task_current(const struct sched *s);
 unsigned task_count(const struct sched *s);
 uint64_t task_stale(const struct sched *s); /* completions that came too late */
 

@@ -23,7 +23,7 @@ static const struct module {
     {"postgres", l_open_postgres}, {"lifecycle", l_open_lifecycle},
     {"http", l_open_http},         {"retry", l_open_retry},
     {"net", l_open_net},           {"dns", l_open_dns},
-    {"cron", l_open_cron},
+    {"cron", l_open_cron},         {"event", l_open_event},
 };
 
 /* The counting allocator: what is refused here is an error in one task, after a full collection. */
@@ -164,6 +164,7 @@ void vm_free(struct vm *vm) {
   timers_free(vm);
   signals_free(vm);
   cron_free(vm);
+  events_free(vm);
   lua_close(vm->L);
   cJSON_Delete(vm->dependencies);
   cJSON_Delete(vm->cleanup);

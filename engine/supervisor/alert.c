@@ -178,7 +178,7 @@ static void on_event(void *arg, const struct event *e) {
   }
   auto_buf struct buf json = {0}, line = {0};
   event_json(e, sink_who(a->o.sink), &json);
-  buf_fmt(&line, "%s %s%s%s", level_name(e->level), event_name(e->kind), e->message ? ": " : "",
+  buf_fmt(&line, "%s %s%s%s", level_name(e->level), event_title(e), e->message ? ": " : "",
           e->message ? e->message : "");
   struct waiting new = {buf_take(&json), buf_take(&line)};
   if (!new.json || !new.line) {
