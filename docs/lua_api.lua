@@ -5,7 +5,7 @@ local to = ... or "docs"
 local meta = "scripts/tend/_meta"
 local modules = {
   "settings", "lifecycle", "process", "probe", "postgres", "http", "net", "dns", "fs", "timer",
-  "retry", "signal", "metrics", "log", "json", "clock",
+  "cron", "event", "state", "retry", "signal", "metrics", "log", "json", "clock",
 }
 local problems = {}
 
@@ -227,6 +227,9 @@ local function half(name, core)
 end
 local handles = {
   { "tend.timer", "engine/lua/l_timer.c", function() return timer.after(3600, function() end) end },
+  { "tend.cron", "engine/lua/l_cron.c", function() return cron.parse "@daily" end },
+  { "tend.cron.job", "engine/lua/l_cron.c", function() return cron.every("@yearly", function() end) end },
+  { "tend.subscription", "engine/lua/l_event.c", function() return event.subscribe("notice", function() end) end },
   { "tend.metric", "scripts/tend/metrics.lua", function()
     return half("metrics", { declare = function() end }).counter("handle_total", "a handle")
   end },
@@ -259,10 +262,13 @@ end
 for class in pairs(methods) do
   problem("%s: nothing is known to give a %s", meta, class)
 end
-for _, place in ipairs { { "engine/lua", "luaL_newmetatable%(L, META%)" }, { "scripts/tend", "\n([%w_]+)%.__index = %1\n" } } do
+for _, place in ipairs { { "engine/lua", "luaL_newmetatable%(L, META%)", "\n  l_class%(L, " }, { "scripts/tend", "\n([%w_]+)%.__index = %1\n" } } do
   for _, entry in ipairs(fs.list(place[1])) do
     local path = place[1] .. "/" .. entry.name
-    local n = entry.type == "file" and select(2, fs.read(path):gsub(place[2], "")) or 0
+    local n, text = 0, entry.type == "file" and fs.read(path) or ""
+    for i = 2, #place do
+      n = n + select(2, text:gsub(place[i], ""))
+    end
     if not inner[path] and n ~= (made[path] or 0) then
       problem("%s makes %d kinds of handles, %d are compared with their stubs in docs/lua_api.lua", path, n, made[path] or 0)
     end

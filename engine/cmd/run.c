@@ -12,6 +12,7 @@
 #include "core/metric.h"
 #include "helper/helper.h"
 #include "init/init.h"
+#include "loop/script_state.h"
 #include "loop/settings_source.h"
 #include "supervisor/supervisor.h"
 
@@ -24,6 +25,7 @@ struct engine {
   struct probe_env probes;
   struct load load;
   struct supervisor *supervisor;
+  struct script_state state; /* of all generations */
 };
 
 static int ask(void *arg, const char *what, struct buf *out) {
@@ -88,6 +90,7 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
                          .probes = &e->probes,
                          .children = e->children,
                          .metrics = e->metrics,
+                         .state = &e->state,
                          .ask = ask,
                          .ask_arg = e};
   int rc = load_flow(&e->load, &host, err);
@@ -134,6 +137,7 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
   probe_env_close(&e.probes);
   children_free(e.children);
   metrics_free(e.metrics);
+  script_state_free(&e.state);
   loop_free(e.loop);
 #endif
   return rc ? EXIT_SYSTEM : 0;

@@ -15,6 +15,7 @@ struct lua_timer;
 struct signal_handler;
 struct cron_jobs;
 struct vm_events;
+struct vm_state;
 
 struct vm {
   struct lua_owner owner;
@@ -30,7 +31,9 @@ struct vm {
   struct signal_handler *signals;
   struct cron_jobs *cron;   /* NULL: none was ever made */
   struct vm_events *events; /* NULL: none was ever asked for */
+  struct vm_state *state;   /* NULL: never named */
   bool stopping;
+  bool paused;                  /* no generation in force: nothing of it runs by itself */
   char prefix[LIMIT_NAME + 16]; /* CONTAINER_<FLOW>_ */
 };
 
@@ -113,6 +116,7 @@ int l_open_process(lua_State *L);
 int l_open_retry(lua_State *L);
 int l_open_settings(lua_State *L);
 int l_open_signal(lua_State *L);
+int l_open_state(lua_State *L);
 int l_open_timer(lua_State *L);
 
 /* What modules hold outside of Lua, ended with the vm. */
@@ -120,5 +124,11 @@ void timers_free(struct vm *vm);
 void signals_free(struct vm *vm);
 void cron_free(struct vm *vm);
 void events_free(struct vm *vm);
+void state_free(struct vm *vm); /* keeps it first */
+/* A task of the vm has run; vm->state is there. */
+void vm_state_touched(struct vm *vm);
+/* After vm->paused has changed: what came meanwhile is passed over. */
+void cron_pause(struct vm *vm);
+void events_pause(struct vm *vm);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/cron.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "lua/effect.h"
 #include "lua/l.h"
 
 #define SCHEDULE "tend.cron"
@@ -43,7 +44,7 @@ static int64_t wall_s(void) { return clock_real_ns() / NS_PER_S; }
 
 static void arm(const struct cron_jobs *all) {
   int64_t due = INT64_MAX;
-  for (const struct cron_job *j = all->first; j; j = j->next)
+  for (const struct cron_job *j = all->vm->paused ? NULL : all->first; j; j = j->next)
     if (!j->gone && !j->task && j->due_s < due) due = j->due_s;
   struct itimerspec when = {.it_value = {.tv_sec = due == INT64_MAX ? 0 : due > 0 ? due : 1}};
   int flags = TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET;
@@ -108,6 +109,13 @@ static void on_time(void *arg, int fd, int events) {
       start(j);
   }
   arm(all);
+}
+
+void cron_pause(struct vm *vm) {
+  if (!vm->cron) return;
+  int64_t now = wall_s();
+  for (struct cron_job *j = vm->cron->first; j; j = j->next) j->due_s = cron_next(&j->cron, now);
+  arm(vm->cron);
 }
 
 void cron_free(struct vm *vm) {
@@ -245,9 +253,11 @@ static int l_every(lua_State *L) {
   struct vm *vm = vm_of(L);
   if (vm->cron && vm->cron->n >= LIMIT_CRON_JOBS)
     return luaL_error(L, "%s: there are %d jobs already, there can be no more", who, (int)LIMIT_CRON_JOBS);
+  bool listed = l_effect(L, who, "%s", text);
   struct handle *h = lua_newuserdatauv(L, sizeof *h, 0);
   h->serial = 0;
   luaL_setmetatable(L, JOB);
+  if (listed) return 1;
   lua_pushvalue(L, 2);
   int fn = luaL_ref(L, LUA_REGISTRYINDEX);
   struct cron_jobs *all = jobs_of(vm);

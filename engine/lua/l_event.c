@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "lua/effect.h"
 #include "lua/conv.h"
 #include "lua/l.h"
 
@@ -151,7 +152,7 @@ static void on_dropped(void *arg) { ((struct subscription *)arg)->task = 0; }
 static int l_push_argument(lua_State *L, void *event) { return l_push_event(L, event); }
 
 static void go_on(struct subscription *sub) {
-  if (sub->task || sub->gone) return;
+  if (sub->task || sub->gone || sub->vm->paused) return;
   const struct event *e = next_for(sub);
   if (!e) return;
   struct err err = ERR_INIT;
@@ -170,6 +171,7 @@ static void go_on(struct subscription *sub) {
 static void on_due(void *arg) {
   struct vm_events *all = arg;
   all->due = false;
+  if (all->vm->paused) return;
   for (struct subscription *sub = all->subs; sub; sub = sub->next) go_on(sub);
 }
 
@@ -205,12 +207,19 @@ static void on_late(void *arg) { complete(arg, 0); }
 /* From inside whatever tells: nothing of Lua runs here. */
 static void on_event(void *arg, const struct event *e) {
   struct vm_events *all = arg;
+  if (all->vm->paused) return;
   struct waiter *next;
   for (struct waiter *w = all->waiters; w; w = next) {
     next = w->next;
     if (fits(&w->names, e)) complete(w, e->seq);
   }
   if (!all->due && all->subs) all->due = loop_defer(all->vm->host.loop, on_due, all) == 0;
+}
+
+void events_pause(struct vm *vm) {
+  struct vm_events *all = vm->events;
+  for (struct subscription *sub = all && vm->host.sink ? all->subs : NULL; sub; sub = sub->next)
+    sub->seen = event_ring_last(sink_ring(vm->host.sink));
 }
 
 void events_free(struct vm *vm) {
@@ -332,6 +341,10 @@ static int l_emit(lua_State *L) {
   }
   if (!lua_isnil(L, 2) && !lua_istable(L, 2))
     return luaL_error(L, "%s: expected a table of details, got %s", who, luaL_typename(L, 2));
+  if (l_effect(L, who, "%s", name)) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
   struct vm_events *all = l_events(L);
   struct subscription *sub = running_sub(all);
   if ((sub && sub->n_own == OWN_MAX) || !may_emit(all))
@@ -386,9 +399,11 @@ static int l_subscribe(lua_State *L) {
   struct vm_events *all = l_events(L);
   struct vm *vm = all->vm;
   if (all->n == SUBS_MAX) return luaL_error(L, "%s: there are %d already, there can be no more", who, SUBS_MAX);
+  bool listed = l_effect(L, who, "%s", names.all ? "*" : names.name[0]);
   struct handle *h = lua_newuserdatauv(L, sizeof *h, 0);
   h->serial = 0;
   luaL_setmetatable(L, SUBSCRIPTION);
+  if (listed) return 1;
   lua_pushvalue(L, 2);
   int fn = luaL_ref(L, LUA_REGISTRYINDEX);
   struct subscription *sub = calloc(1, sizeof *sub);

@@ -259,6 +259,7 @@ static void run(struct sched *s, struct task *t) {
   t->started = true;
   int nres = 0;
   int status = guard_resume(s, t, t->main, nargs, &nres);
+  if (t->vm->state) vm_state_touched(t->vm);
   if (drop) drop(data);
   if (status == LUA_YIELD) {
     lua_pop(t->co, nres);

@@ -24,6 +24,7 @@ static const struct module {
     {"http", l_open_http},         {"retry", l_open_retry},
     {"net", l_open_net},           {"dns", l_open_dns},
     {"cron", l_open_cron},         {"event", l_open_event},
+    {"state", l_open_state},
 };
 
 /* The counting allocator: what is refused here is an error in one task, after a full collection. */
@@ -165,6 +166,7 @@ void vm_free(struct vm *vm) {
   signals_free(vm);
   cron_free(vm);
   events_free(vm);
+  state_free(vm);
   lua_close(vm->L);
   cJSON_Delete(vm->dependencies);
   cJSON_Delete(vm->cleanup);

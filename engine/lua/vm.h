@@ -24,23 +24,25 @@
 
 struct vm;
 struct metrics;
+struct script_state;
 
 /* What a generation may use. Pointers may be NULL where said; calls that need them then give nil, err. */
 struct vm_host {
   struct sched *sched; /* shared by all generations */
   struct loop *loop;
-  struct sink *sink;         /* NULL: log lines go nowhere */
-  struct settings *settings; /* never NULL; settings.declare adds to it and resolves anew, without telling problems */
-  struct problems *problems; /* what was wrong with files of declared settings (NAME_FILE); NULL: nobody hears */
-  struct probe_env *probes;  /* NULL: no probes */
-  struct children *children; /* NULL: no processes */
-  struct metrics *metrics;   /* NULL: counted for nobody */
-  const char *scripts;       /* colon list of directories for require */
-  const char *flows;         /* colon list, searched after the scripts; NULL: none */
-  const char *flow;          /* the flow's name */
-  bool script;               /* tend script: file calls are direct */
-  size_t memory_mb;          /* 0: LIMIT_LUA_MB */
-  int64_t budget_ns;         /* CPU of one task; 0: TASK_BUDGET_NS. Not for the task of a script */
+  struct sink *sink;          /* NULL: log lines go nowhere */
+  struct settings *settings;  /* never NULL; settings.declare adds to it and resolves anew, without telling problems */
+  struct problems *problems;  /* what was wrong with files of declared settings (NAME_FILE); NULL: nobody hears */
+  struct probe_env *probes;   /* NULL: no probes */
+  struct children *children;  /* NULL: no processes */
+  struct metrics *metrics;    /* NULL: counted for nobody */
+  struct script_state *state; /* what the table `state` is kept in; NULL: nobody keeps it */
+  const char *scripts;        /* colon list of directories for require */
+  const char *flows;          /* colon list, searched after the scripts; NULL: none */
+  const char *flow;           /* the flow's name */
+  bool script;                /* tend script: file calls are direct */
+  size_t memory_mb;           /* 0: LIMIT_LUA_MB */
+  int64_t budget_ns;          /* CPU of one task; 0: TASK_BUDGET_NS. Not for the task of a script */
   /* What the engine knows, as JSON: what is "metrics" (the lifecycle counters), "report" or "status". Appends to out; 0
    * or a negative errno. NULL: there is no engine around. */
   int (*ask)(void *arg, const char *what, struct buf *out);
@@ -71,6 +73,12 @@ uint64_t vm_run_script(struct vm *vm, const char *path, char *const *argv, polic
 /* A signal has come: signal.stopping() is true from now on where it is a stop, and functions given to signal.on run
  * as tasks. Returns how many there were. */
 unsigned vm_signal(struct vm *vm, int sig, bool stop);
+
+/* Stores the table `state` now. */
+void vm_state_save(struct vm *vm);
+/* At a swap of generations, either way: stores the table of `from` (NULL: none; paused from then on); `to` has it then,
+ * and what its flow file wrote into it where nothing has changed since. */
+void vm_state_move(struct vm *from, struct vm *to);
 
 size_t vm_memory(const struct vm *vm); /* bytes in use */
 
