@@ -127,7 +127,8 @@ struct machine_input {
   enum spawn_stage stage;   /* SPAWN_FAILED */
   int error;                /* SPAWN_FAILED: positive errno */
   enum stop_level level;    /* STOP */
-  enum machine_cause cause; /* STOP: CAUSE_SIGNAL, CAUSE_SHUTDOWN (tend shutdown), CAUSE_TERMINAL */
+  enum machine_cause cause; /* STOP: CAUSE_SIGNAL, CAUSE_SHUTDOWN (tend shutdown), CAUSE_TERMINAL; OPERATOR_RESTART:
+                               CAUSE_NONE: an operator, or CAUSE_RELOAD */
   int signal;               /* STOP by a signal: which */
   bool begun;               /* STOP: init has already sent the first stop signals */
   unsigned left;            /* SWEPT: processes still there */
@@ -175,6 +176,13 @@ struct machine;
  * memory, or a config that cannot be (no process, no main or two, no instance, a cycle, bounds of base/limits.h). */
 struct machine *machine_new(const struct machine_config *config, uint64_t seed);
 void machine_free(struct machine *m);
+/* A new config while everything goes on: `to` was just made with it, and takes over the life of `from` (which is then
+ * good for machine_free alone): state, delays, budgets, and of each process i of `to` the instances of process old[i] of
+ * `from` (MACHINE_ALL: it is new). All instances of `from` that are not down must have a place in `to`. Not while
+ * everything is being stopped (machine_can_adopt). What is new is not started by this: OPERATOR_START; nor what is too
+ * much stopped: OPERATOR_STOP, SCALE; due times are to be asked for anew. */
+bool machine_can_adopt(const struct machine *from);
+void machine_adopt(struct machine *to, const struct machine *from, const uint32_t *old);
 
 void machine_step(struct machine *m, const struct machine_input *in, int64_t now_ns, struct machine_out *out);
 /* When IN_TICK is wanted; TIME_NEVER: not. */
@@ -210,6 +218,7 @@ void machine_view(const struct machine *m, struct machine_view *out);
 struct instance_view {
   enum instance_state state;
   bool held;        /* an operator stopped it alone */
+  bool rests;       /* of its last run something may be left */
   bool spare;       /* more than the number of instances that is asked for: stopped, and stays so */
   int64_t since_ns; /* of the state */
   int64_t due_ns;   /* BACKOFF, INTERVAL: the next start; TIME_NEVER */

@@ -86,10 +86,12 @@ void machine_on_operator_start(struct machine *m, const struct machine_input *in
   }
 }
 
-static void restart_main(struct machine *m) {
+static enum machine_cause cause_of(const struct machine_input *in) { return in->cause ? in->cause : CAUSE_OPERATOR; }
+
+static void restart_main(struct machine *m, enum machine_cause cause) {
   machine_cancel_wait(m);
-  machine_set_state(m, STATE_RESTARTING, CAUSE_OPERATOR);
-  m->cause = CAUSE_OPERATOR;
+  machine_set_state(m, STATE_RESTARTING, cause);
+  m->cause = cause;
   m->retry_ns = m->now;
   struct slot *s = &m->slot[m->main_first];
   for (unsigned i = 0; i < m->main->instances; i++, s++) {
@@ -104,7 +106,7 @@ static void restart_main(struct machine *m) {
 
 static void tell_restart(struct machine *m, const struct machine_input *in) {
   struct machine_action *a = machine_tell(m, EVENT_RESTART_INITIATED, LEVEL_INFO);
-  a->cause = CAUSE_OPERATOR;
+  a->cause = cause_of(in);
   if (in->process != MACHINE_ALL) a->slot = machine_slot(m, in->process, 0);
 }
 
@@ -120,7 +122,7 @@ void machine_on_operator_restart(struct machine *m, const struct machine_input *
     return;
   }
   if (means_all(m, in)) {
-    restart_main(m);
+    restart_main(m, cause_of(in));
     return;
   }
   struct slot *end;

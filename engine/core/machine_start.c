@@ -178,7 +178,7 @@ static void enter_running(struct machine *m) {
 void machine_advance_start(struct machine *m) {
   if (m->goal != GOAL_NONE) return;
   if (m->state == STATE_RESTARTING && m->retry_ns <= m->now && !machine_main_live(m)) {
-    machine_start_pass(m, m->cause == CAUSE_OPERATOR ? CAUSE_OPERATOR : CAUSE_RETRY);
+    machine_start_pass(m, m->cause == CAUSE_OPERATOR || m->cause == CAUSE_RELOAD ? m->cause : CAUSE_RETRY);
   } else if (m->state == STATE_STARTING && m->pass == PASS_PROCESSES) {
     const struct slot *obstacle = find_obstacle(m);
     if (obstacle) {

@@ -49,6 +49,7 @@ void machine_instance(const struct machine *m, uint32_t slot, int64_t now_ns, st
   *out = (struct instance_view){
       .state = s->state,
       .held = s->held,
+      .rests = s->rest_ns != TIME_NEVER,
       .spare = s->spare,
       .since_ns = s->since_ns,
       .due_ns = waits ? s->due_ns : TIME_NEVER,

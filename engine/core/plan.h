@@ -96,6 +96,10 @@ struct plan_process {
   struct plan_stop stop;
   int64_t start_timeout_ns;   /* until the start-up check must have passed */
   struct plan_check *startup; /* NULL: started means executed */
+  bool restart_on_change;     /* a reload that changes what is executed restarts it; else that waits for its next start */
+  /* made by a reload, for as long as something of it runs (plan_retire) */
+  bool retired;   /* it is in the flow no more */
+  unsigned extra; /* instances beyond those of the flow */
 };
 
 struct plan_cleanup {
@@ -242,7 +246,15 @@ int plan_set_command(struct plan *plan, char *const *argv);
 /* Index of a process by name, -1 when there is none. */
 int plan_find_process(const struct plan *plan, const char *name);
 /* How many instances there can be of it. */
-static inline unsigned plan_slots(const struct plan_process *p) { return p->scale ? p->scale->max : p->instances; }
+static inline unsigned plan_slots(const struct plan_process *p) {
+  return (p->scale ? p->scale->max : p->instances) + p->extra;
+}
+
+/* Processes of `from` (which: n indices) that a reload has taken away are in the new plan, behind its own, until nothing
+ * of them runs: name, stop and order. Copied. -ENOMEM; -E2BIG: there are too many together. */
+int plan_retire(struct plan *plan, const struct plan *from, const size_t *which, size_t n);
+/* The plan as its flow says; plan_retire begins with this. */
+void plan_forget_retired(struct plan *plan);
 
 /* Gives the flow's values to LAYER_FLOW and requires what it needs (settings_resolve then misses it). A need that is
  * no setting is a problem. */

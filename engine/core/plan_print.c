@@ -88,6 +88,7 @@ static void print_process(const struct plan *plan, const struct plan_process *p,
   if (p->restart.policy != PLAN_UNSET) buf_fmt(out, "    restart: %s\n", plan_policies[p->restart.policy]);
   if (p->restart.rules_n) buf_fmt(out, "    restart rules: %zu\n", p->restart.rules_n);
   print_stop(out, &p->stop);
+  if (p->restart_on_change) buf_str(out, "    on_change: restart\n");
   if (p->startup) {
     buf_fmt(out, "    starts when: %s (%s)", p->startup->name, p->startup->kind ? p->startup->kind : "function");
     if (p->start_timeout_ns != PLAN_UNSET) buf_fmt(out, " within %s", duration(p->start_timeout_ns, text));
@@ -246,6 +247,7 @@ static void process_json(const struct plan *plan, struct json *j, const struct p
   json_str(j, "signal_to", p->stop.group ? "group" : "main");
   json_object_end(j);
   json_seconds(j, "start_timeout", p->start_timeout_ns);
+  json_str(j, "on_change", p->restart_on_change ? "restart" : "next_start");
   if (p->startup) check_json(plan, j, "startup", p->startup, true);
   json_object_end(j);
 }

@@ -9,7 +9,7 @@
 
 static const char *const process_keys[] = {
     "command", "description", "env",     "cwd",           "user", "no_new_privs",  "instances", "after", "essential",
-    "mode",    "interval",    "restart", "success_codes", "stop", "start_timeout", "startup",   "scale",
+    "mode",    "interval",    "restart", "success_codes", "stop", "start_timeout", "startup",   "scale", "on_change",
 };
 
 char **plan_read_argv(struct plan_reader *r, const struct at *at, const cJSON *v) {
@@ -148,6 +148,10 @@ static void read_process(struct plan_reader *r, const struct at *at, const cJSON
   read_codes(r, at, v, "success_codes", p->success_set);
   plan_read_stop(r, at, v, &p->stop);
   read_duration(r, at, v, "start_timeout", NS_PER_MS, year, &p->start_timeout_ns);
+  static const char *const on_change[] = {"next_start", "restart"};
+  int change = 0;
+  read_choice(r, at, v, "on_change", on_change, ARRAY_LEN(on_change), &change);
+  p->restart_on_change = change == 1;
   const cJSON *startup = read_get(v, "startup");
   if (startup && (p->startup = plan_alloc(r, 1, sizeof(*p->startup)))) {
     if (!plan_read_check(r, AT_KEY(at, "startup"), startup, true, p->startup)) p->startup = NULL;

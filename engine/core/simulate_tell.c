@@ -49,7 +49,7 @@ static void failure(const struct machine_action *a, struct json *j) {
 
 static void restart(const struct machine_action *a, struct json *j) {
   json_str(j, "cause", machine_cause_name(a->cause));
-  if (a->cause == CAUSE_OPERATOR) return;
+  if (a->cause == CAUSE_OPERATOR || a->cause == CAUSE_RELOAD) return;
   json_str(j, "reason", end_reason_name(a->reason));
   json_num(j, "delay_seconds", sim_seconds(a->delay_ns));
   json_int(j, "attempt", a->attempt);

@@ -79,7 +79,7 @@ static void failed(struct supervisor *s, const struct machine_action *a, struct 
 static void restarting(struct supervisor *s, const struct machine_action *a, struct json *j) {
   s->counts.restarts++;
   json_str(j, "cause", machine_cause_name(a->cause));
-  if (a->cause == CAUSE_OPERATOR) return; /* at once, and outside of every limit */
+  if (a->cause == CAUSE_OPERATOR || a->cause == CAUSE_RELOAD) return; /* at once, and outside of every limit */
   json_str(j, "reason", end_reason_name(a->reason));
   json_num(j, "delay_seconds", seconds(a->delay_ns));
   json_int(j, "attempt", a->attempt);
