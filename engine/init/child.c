@@ -24,6 +24,30 @@ void child_release(struct init *in, struct child *c) {
   if (i < in->first_free) in->first_free = i;
 }
 
+bool child_has_company(const struct child *c) { return (c->flags & (PROTO_HELPER | PROTO_INSIDE)) == PROTO_HELPER; }
+
+void child_born(struct init *in, struct child *c, pid_t pid) {
+  c->pid = c->first_pid = c->group = pid;
+  uint16_t *chain = &in->pids[(unsigned)pid % PID_CHAINS];
+  c->next_of_pid = *chain;
+  *chain = (uint16_t)(c - in->children + 1);
+  in->company += child_has_company(c);
+}
+
+void child_reaped(struct init *in, struct child *c) {
+  uint16_t *at = &in->pids[(unsigned)c->pid % PID_CHAINS];
+  while (&in->children[*at - 1] != c) at = &in->children[*at - 1].next_of_pid;
+  *at = c->next_of_pid;
+  in->company -= child_has_company(c);
+  c->pid = 0;
+}
+
+struct child *child_of_pid(struct init *in, pid_t pid) {
+  for (unsigned i = in->pids[(unsigned)pid % PID_CHAINS]; i; i = in->children[i - 1].next_of_pid)
+    if (in->children[i - 1].pid == pid) return &in->children[i - 1];
+  return NULL;
+}
+
 struct child *child_new(struct init *in, uint32_t number) {
   if (!number || number <= in->last_number) return NULL;
   in->last_number = number;
@@ -42,25 +66,13 @@ struct child *child_new(struct init *in, uint32_t number) {
 }
 
 /* Children are asked for in the order of their starts, more or less: the one after the last comes first. */
-static struct child *search(struct init *in, uint32_t number, pid_t pid, unsigned *last) {
-  unsigned i = *last < in->top ? *last : 0;
-  for (unsigned k = 0; k < in->top; k++, i = i + 1 < in->top ? i + 1 : 0) {
-    struct child *c = &in->children[i];
-    if (!c->number || (number ? c->number != number : c->pid != pid)) continue;
-    *last = i;
-    return c;
-  }
-  return NULL;
-}
-
 struct child *child_find(struct init *in, uint32_t number) {
   static unsigned last;
-  return number ? search(in, number, 0, &last) : NULL;
-}
-
-struct child *child_of_pid(struct init *in, pid_t pid) {
-  static unsigned last;
-  return search(in, 0, pid, &last);
+  if (!number) return NULL;
+  unsigned i = last < in->top ? last : 0;
+  for (unsigned k = 0; k < in->top; k++, i = i + 1 < in->top ? i + 1 : 0)
+    if (in->children[i].number == number) return &in->children[last = i];
+  return NULL;
 }
 
 void child_kill(struct init *in, struct child *c, int sig, bool group) {

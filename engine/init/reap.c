@@ -1,28 +1,27 @@
-/* Ends of children. Every zombie is looked at before it is taken away, so that its pid and its group cannot be
- * anybody else's while we decide; what is not in the table is an orphan that came to us and is only reaped. */
+/* Ends of children. Where others of a group must hear of an end, every zombie is looked at before it is taken away, so
+ * that its pid and its group cannot be anybody else's meanwhile; what is not in the table is an orphan that came to us
+ * and is only reaped. */
 #include <errno.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "init/state.h"
 
-static int wait_status(const siginfo_t *si) {
-  if (si->si_code == CLD_EXITED) return W_EXITCODE(si->si_status, 0);
-  return W_EXITCODE(0, si->si_status) | (si->si_code == CLD_DUMPED ? WCOREFLAG : 0);
-}
+static bool stops_alone(const struct init *in) { return in->alone.active && in->alone.stopping; }
 
 /* Before the zombie goes: who else is in its group hears of it where that is due. */
-static void signal_rest(struct init *in, const struct child *c) {
-  if (c->flags & PROTO_HELPER)
+static void signal_rest(struct init *in, pid_t pid) {
+  const struct child *c = child_of_pid(in, pid);
+  if (!c) return;
+  if (child_has_company(c))
     kill(-c->group, SIGKILL);
-  else if (in->alone.active && in->alone.stopping)
+  else if (stops_alone(in))
     kill(-c->group, SIGTERM);
 }
 
 static void ended(struct init *in, struct child *c, int status, const struct rusage *usage) {
-  c->pid = 0;
+  child_reaped(in, c);
   spawn_ended(in, c);
   in->look = true;
   bool left = child_group_left(c);
@@ -42,14 +41,18 @@ static void ended(struct init *in, struct child *c, int status, const struct rus
 void reap_all(struct init *in) {
   in->reap_due = false;
   for (;;) {
-    siginfo_t si = {0};
-    if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) != 0 || si.si_pid == 0) break;
-    pid_t pid = si.si_pid;
+    pid_t pid = -1;
+    if (in->company || stops_alone(in)) {
+      siginfo_t si = {0};
+      if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) != 0 || si.si_pid == 0) break;
+      pid = si.si_pid;
+      signal_rest(in, pid);
+    }
+    int status;
+    struct rusage usage;
+    pid = wait4(pid, &status, WNOHANG, &usage);
+    if (pid <= 0) break;
     struct child *c = child_of_pid(in, pid);
-    if (c) signal_rest(in, c);
-    struct rusage usage = {0};
-    syscall(SYS_waitid, P_PID, pid, &si, WEXITED | WNOHANG, &usage);
-    int status = wait_status(&si);
     if (c)
       ended(in, c, status, &usage);
     else if (pid == in->engine)

@@ -128,5 +128,6 @@ void signals_read(struct init *in) {
     ssize_t n = read(in->signal_fd, si, sizeof si);
     if (n <= 0) return;
     for (size_t i = 0; i < (size_t)n / sizeof si[0]; i++) take(in, &si[i]);
+    if ((size_t)n < sizeof si) return; /* that was all */
   }
 }

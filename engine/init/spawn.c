@@ -71,7 +71,7 @@ static void start(struct init *in, struct child *c, struct launch *l, struct pip
     fail(in, c, SPAWN_FORK, -pid);
     return;
   }
-  c->pid = c->first_pid = c->group = pid;
+  child_born(in, c, pid);
   c->status_fd = p->status[0];
   p->status[0] = -1;
   if (launch_pending(l)) c->launch = l;

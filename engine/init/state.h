@@ -19,6 +19,7 @@ enum {
   STAGE_BYTES = 8 * LIMIT_JSON_PART, /* one part in JSON: each byte may become six */
   SOURCES_MAX = 2 * LIMIT_CHILDREN,
   SIGNALS_MAX = 16, /* waiting for a slow engine */
+  PID_CHAINS = 1024,
 };
 
 /* A spawned child, from its request until its end is told and its group is empty. */
@@ -30,6 +31,7 @@ struct child {
   int status_fd;         /* the exec's result, -1 once known */
   struct launch *launch; /* in use until then */
   uint32_t flags;        /* enum proto_spawn_flags */
+  uint16_t next_of_pid;  /* in its chain: an index plus 1, 0 at the end */
   bool started;          /* executed */
   bool tell_start;       /* STARTED or FAILED has still to be sent */
   bool tell_exit;        /* EXITED has still to be sent */
@@ -132,9 +134,11 @@ struct init {
   int engine_status;
 
   struct child children[LIMIT_CHILDREN];
-  unsigned top;         /* slots in use are below it */
-  unsigned first_free;  /* none is free below it */
-  uint32_t last_number; /* the engine's grow */
+  unsigned top;              /* slots in use are below it */
+  unsigned first_free;       /* none is free below it */
+  uint32_t last_number;      /* the engine's grow */
+  uint16_t pids[PID_CHAINS]; /* the live ones by pid: an index plus 1, 0: none */
+  unsigned company;          /* live ones that are said to have it */
   struct tail tails[LIMIT_INSTANCES];
   uint32_t tail_names[LIMIT_INSTANCES]; /* of each a hash of name and instance */
   unsigned ntails;                      /* slots ever used */
@@ -209,6 +213,10 @@ void channel_signal(struct init *in, int sig, int level, bool begun);
 struct child *child_new(struct init *in, uint32_t number);
 struct child *child_find(struct init *in, uint32_t number);
 struct child *child_of_pid(struct init *in, pid_t pid);
+void child_born(struct init *in, struct child *c, pid_t pid);
+void child_reaped(struct init *in, struct child *c);
+/* A helper that may have started others, which end with it; one that is tend itself starts nobody. */
+bool child_has_company(const struct child *c);
 bool child_live(const struct child *c);       /* not reaped */
 bool child_is_process(const struct child *c); /* live and no helper */
 bool child_group_left(const struct child *c); /* its group has members and is still the same */
