@@ -48,10 +48,13 @@ enum {
   LIMIT_LABEL_VALUE = 256,                /* a label's value, bytes; longer ones are cut */
   LIMIT_CONTROL_FRAME = 256 * 1024,       /* one request on the control socket */
   LIMIT_CONTROL_REPLY = 32 * 1024 * 1024, /* one answer */
-  LIMIT_CONTROL_STREAM = 1024 * 1024,     /* parts waiting for a slow reader of a stream */
+  LIMIT_CONTROL_STREAM = 256 * 1024,      /* parts waiting for a slow reader of a stream */
+  LIMIT_CONTROL_ALL = 64 * 1024 * 1024,   /* answers and parts waiting for all clients together */
   LIMIT_CONTROL_CLIENTS = 64,
   LIMIT_CONTROL_PENDING = 16,     /* requests of one client at once */
   LIMIT_CONTROL_RATE = 200,       /* requests of one client a second */
+  LIMIT_COMMANDS = 64,            /* commands that scripts add (control.command) */
+  LIMIT_COMMAND_ARGS = 16,        /* arguments of one command */
   LIMIT_TASKS = 16384,            /* Lua tasks at once */
   LIMIT_WORD = 128 * 1024,        /* one word of a command and its NUL, in bytes: the kernel's bound */
   LIMIT_SETTINGS = 4096,          /* members of the configuration file */

@@ -171,7 +171,7 @@ static void take(struct recorded *r, const char *event, const cJSON *details, do
     add_change(r, r->checks, text_of(details, "check"), at, "ok");
   else if (STR_EQ(event, "shutdown_initiated"))
     stopping(r, details, at);
-  else if (STR_EQ(event, "audit"))
+  else if (STR_EQ(event, "audit") && !text_of(details, "outcome")) /* it was asked for; what came of it is another */
     operated(r, details, at);
 }
 

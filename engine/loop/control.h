@@ -1,13 +1,17 @@
 /* The control socket: how other programs of the same user (or root) ask the running engine and tell it what to do.
  *
  * A Unix stream socket, <state dir>/control.sock, mode 0600. A frame is a 4-byte big-endian length and that many
- * bytes of JSON (base/frame.h):
+ * bytes of JSON (base/frame.h); docs/control.md is the protocol for people:
  *   → {"v": 1, "id": N, "op": "status", "args": {…}}
- *   ← {"id": N, "ok": true, "value": …}  or  {"id": N, "ok": false, "error": "…"}
+ *   ← {"id": N, "ok": true, "value": …}  or  {"id": N, "ok": false, "code": "…", "error": "…"}
  *   ← {"id": N, "part": …}               any number of these before the answer, from ops that stream
- * Answers come in any order. Bounds (LIMIT_CONTROL_*): clients, size of a request, requests at once and a second of
- * one client, bytes waiting for a slow one; a frame not whole in 5 s, or a client that takes nothing for 10 s, ends
- * the connection. Nobody can slow the engine through it.
+ * Answers come in any order. What an operation is (arguments, who may, audit) stands in core/operation; here its
+ * arguments are checked, the right is demanded, and the audit events are told, so that a function behind it gets only
+ * what it can do. Built in: hello, help, cancel, events.
+ *
+ * Bounds (LIMIT_CONTROL_*): clients, size of a request, requests at once and a second of one client, bytes waiting for
+ * a slow one and for all; a frame not whole in 5 s, or a client that takes nothing for 10 s, ends the connection.
+ * Nobody can slow the engine through it.
  */
 #ifndef TEND_LOOP_CONTROL_H
 #define TEND_LOOP_CONTROL_H
@@ -18,9 +22,13 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "core/operation.h"
 #include "loop/loop.h"
+#include "loop/policy.h"
 #include "loop/sink.h"
 #include "loop/state.h"
+
+enum { CONTROL_VERSION = 1 };
 
 struct control;
 struct control_reply;
@@ -28,26 +36,31 @@ struct control_reply;
 /* Valid during the op's call only. */
 struct control_request {
   const char *op;
-  const cJSON *args; /* an object, maybe empty; never NULL */
+  const cJSON *args; /* an object, maybe empty; never NULL; as the operation's table allows it */
   uid_t uid;
-  pid_t pid; /* 0 where the kernel cannot tell (another PID namespace) */
+  pid_t pid;      /* 0 where the kernel cannot tell (another PID namespace) */
+  bool read_only; /* the client may look, not change */
 };
 
-/* Must answer `reply` once, now or later (control_answer*); until then the reply is the op's. Whether the client is
- * still there does not matter. */
+/* Must answer `reply` once, now or later (control_answer*, control_refuse, control_fail); until then the reply is the
+ * op's. Whether the client is still there does not matter. */
 typedef void control_fn(void *arg, const struct control_request *request, struct control_reply *reply);
 
 struct control_op {
   const char *name;
   control_fn *fn;
-  bool changes; /* something: an audit event is emitted (uid, pid, op, args) before fn is called */
+  const struct operation *def; /* NULL: the one of this name in core/operation */
 };
 
-/* ops ends with {0}; it and arg live as long as the control. dir stays the caller's. fd: a listening socket kept from
- * before, -1 for none: a new one is made in place of an old one (the lock of the folder says that it is dead). "events"
- * (args from, last, follow, level) and "ops" are built in. NULL with err. */
-struct control *control_new(struct loop *loop, struct sink *sink, const struct state_dir *dir, int fd,
-                            const struct control_op *ops, void *arg, struct err *err);
+/* dir stays the caller's. fd: a listening socket kept from before, -1 for none: a new one is made in place of an old
+ * one (the lock of the folder says that it is dead). NULL with err. */
+struct control *control_new(struct loop *loop, struct sink *sink, const struct state_dir *dir, int fd, struct err *err);
+/* Operations, from now on; ops ends with {0}; it and arg live as long as the control. NULL for c is allowed (no socket,
+ * nobody asks). */
+enum { CONTROL_SETS = 8 };
+void control_add(struct control *c, const struct control_op *ops, void *arg);
+/* Where the commands of scripts are looked for, at each request. NULL: none. */
+void control_scripts(struct control *c, const struct policy *policy);
 /* Ends every connection after a last try to send; removes the socket. Streams are told that they are gone; other open
  * replies may still be answered. */
 void control_free(struct control *c);
@@ -57,14 +70,25 @@ int control_fd(const struct control *c); /* the listening socket, for children_k
 void control_answer(struct control_reply *r, const char *value);
 void control_answer_buf(struct control_reply *r,
                         struct buf *value); /* a failed buf: an error; buf stays the caller's */
+/* No, and why: code "refused", or "cancelled" where the client has cancelled it. */
 void control_refuse(struct control_reply *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same with a code of its own for programs: "script", "timeout". */
+void control_fail(struct control_reply *r, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
-/* Streams. control_stream says that r will send parts: gone(arg) is called, from the loop, when the client has left
- * (then answer r, which frees it); room(arg) when more can be sent after a -EAGAIN. control_part sends one part: 0,
- * -EAGAIN (nothing was sent: the client is slow), -EPIPE (it is gone; gone is called). */
+/* Replies that take their time. control_wait says that r wants to be told: end(arg) is called once, from the loop, when
+ * the client has left or has cancelled the request: end what was begun and answer r soon, which frees it. room(arg),
+ * which may be NULL, is called when more can be sent after a -EAGAIN. control_stream is the same for what has no end of
+ * its own: a client that has closed its half does not wait for that.
+ * control_part sends one part (JSON): 0, -EAGAIN (nothing was sent: the client is slow), -EPIPE (it is gone; end is
+ * called). control_push always takes it: 0, -EAGAIN (it waits, but push no more before room), -EPIPE.
+ * Without control_wait a cancelled request is answered at once, and what it began goes on. */
 typedef void control_stream_fn(void *arg);
-void control_stream(struct control_reply *r, control_stream_fn *gone, control_stream_fn *room, void *arg);
+void control_wait(struct control_reply *r, control_stream_fn *end, control_stream_fn *room, void *arg);
+void control_stream(struct control_reply *r, control_stream_fn *end, control_stream_fn *room, void *arg);
 int control_part(struct control_reply *r, const char *json, size_t n);
+int control_push(struct control_reply *r, const char *json, size_t n);
+bool control_is_cancelled(const struct control_reply *r); /* or its client has left */
 
 /* Arguments of a request; defaults where there is none or it has another type. */
 const char *control_arg_str(const struct control_request *q, const char *name, const char *fallback);

@@ -12,6 +12,18 @@
 static void on_io(void *arg, int fd, int events);
 static void on_timer(void *arg);
 
+struct control_reply *reply_new(struct client *k, int64_t id) {
+  struct control_reply *r = calloc(1, sizeof *r);
+  if (!r) return NULL;
+  r->client = k;
+  r->loop = k->control->loop;
+  r->has_id = id >= 0;
+  r->id = id;
+  reply_link(r, &k->replies);
+  k->pending++;
+  return r;
+}
+
 void reply_link(struct control_reply *r, struct control_reply **list) {
   r->next = *list;
   if (r->next) r->next->slot = &r->next;
@@ -24,6 +36,25 @@ void reply_unlink(struct control_reply *r) {
   *r->slot = r->next;
   if (r->next) r->next->slot = r->slot;
   r->slot = NULL;
+}
+
+size_t client_unsent(const struct client *k) { return k->out.len - k->out_at; }
+
+static void end_now(void *arg) {
+  struct control_reply *r = arg;
+  if (r->told) return;
+  r->told = true;
+  r->end(r->arg);
+}
+
+/* Of a reply whose client is there; of the others control_free and the sweep take care. */
+void reply_end_later(struct control_reply *r) {
+  if (loop_defer(r->client->control->loop, end_now, r)) client_drop(r->client); /* no memory: this ends it too */
+}
+
+void reply_forget(struct control_reply *r) {
+  reply_unlink(r);
+  if (r->cancelled) loop_cancel(r->loop, end_now, r);
 }
 
 void client_open(struct control *c, int fd, uid_t uid, pid_t pid) {
@@ -64,14 +95,15 @@ void client_free(struct client *k) {
 
 void client_drop(struct client *k) {
   if (k->dead) return;
-  k->dead = true;
   struct control *c = k->control;
+  k->dead = true;
+  c->waiting -= client_unsent(k);
   struct control_reply *next;
   for (struct control_reply *r = k->replies; r; r = next) {
     next = r->next;
     reply_unlink(r);
     r->client = NULL;
-    if (r->gone) reply_link(r, &c->orphans);
+    if (r->end && !r->told) reply_link(r, &c->orphans);
   }
   watch_free(k->watch);
   timer_free(k->timer);
@@ -87,23 +119,28 @@ void client_drop(struct client *k) {
   timer_after(c->sweep, 0);
 }
 
-static size_t unsent(const struct client *k) { return k->out.len - k->out_at; }
-
 bool client_queue(struct client *k, const struct buf *text) {
-  if (!unsent(k)) k->out_since_ns = loop_now_ns(k->control->loop);
+  size_t before = client_unsent(k);
+  if (!before) k->out_since_ns = loop_now_ns(k->control->loop);
   if (!text->failed) frame_add(&k->out, text->data, text->len);
+  k->control->waiting += client_unsent(k) - before;
   if (!text->failed && !k->out.failed) return true;
   client_drop(k);
   return false;
 }
 
-void client_complain(struct client *k, const char *message) {
+void client_complain(struct client *k, int64_t id, const char *code, const char *message) {
   auto_buf struct buf text = {0};
   struct json j = JSON_INIT(&text);
   json_object(&j, NULL);
-  json_null(&j, "id");
+  if (id < 0)
+    json_null(&j, "id");
+  else
+    json_int(&j, "id", id);
   json_bool(&j, "ok", false);
+  json_str(&j, "code", code);
   json_str(&j, "error", message);
+  json_int(&j, "protocol", CONTROL_VERSION);
   json_object_end(&j);
   if (client_queue(k, &text)) k->closing = true;
 }
@@ -113,6 +150,7 @@ static void send_out(struct client *k) {
     ssize_t n = send(k->fd, k->out.data + k->out_at, k->out.len - k->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n > 0) {
       k->out_at += (size_t)n;
+      k->control->waiting -= (size_t)n;
       k->out_since_ns = loop_now_ns(k->control->loop);
     } else if (n < 0 && errno == EINTR) {
       continue;
@@ -136,13 +174,14 @@ static bool may_take(struct client *k) {
   k->tokens += (double)(now - k->tokens_ns) / (double)NS_PER_S * LIMIT_CONTROL_RATE;
   if (k->tokens > LIMIT_CONTROL_RATE) k->tokens = LIMIT_CONTROL_RATE;
   k->tokens_ns = now;
-  return !k->closing && k->pending < LIMIT_CONTROL_PENDING && k->tokens >= 1 && unsent(k) < LIMIT_CONTROL_STREAM;
+  return !k->closing && k->pending < LIMIT_CONTROL_PENDING && k->tokens >= 1 && client_unsent(k) < LIMIT_CONTROL_STREAM;
 }
 
+/* A few of them: the rest waits for the next turn, so that one client with much to ask holds nobody up. */
 static void take_requests(struct client *k) {
-  while (!k->dead && may_take(k)) {
+  for (unsigned i = 0; i < TURN_REQUESTS && !k->dead && may_take(k); i++) {
     int64_t n = frame_length(&k->in, LIMIT_CONTROL_FRAME);
-    if (n < 0) client_complain(k, "a request has 1 to 262144 bytes");
+    if (n < 0) client_complain(k, -1, "too-large", "a request has 1 to 262144 bytes");
     if (n <= 0) return;
     k->tokens -= 1;
     control_handle(k, k->in.data + FRAME_HEAD, (size_t)n - FRAME_HEAD);
@@ -156,11 +195,11 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static void set_watch(struct client *k) {
   bool whole = frame_length(&k->in, LIMIT_CONTROL_FRAME) != 0;
   bool reads = !k->eof && !k->closing && !whole;
-  watch_events(k->watch, (reads ? WATCH_READ : 0) | (unsent(k) ? WATCH_WRITE : 0));
+  watch_events(k->watch, (reads ? WATCH_READ : 0) | (client_unsent(k) ? WATCH_WRITE : 0));
   int64_t now = loop_now_ns(k->control->loop);
   const struct control_patience *p = &k->control->patience;
   int64_t due = TIME_NEVER;
-  if (unsent(k)) due = k->out_since_ns + p->send_ns;
+  if (client_unsent(k)) due = k->out_since_ns + p->send_ns;
   if (whole && may_take(k)) due = now;
   if (whole && !k->closing && k->tokens < 1) due = least(due, now + NS_PER_S / LIMIT_CONTROL_RATE);
   if (!k->closing && !whole && k->in.len) due = least(due, k->frame_since_ns + p->frame_ns);
@@ -170,9 +209,9 @@ static void set_watch(struct client *k) {
 
 /* The peer has sent its last byte: it may still wait for answers, but not for streams without end. */
 static bool waits(const struct client *k) {
-  if (unsent(k)) return true;
+  if (client_unsent(k)) return true;
   for (const struct control_reply *r = k->replies; r; r = r->next)
-    if (!r->gone) return true;
+    if (!r->endless) return true;
   return false;
 }
 
@@ -181,7 +220,7 @@ void client_pump(struct client *k) {
   take_requests(k);
   if (!k->dead) send_out(k);
   if (k->dead) return;
-  if (k->wants_room && unsent(k) < LIMIT_CONTROL_STREAM / 2) {
+  if (k->wants_room && client_unsent(k) < LIMIT_CONTROL_STREAM / 2) {
     k->wants_room = false;
     struct control_reply *next;
     for (struct control_reply *r = k->replies; r && !k->dead; r = next) {
@@ -193,7 +232,7 @@ void client_pump(struct client *k) {
     if (k->dead) return;
   }
   bool whole = frame_length(&k->in, LIMIT_CONTROL_FRAME) > 0;
-  if ((k->closing && !unsent(k)) || (k->eof && !whole && !waits(k)))
+  if ((k->closing && !client_unsent(k)) || (k->eof && !whole && !waits(k)))
     client_drop(k);
   else
     set_watch(k);
@@ -230,10 +269,10 @@ static void on_timer(void *arg) {
   struct client *k = arg;
   int64_t now = loop_now_ns(k->control->loop);
   bool half = k->in.len && !frame_length(&k->in, LIMIT_CONTROL_FRAME);
-  if (unsent(k) && now - k->out_since_ns >= k->control->patience.send_ns) {
+  if (client_unsent(k) && now - k->out_since_ns >= k->control->patience.send_ns) {
     client_drop(k);
   } else if (half && !k->closing && now - k->frame_since_ns >= k->control->patience.frame_ns) {
-    client_complain(k, "the request was not whole within 5 s");
+    client_complain(k, -1, "too-slow", "the request was not whole within 5 s");
   } else if (!k->pending && !k->in.len && now - k->idle_since_ns >= k->control->patience.idle_ns) {
     client_drop(k);
   }

@@ -53,7 +53,7 @@ static void on_event(void *arg, const struct event *e) {
   catch_up(arg);
 }
 
-static void on_gone(void *arg) {
+static void on_end(void *arg) {
   struct follower *f = arg;
   sink_unsubscribe(f->sink, on_event, f);
   control_answer(f->reply, NULL);
@@ -69,7 +69,8 @@ static uint64_t begin_of(const struct event_ring *ring, uint64_t from, int64_t l
   return e ? e->seq : event_ring_last(ring) + 1;
 }
 
-void control_op_events(struct control *c, const struct control_request *q, struct control_reply *reply) {
+void control_op_events(void *arg, const struct control_request *q, struct control_reply *reply) {
+  struct control *c = arg;
   const struct event_ring *ring = sink_ring(c->sink);
   enum level level = LEVEL_INFO;
   const char *name = control_arg_str(q, "level", "INFO");
@@ -87,7 +88,7 @@ void control_op_events(struct control *c, const struct control_request *q, struc
       return;
     }
     *f = (struct follower){.sink = c->sink, .reply = reply, .next = next, .level = level};
-    control_stream(reply, on_gone, catch_up, f);
+    control_stream(reply, on_end, catch_up, f);
     catch_up(f);
     return;
   }

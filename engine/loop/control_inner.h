@@ -1,9 +1,12 @@
-/* Between control.c (socket, requests, answers), control_client.c (connections) and control_events.c. */
+/* Between control.c (socket), control_client.c (connections), control_request.c (what is asked), control_reply.c (what
+ * is answered, audit), control_script.c (commands of scripts) and control_events.c. */
 #ifndef TEND_LOOP_CONTROL_INNER_H
 #define TEND_LOOP_CONTROL_INNER_H
 
 #include "base/clock.h"
 #include "loop/control.h"
+
+enum { TURN_REQUESTS = 8 }; /* of one client, before others are looked at */
 
 #define CONTROL_PATIENCE_INIT \
   { .frame_ns = 5 * NS_PER_S, .send_ns = 10 * NS_PER_S, .idle_ns = 300 * NS_PER_S }
@@ -14,13 +17,25 @@ struct control_patience {
   int64_t idle_ns;  /* without a request under way */
 };
 
+/* What the audit events tell; NULL in a reply that nobody audits. */
+struct audit {
+  struct sink *sink;
+  char *op, *args; /* args: JSON */
+  uid_t uid;
+  pid_t pid;
+  int64_t begun_ns;
+};
+
 struct control_reply {
   struct control_reply *next, **slot; /* in the client's list, or in the control's list of those to be told */
   struct client *client;              /* NULL: has gone */
-  bool has_id;
+  struct loop *loop;
+  bool has_id, cancelled, endless;
+  bool told; /* end was called */
   int64_t id;
-  control_stream_fn *gone, *room;
+  control_stream_fn *end, *room;
   void *arg;
+  struct audit *audit;
 };
 
 struct client {
@@ -38,14 +53,20 @@ struct client {
   int64_t tokens_ns;
   unsigned pending;
   struct control_reply *replies;
-  bool eof, closing, dead, wants_room;
+  bool eof, closing, dead, wants_room, read_only;
+};
+
+struct control_set {
+  const struct control_op *ops;
+  void *arg;
 };
 
 struct control {
   struct loop *loop;
   struct sink *sink;
-  const struct control_op *ops;
-  void *arg;
+  struct control_set sets[CONTROL_SETS];
+  size_t n_sets;
+  const struct policy *policy; /* NULL: no scripts */
   int fd;
   int dir_fd; /* a duplicate, to remove the socket at the end */
   struct watch *watch;
@@ -53,7 +74,8 @@ struct control {
   struct client *clients, *dead;
   struct control_reply *orphans; /* streams to be told that their client is gone */
   unsigned n_clients;
-  int64_t refused_told_ns;
+  size_t waiting; /* bytes queued for all clients */
+  int64_t refused_told_ns, denied_told_ns;
   struct control_patience patience;
 };
 
@@ -68,13 +90,34 @@ bool client_queue(struct client *k, const struct buf *text);
 void client_pump(struct client *k);
 /* One whole request; makes a reply and calls the op. */
 void control_handle(struct client *k, const char *text, size_t n);
-/* An error that belongs to no request: the connection ends after it. */
-void client_complain(struct client *k, const char *message);
+/* An error that ends the connection. id: of the request, -1 where it has none. */
+void client_complain(struct client *k, int64_t id, const char *code, const char *message);
+/* Bytes queued for it. */
+size_t client_unsent(const struct client *k);
+/* The reply to a new request of this client; NULL: no memory. */
+struct control_reply *reply_new(struct client *k, int64_t id);
 
 void reply_unlink(struct control_reply *r);
 void reply_link(struct control_reply *r, struct control_reply **list);
 
-/* The built-in op "events". */
-void control_op_events(struct control *c, const struct control_request *request, struct control_reply *reply);
+/* The reply's end is called, from the loop. */
+void reply_end_later(struct control_reply *r);
+/* The client is answered that it was cancelled; what was begun goes on, and its answer goes nowhere. */
+void reply_abandon(struct control_reply *r);
+/* Out of every list and queue. */
+void reply_forget(struct control_reply *r);
+
+/* Tells that it was asked for; the answer will tell the outcome. */
+void audit_begin(struct control_reply *r, const struct control_request *q);
+/* Tells of one that was not begun, and why. */
+void audit_refused(struct control *c, const struct control_request *q, const char *outcome, const char *why);
+
+/* The command of a script, NULL where there is none of this name. */
+const struct operation *script_find(const struct control *c, const char *name);
+void script_run(struct control *c, const struct operation *op, const struct control_request *q,
+                struct control_reply *reply);
+
+/* The built-in op "events"; arg is the control. */
+control_fn control_op_events;
 
 #endif

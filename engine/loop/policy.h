@@ -6,16 +6,33 @@
 #ifndef TEND_LOOP_POLICY_H
 #define TEND_LOOP_POLICY_H
 
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/json.h"
+#include "core/operation.h"
 
 enum policy_status { POLICY_OK, POLICY_ERROR, POLICY_TIMEOUT, POLICY_CANCELLED };
 
 /* Called once, from the top of the loop. result is what the function returned as an array of values, valid
  * during the call only; err is set unless POLICY_OK. */
 typedef void policy_done_fn(void *arg, enum policy_status status, const cJSON *result, const struct err *err);
+
+/* What a task prints: 0; -EAGAIN: taken, but no more before `room`; -EPIPE: nobody reads any more. */
+typedef int policy_write_fn(void *arg, const char *text, size_t n);
+
+/* A command of a script (control.command) that a control client runs. */
+struct policy_command {
+  const struct operation *op; /* as `command` gave it */
+  const cJSON *args;          /* checked against it; for the start only */
+  uid_t uid;
+  pid_t pid;
+  policy_write_fn *write;
+  policy_done_fn *done;
+  void *arg; /* of both */
+};
 
 struct policy {
   void *self;
@@ -29,6 +46,12 @@ struct policy {
   int64_t (*collect)(void *self);
   /* What the scripts have used so far: CPU time, and memory now. */
   void (*usage)(void *self, int64_t *cpu_ns, int64_t *bytes);
+  /* The i-th command of the scripts, NULL after the last. Valid until the scripts are swapped. */
+  const struct operation *(*command)(void *self, size_t i);
+  /* As `call`: a token, or 0 with err. done is called in any case, POLICY_CANCELLED also where the scripts go. */
+  uint64_t (*run_command)(void *self, const struct policy_command *c, struct err *err);
+  /* What the task with this token prints will be taken again. */
+  void (*room)(void *self, uint64_t token);
 };
 
 #endif

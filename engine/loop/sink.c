@@ -26,6 +26,7 @@ struct sink {
   void *before_arg;
   struct buf waiting; /* bytes that the pipe has not taken; begins in the middle of a line at most once */
   bool due;           /* written at the end of this turn */
+  bool level_set;     /* by hand: settings do not change it any more */
   uint64_t dropped, dropped_told;
   struct subscriber *subscribers;
   size_t n, cap;
@@ -61,7 +62,9 @@ void sink_free(struct sink *s) {
 
 void sink_configure(struct sink *s, const struct sink_options *options, const struct settings *settings) {
   int fd = s->options.fd;
+  enum level level = s->options.level;
   s->options = *options;
+  if (s->level_set) s->options.level = level;
   s->settings = settings;
   if (options->fd >= 0 && options->fd != fd) {
     watch_set(s->watch, options->fd, s->waiting.len ? WATCH_WRITE : 0);
@@ -69,6 +72,13 @@ void sink_configure(struct sink *s, const struct sink_options *options, const st
   } else {
     s->options.fd = fd;
   }
+}
+
+enum level sink_level(const struct sink *s) { return s->options.level; }
+
+void sink_set_level(struct sink *s, enum level level) {
+  s->options.level = level;
+  s->level_set = true;
 }
 
 void sink_before_write(struct sink *s, loop_fn *fn, void *arg) {

@@ -27,6 +27,10 @@ void sink_free(struct sink *s);
  * now on. */
 void sink_configure(struct sink *s, const struct sink_options *options, const struct settings *settings);
 
+/* The level of the lines that are written. One that is set here stays, whatever sink_configure says later. */
+enum level sink_level(const struct sink *s);
+void sink_set_level(struct sink *s, enum level level);
+
 /* Called before bytes go to init's pipe. */
 void sink_before_write(struct sink *s, loop_fn *fn, void *arg);
 

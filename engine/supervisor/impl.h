@@ -60,6 +60,7 @@ enum { STEPS = 16 }; /* of the critical path */
 /* A control client that waits for an outcome. */
 enum wait_for { WAIT_STOPPED, WAIT_RUNNING, WAIT_RESTARTED, WAIT_EXIT };
 struct waiter {
+  struct supervisor *sup;
   struct control_reply *reply;
   enum wait_for what;
   unsigned process; /* index, or UINT_MAX: all */

@@ -70,6 +70,20 @@ static void op_setting(void *arg, const struct control_request *q, struct contro
   control_answer_buf(r, &b);
 }
 
+static void op_log_level(void *arg, const struct control_request *q, struct control_reply *r) {
+  struct supervisor *s = arg;
+  const char *name = control_arg_str(q, "level", NULL);
+  enum level level, before = sink_level(s->o.sink);
+  if (name && level_parse(name, &level) == 0) sink_set_level(s->o.sink, level);
+  auto_buf struct buf b = {0};
+  struct json j = JSON_INIT(&b);
+  json_object(&j, NULL);
+  json_str(&j, "level", level_name(sink_level(s->o.sink)));
+  if (name) json_str(&j, "before", level_name(before));
+  json_object_end(&j);
+  control_answer_buf(r, &b);
+}
+
 static void on_tail(void *arg, const char *text, size_t n) {
   auto_buf struct buf b = {0};
   json_quote(&b, text, n);
@@ -116,6 +130,15 @@ static uint64_t runs_of(struct supervisor *s, unsigned process) {
   return runs;
 }
 
+/* Its client has gone or asks no more; what it began goes on. */
+static void on_waiter_end(void *arg) {
+  struct waiter *w = arg, **p = &w->sup->waiters;
+  while (*p != w) p = &(*p)->next;
+  *p = w->next;
+  control_fail(w->reply, "cancelled", "cancelled; what was begun goes on");
+  free(w);
+}
+
 static void wait_for(struct supervisor *s, const struct control_request *q, struct control_reply *r, enum wait_for what,
                      unsigned process, uint64_t runs) {
   if (!control_arg_bool(q, "wait", true)) {
@@ -127,8 +150,9 @@ static void wait_for(struct supervisor *s, const struct control_request *q, stru
     control_refuse(r, "out of memory");
     return;
   }
-  *w = (struct waiter){.reply = r, .what = what, .process = process, .runs = runs, .next = s->waiters};
+  *w = (struct waiter){.sup = s, .reply = r, .what = what, .process = process, .runs = runs, .next = s->waiters};
   s->waiters = w;
+  control_wait(r, on_waiter_end, NULL, w);
 }
 
 static bool state_is(enum instance_state s, unsigned set) { return 1U << s & set; }
@@ -236,19 +260,20 @@ static void op_shutdown(void *arg, const struct control_request *q, struct contr
 }
 
 const struct control_op supervisor_ops[] = {
-    {"status", op_status, false},
-    {"health", op_health, false},
-    {"why", op_why, false},
-    {"metrics", op_metrics, false},
-    {"report", op_report, false},
-    {"logs", op_logs, false},
-    {"setting", op_setting, false},
-    {"check-now", supervisor_check_now, false},
-    {"remediate", supervisor_remediate, true},
-    {"maintenance", supervisor_maintain, true},
-    {"start", op_start, true},
-    {"stop", op_stop, true},
-    {"restart", op_restart, true},
-    {"shutdown", op_shutdown, true},
+    {"status", op_status, NULL},
+    {"health", op_health, NULL},
+    {"why", op_why, NULL},
+    {"metrics", op_metrics, NULL},
+    {"report", op_report, NULL},
+    {"logs", op_logs, NULL},
+    {"setting", op_setting, NULL},
+    {"check-now", supervisor_check_now, NULL},
+    {"remediate", supervisor_remediate, NULL},
+    {"maintenance", supervisor_maintain, NULL},
+    {"start", op_start, NULL},
+    {"stop", op_stop, NULL},
+    {"restart", op_restart, NULL},
+    {"shutdown", op_shutdown, NULL},
+    {"log-level", op_log_level, NULL},
     {0},
 };

@@ -166,7 +166,8 @@ static void open_state(struct supervisor *s) {
   const char *root = settings_given(s->o.settings, SET_STATE_DIR) ? settings_str(s->o.settings, SET_STATE_DIR) : NULL;
   int rc = state_open(&s->state, root, s->o.plan->name, s->o.pid, &err);
   if (rc == 0) {
-    s->control = control_new(s->o.loop, s->o.sink, &s->state, -1, supervisor_ops, s, &err);
+    s->control = control_new(s->o.loop, s->o.sink, &s->state, -1, &err);
+    control_add(s->control, supervisor_ops, s);
     if (!s->control)
       sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "no control socket, tend goes on without: %s", err.msg);
   } else if (rc == -EBUSY || root) {
@@ -281,6 +282,10 @@ void supervisor_begin(struct supervisor *s) {
   supervisor_open_web(s);
   bool mark = s->state.fd >= 0 && state_is_stopped(&s->state);
   supervisor_feed(s, &(struct machine_input){.kind = IN_BEGIN, .stopped_mark = mark});
+}
+
+struct control *supervisor_control(struct supervisor *s) {
+  return s->control;
 }
 
 int supervisor_ask(void *arg, const char *what, struct buf *out) {

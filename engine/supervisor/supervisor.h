@@ -20,6 +20,7 @@
 #include "loop/sink.h"
 #include "loop/state.h"
 
+struct control;
 struct supervisor;
 struct metrics;
 
@@ -45,6 +46,9 @@ void supervisor_free(struct supervisor *s); /* NULL is allowed */
 
 /* Begins; from now on everything happens in the loop, which is stopped at the end. */
 void supervisor_begin(struct supervisor *s);
+
+/* For operations of others (control_add); NULL where there is no socket. After supervisor_begin. */
+struct control *supervisor_control(struct supervisor *s);
 
 /* "metrics", "report", "status" as JSON, for scripts; -EINVAL. arg is the supervisor. */
 int supervisor_ask(void *arg, const char *what, struct buf *out);

@@ -198,11 +198,11 @@ describe("asking", function()
     assert.equal(0, (p:wait()))
     local ops = {}
     for i, e in ipairs(p:events("audit")) do
-      ops[i] = e.details.op
+      ops[i] = e.details.op .. (e.details.outcome and " " .. e.details.outcome or "")
       assert.equal("control", e.component)
       assert.is_true(e.details.pid > 0)
     end
-    assert.same({ "stop", "start", "restart", "shutdown" }, ops)
+    assert.same({ "stop", "stop done", "start", "start done", "restart", "restart done", "shutdown", "shutdown done" }, ops)
   end)
 
   it("says what is wrong: 1 no, 64 wrong use, 69 nobody there", function()

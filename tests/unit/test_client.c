@@ -138,15 +138,16 @@ static void op_shutdown(void *arg, const struct control_request *q, struct contr
   loop_stop(e->loop);
 }
 
-static const struct control_op ops[] = {{"health", op_answer, false},    {"report", op_answer, false},
-                                        {"restart", op_answer, true},    {"maintenance", op_answer, true},
-                                        {"shutdown", op_shutdown, true}, {0}};
+static const struct control_op ops[] = {{"health", op_answer, NULL},     {"report", op_answer, NULL},
+                                        {"restart", op_answer, NULL},    {"maintenance", op_answer, NULL},
+                                        {"shutdown", op_shutdown, NULL}, {0}};
 
 static int engine_main(const struct state_dir *dir, int ready) {
   struct engine e = {.loop = loop_new()};
   struct sink_options o = {.fd = open("/dev/null", O_WRONLY | O_CLOEXEC), .who = {"c", "f"}};
   e.sink = sink_new(e.loop, &o);
-  struct control *c = control_new(e.loop, e.sink, dir, -1, ops, &e, NULL);
+  struct control *c = control_new(e.loop, e.sink, dir, -1, NULL);
+  control_add(c, ops, &e);
   if (!c || write(ready, "x", 1) != 1) return 1;
   loop_run(e.loop);
   control_free(c);

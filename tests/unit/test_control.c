@@ -94,10 +94,70 @@ static void op_quit(void *arg, const struct control_request *q, struct control_r
   loop_stop(e->loop);
 }
 
-static const struct control_op ops[] = {
-    {"echo", op_echo, false}, {"later", op_later, false}, {"refuse", op_refuse, false},
-    {"big", op_big, false},   {"emit", op_emit, false},   {"change", op_echo, true},
-    {"quit", op_quit, false}, {"hurry", op_hurry, false}, {0}};
+struct stream {
+  struct control_reply *reply;
+  struct timer *timer;
+  unsigned pushed, rooms;
+  bool endless, held;
+};
+
+static void stream_end(void *arg) {
+  struct stream *t = arg;
+  control_refuse(t->reply, "ended after %u parts", t->pushed);
+  timer_free(t->timer);
+  free(t);
+}
+
+static void stream_on(void *arg) {
+  struct stream *t = arg;
+  char part[4100];
+  memset(part, 'p', sizeof part);
+  part[0] = part[4098] = '"';
+  int rc = t->held ? -EAGAIN : control_push(t->reply, part, 4099);
+  if (rc == -EAGAIN && !t->held) t->held = true;
+  if (!t->held) timer_after(t->timer, 0);
+  t->pushed += !t->held;
+}
+
+static void stream_room(void *arg) {
+  struct stream *t = arg;
+  t->held = false;
+  t->rooms++;
+  timer_after(t->timer, 0);
+}
+
+/* Prints for ever. */
+static void op_babble(void *arg, const struct control_request *q, struct control_reply *r) {
+  (void)q;
+  struct engine *e = arg;
+  struct stream *t = calloc(1, sizeof *t);
+  t->reply = r;
+  t->timer = timer_new(e->loop, stream_on, t);
+  control_wait(r, stream_end, stream_room, t);
+  timer_after(t->timer, 0);
+}
+
+static const struct operation_arg any_args[] = {{.name = "a", .type = ARG_ANY},
+                                                {.name = "ms", .type = ARG_INTEGER},
+                                                {.name = "what", .type = ARG_ANY},
+                                                {.name = "bytes", .type = ARG_INTEGER},
+                                                {.name = "n", .type = ARG_INTEGER},
+                                                {.name = "name", .type = ARG_STRING},
+                                                {0}};
+static const struct operation any = {"any", "reads", .right = RIGHT_READ, .args = any_args};
+static const struct operation change = {
+    "change", "changes", .right = RIGHT_OPERATE, .audit = true, .reads_with = "what", .args = any_args};
+static const struct control_op ops[] = {{"echo", op_echo, &any},
+                                        {"later", op_later, &any},
+                                        {"refuse", op_refuse, &any},
+                                        {"big", op_big, &any},
+                                        {"emit", op_emit, &any},
+                                        {"change", op_echo, &change},
+                                        {"change-not", op_refuse, &change},
+                                        {"quit", op_quit, &any},
+                                        {"hurry", op_hurry, &any},
+                                        {"babble", op_babble, &any},
+                                        {0}};
 
 static int engine_main(const struct state_dir *dir, int ready) {
   struct engine e = {.loop = loop_new()};
@@ -105,7 +165,8 @@ static int engine_main(const struct state_dir *dir, int ready) {
   e.sink = sink_new(e.loop, &o);
   e.timer = timer_new(e.loop, on_later, &e);
   struct err err = ERR_INIT;
-  struct control *c = control_new(e.loop, e.sink, dir, -1, ops, &e, &err);
+  struct control *c = control_new(e.loop, e.sink, dir, -1, &err);
+  control_add(c, ops, &e);
   if (!c) {
     fprintf(stderr, "%s\n", err.msg);
     return 1;
@@ -265,6 +326,7 @@ static void test_answers(void **state) {
   send_text(fd, "{\"v\": 1, \"id\": 9, \"op\": \"nonsense\"}");
   auto_json cJSON *unknown = next(fd);
   assert_string_equal(error_of(unknown), "this engine does not know \"nonsense\"");
+  assert_string_equal(cJSON_GetObjectItem(unknown, "code")->valuestring, "unknown");
 }
 
 static void test_several_at_once(void **state) {
@@ -290,11 +352,11 @@ static void test_gone_before_the_answer(void **state) {
 static void test_byte_by_byte(void **state) {
   auto_close int fd = dial(*state);
   auto_buf struct buf b = {0};
-  const char *text = "{\"v\": 1, \"id\": 3, \"op\": \"ops\"}";
+  const char *text = "{\"v\": 1, \"id\": 3, \"op\": \"help\"}";
   frame_add(&b, text, strlen(text));
   for (size_t i = 0; i < b.len; i++) assert_int_equal(send(fd, b.data + i, 1, MSG_NOSIGNAL), 1);
   auto_json cJSON *v = next(fd);
-  assert_int_equal(cJSON_GetArraySize(value_of(v, 3)), 2 + (int)ARRAY_LEN(ops) - 1);
+  assert_int_equal(cJSON_GetArraySize(value_of(v, 3)), 4 + (int)ARRAY_LEN(ops) - 1);
 }
 
 static void test_bad_requests(void **state) {
@@ -303,10 +365,15 @@ static void test_bad_requests(void **state) {
   } cases[] = {
       {"{\"v\": 1, \"id\": 1", "not valid JSON"},
       {"[]", "expected \"v\": 1"},
-      {"{\"v\": 2, \"op\": \"echo\"}", "version"},
+      {"{\"v\": 2, \"op\": \"echo\"}", "speaks version 1 of the control protocol, the client version 2"},
+      {"{\"v\": 1, \"id\": 1.5, \"op\": \"echo\"}", "expected {"},
+      {"{\"v\": 1, \"id\": \"x\", \"op\": \"echo\"}", "expected {"},
+      {"{\"v\": 1, \"op\": \"echo\", \"args\": {\"a\": \"\xff\"}}", "not UTF-8"},
+      {"{\"v\": 1, \"op\": \"echo\", \"args\": {\"a\": \"\\u0000\"}}", "NUL"},
+      {"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "deeper"},
       {"{\"v\": 1, \"op\": 3}", "expected {"},
       {"{\"v\": 1, \"op\": \"echo\", \"args\": []}", "expected {"},
-      {"\xff\xfe", "not valid JSON"},
+      {"\xff\xfe", "not UTF-8"},
   };
   for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
     auto_close int fd = dial(*state);
@@ -452,6 +519,154 @@ static void test_events(void **state) {
   assert_non_null(strstr(error_of(refused), "LOUD"));
 }
 
+/* What changes something is told twice: who asked, and what came of it. */
+static void test_audit(void **state) {
+  auto_close int fd = dial(*state);
+  send_text(fd, "{\"v\": 1, \"id\": 1, \"op\": \"change\", \"args\": {\"what\": true}}"); /* only reads */
+  auto_json cJSON *read = next(fd);
+  value_of(read, 1);
+  send_text(fd, "{\"v\": 1, \"id\": 2, \"op\": \"change-not\", \"args\": {\"name\": \"x\"}}");
+  auto_json cJSON *no = next(fd);
+  error_of(no);
+  send_text(fd, "{\"v\": 1, \"id\": 3, \"op\": \"hello\", \"args\": {\"read_only\": true}}");
+  auto_json cJSON *hello = next(fd);
+  assert_string_equal(cJSON_GetObjectItem(value_of(hello, 3), "right")->valuestring, "read-only");
+  assert_int_equal(cJSON_GetObjectItem(value_of(hello, 3), "protocol")->valueint, 1);
+  send_text(fd, "{\"v\": 1, \"id\": 4, \"op\": \"change\"}");
+  auto_json cJSON *denied = next(fd);
+  assert_non_null(strstr(error_of(denied), "may only look"));
+  assert_string_equal(cJSON_GetObjectItem(denied, "code")->valuestring, "denied");
+  send_text(fd,
+            "{\"v\": 1, \"id\": 5, \"op\": \"hello\", \"args\": {\"read_only\": false}}"); /* does not bring it back */
+  auto_json cJSON *again = next(fd);
+  assert_string_equal(cJSON_GetObjectItem(value_of(again, 5), "right")->valuestring, "read-only");
+  send_text(fd, "{\"v\": 1, \"id\": 6, \"op\": \"events\"}");
+  auto_json cJSON *v = next(fd);
+  const cJSON *list = value_of(v, 6);
+  assert_int_equal(cJSON_GetArraySize(list), 3);
+  static const char *const outcomes[] = {NULL, "refused", "denied"};
+  for (int i = 0; i < 3; i++) {
+    const cJSON *event = cJSON_GetObjectItem(cJSON_GetArrayItem(list, i), "event");
+    const cJSON *details = cJSON_GetObjectItem(event, "details");
+    const char *outcome = cJSON_GetStringValue(cJSON_GetObjectItem(details, "outcome"));
+    assert_string_equal(cJSON_GetObjectItem(details, "op")->valuestring, i < 2 ? "change-not" : "change");
+    assert_int_equal(cJSON_GetObjectItem(details, "uid")->valueint, getuid());
+    if (!outcomes[i])
+      assert_null(outcome);
+    else
+      assert_string_equal(outcome, outcomes[i]);
+  }
+}
+
+static void test_arguments(void **state) {
+  auto_close int fd = dial(*state);
+  static const struct {
+    const char *args, *error;
+  } cases[] = {
+      {"{\"byte\": 1}", "no argument \"byte\"; did you mean \"bytes\"?"},
+      {"{\"bytes\": \"x\"}", "expected a whole number, got \"x\""},
+      {"{\"bytes\": 1.5}", "expected a whole number"},
+      {"{\"name\": []}", "expected a text, got []"},
+  };
+  for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    char text[200];
+    snprintf(text, sizeof text, "{\"v\": 1, \"id\": %zu, \"op\": \"echo\", \"args\": %s}", i, cases[i].args);
+    send_text(fd, text);
+    auto_json cJSON *v = next(fd);
+    if (!strstr(error_of(v), cases[i].error)) fail_msg("%s", error_of(v));
+    assert_string_equal(cJSON_GetObjectItem(v, "code")->valuestring, "arguments");
+  }
+}
+
+/* One that answers at some time, and one that is told: both end at once, others go on. */
+static void test_cancel(void **state) {
+  auto_close int fd = dial(*state);
+  send_text(fd, "{\"v\": 1, \"id\": 1, \"op\": \"later\", \"args\": {\"ms\": 300}}");
+  send_text(fd, "{\"v\": 1, \"id\": 2, \"op\": \"events\", \"args\": {\"follow\": true, \"last\": 0}}");
+  send_text(fd, "{\"v\": 1, \"id\": 3, \"op\": \"cancel\", \"args\": {\"id\": 1}}");
+  auto_json cJSON *yes = next(fd);
+  assert_true(cJSON_IsTrue(cJSON_GetObjectItem(value_of(yes, 3), "cancelled")));
+  auto_json cJSON *first = next(fd);
+  assert_int_equal(cJSON_GetObjectItem(first, "id")->valueint, 1);
+  assert_string_equal(cJSON_GetObjectItem(first, "code")->valuestring, "cancelled");
+  send_text(fd, "{\"v\": 1, \"id\": 4, \"op\": \"cancel\", \"args\": {\"id\": 2}}");
+  auto_json cJSON *too = next(fd);
+  value_of(too, 4);
+  auto_json cJSON *second = next(fd);
+  assert_true(cJSON_IsNull(value_of(second, 2)));
+  send_text(fd, "{\"v\": 1, \"id\": 5, \"op\": \"cancel\", \"args\": {\"id\": 99}}");
+  auto_json cJSON *none = next(fd);
+  assert_true(cJSON_IsFalse(cJSON_GetObjectItem(value_of(none, 5), "cancelled")));
+  send_text(fd, "{\"v\": 1, \"id\": 1, \"op\": \"echo\"}"); /* the number is free again */
+  auto_json cJSON *echo = next(fd);
+  value_of(echo, 1);
+}
+
+static void test_same_id_twice(void **state) {
+  auto_close int fd = dial(*state);
+  send_text(fd, "{\"v\": 1, \"id\": 1, \"op\": \"later\", \"args\": {\"ms\": 5000}}");
+  send_text(fd, "{\"v\": 1, \"id\": 1, \"op\": \"echo\"}");
+  auto_json cJSON *v = next(fd);
+  assert_non_null(strstr(error_of(v), "is under way"));
+  assert_null(next(fd));
+}
+
+/* What prints for ever stops at the bound while nobody reads, goes on when somebody does, and ends by cancel. */
+static void test_endless_output(void **state) {
+  auto_close int fd = dial(*state);
+  send_text(fd, "{\"v\": 1, \"id\": 1, \"op\": \"babble\"}");
+  auto_close int other = dial(*state);
+  for (int i = 0; i < 50; i++) {
+    send_text(other, "{\"v\": 1, \"id\": 2, \"op\": \"echo\"}");
+    auto_json cJSON *v = next(other);
+    value_of(v, 2);
+  }
+  for (int i = 0; i < 500; i++) { /* 2 MB: more than may wait */
+    auto_json cJSON *part = next(fd);
+    assert_non_null(cJSON_GetObjectItem(part, "part"));
+  }
+  send_text(fd, "{\"v\": 1, \"id\": 2, \"op\": \"cancel\", \"args\": {\"id\": 1}}");
+  bool ended = false, told = false;
+  for (int i = 0; i < 5000 && !(ended && told); i++) {
+    auto_json cJSON *v = next(fd);
+    assert_non_null(v);
+    if (cJSON_GetObjectItem(v, "part")) continue;
+    if (cJSON_GetObjectItem(v, "id")->valueint == 2) {
+      told = true;
+    } else {
+      assert_non_null(strstr(error_of(v), "ended after"));
+      assert_string_equal(cJSON_GetObjectItem(v, "code")->valuestring, "cancelled");
+      ended = true;
+    }
+  }
+  assert_true(ended && told);
+  int gone = dial(*state); /* one that leaves in the middle */
+  send_text(gone, "{\"v\": 1, \"id\": 1, \"op\": \"babble\"}");
+  auto_json cJSON *part = next(gone);
+  close(gone);
+  send_text(other, "{\"v\": 1, \"id\": 3, \"op\": \"echo\"}");
+  auto_json cJSON *v = next(other);
+  value_of(v, 3);
+}
+
+/* Connections that ask nothing keep nobody out for longer than a second. */
+static void test_idle_ones_go(void **state) {
+  int fds[LIMIT_CONTROL_CLIENTS];
+  for (int i = 0; i < LIMIT_CONTROL_CLIENTS; i++) fds[i] = dial(*state);
+  bool ok = false;
+  for (int64_t due = clock_mono_ns() + 10 * NS_PER_S; !ok && clock_mono_ns() < due;) {
+    auto_close int fd = dial(*state);
+    auto_buf struct buf b = {0};
+    const char *text = "{\"v\": 1, \"id\": 1, \"op\": \"echo\"}";
+    frame_add(&b, text, strlen(text));
+    (void)!send(fd, b.data, b.len, MSG_NOSIGNAL);
+    auto_json cJSON *v = next(fd);
+    ok = v && cJSON_IsTrue(cJSON_GetObjectItem(v, "ok"));
+  }
+  assert_true(ok);
+  for (int i = 0; i < LIMIT_CONTROL_CLIENTS; i++) close(fds[i]);
+}
+
 /* A follower that reads late gets what the ring still has and is told what it missed. */
 static void test_follower_that_is_late(void **state) {
   auto_close int follower = dial(*state);
@@ -535,6 +750,9 @@ int main(void) {
       TEST(test_large_answers),   TEST(test_slow_reader),
       TEST(test_events),          TEST(test_follower_that_is_late),
       TEST(test_another_user),    TEST(test_another_engine),
+      TEST(test_audit),           TEST(test_arguments),
+      TEST(test_cancel),          TEST(test_same_id_twice),
+      TEST(test_endless_output),  TEST(test_idle_ones_go),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
