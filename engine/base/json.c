@@ -106,7 +106,7 @@ static void put_int(struct buf *out, int64_t v) {
 /* A number with six decimals at most, as times have them; false: it has more. */
 static bool put_short(struct buf *out, double v) {
   enum { MILLION = 1000000 };
-  int64_t millionths = fabs(v) < 1e9 ? llround(v * MILLION) : 0;
+  int64_t millionths = fabs(v) < 1e9 ? (int64_t)(v * MILLION + (v < 0 ? -0.5 : 0.5)) : 0;
   if ((double)millionths / MILLION != v) return false;
   char text[32];
   char *end = text + sizeof text;
@@ -177,7 +177,7 @@ void json_value(struct json *j, const char *key, const cJSON *v) {
   }
 }
 
-/* cJSON recurses up to its own limit of 1000; ours is lower and told with a position. */
+/* Reading recurses up to a limit of 1000; this one is lower and told with a position. */
 static int check_depth(const char *text, size_t n, const char *what, struct err *err) {
   int depth = 0;
   int line = 1;
@@ -225,7 +225,7 @@ int json_parse(const char *text, size_t n, const char *what, cJSON **out, struct
   int rc = check_depth(text, n, what, err);
   if (rc) return rc;
   const char *end = text;
-  cJSON *v = cJSON_ParseWithLengthOpts(text, n, &end, 0);
+  cJSON *v = json_read(text, n, &end);
   if (v) {
     while (end < text + n && (*end == ' ' || *end == '\n' || *end == '\r' || *end == '\t' || *end == 0)) end++;
     if (end == text + n) {

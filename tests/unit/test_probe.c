@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "json_text.h"
 #include "base/clock.h"
 #include "base/frame.h"
 #include "base/str.h"
@@ -104,7 +105,7 @@ static void on_done(void *arg, const struct probe_result *r) {
   g->calls++;
   g->r = *r;
   if (r->data) {
-    char *text = cJSON_PrintUnformatted(r->data);
+    char *text = json_text(r->data);
     str_copy(g->data, sizeof g->data, text);
     free(text);
   }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "json_text.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "lua/conv.h"
@@ -70,7 +71,7 @@ static void on_done(void *arg, enum policy_status status, const cJSON *result, c
   struct outcome *o = arg;
   o->calls++;
   o->status = status;
-  if (result) o->result = cJSON_PrintUnformatted(result);
+  if (result) o->result = json_text(result);
   if (err) str_copy(o->message, sizeof o->message, err->msg);
   if (--o->f->left == 0) loop_stop(o->f->loop);
 }
