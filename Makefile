@@ -55,8 +55,12 @@ $(BUILD)/page.html: $(PAGE)
 $(BUILD)/obj/parts/server_page.o: $(BUILD)/page.html
 $(BUILD)/obj/parts/server_page.o: COMMON += -DSERVER_PAGE='"$(BUILD)/page.html"'
 
-# holds the Lua halves as text
-$(BUILD)/obj/lua/embed.o: $(wildcard scripts/tend/*.lua)
+# holds the Lua halves as text, and the stubs
+$(BUILD)/stubs.lua: $(wildcard scripts/tend/_meta/*.lua)
+	@mkdir -p $(@D)
+	@cat $(sort $^) >$@
+$(BUILD)/obj/lua/embed.o: $(wildcard scripts/tend/*.lua) $(BUILD)/stubs.lua
+$(BUILD)/obj/lua/embed.o: COMMON += -DSTUBS='"$(BUILD)/stubs.lua"'
 
 $(BUILD)/libtend.a: $(OBJ)
 	@rm -f $@

@@ -115,6 +115,7 @@ static const struct operation_arg cancel_args[] = {{.name = "id",
                                                     .max = INT64_C(1) << 53,
                                                     .doc = "of the request that is to end"},
                                                    {0}};
+static const struct operation_arg repl_args[] = {{.name = "options", .type = ARG_ANY, .doc = "the prompt's own"}, {0}};
 static const struct operation_arg eval_args[] = {
     {.name = "code", .type = ARG_STRING, .required = true, .doc = "a Lua chunk"},
     {.name = "options", .type = ARG_ANY, .doc = "the prompt's own"},
@@ -151,6 +152,8 @@ const struct operation operations[] = {
     {"help", "these operations, with those of scripts", false, READS, .args = no_args},
     {"cancel", "end another request of this connection", false, READS, .args = cancel_args},
     {"setting", "one setting as the engine uses it; never a secret value", false, READS, .args = setting_args},
+    {"repl", "open a prompt, for as long as the client stays: its number comes as a part", false, READS, .waits = true,
+     .args = repl_args},
     {"eval", "run a Lua chunk; what it prints comes as parts", false, READS, .audit = true, .waits = true,
      .args = eval_args},
     {"complete", "what may follow in a Lua line", false, READS, .args = complete_args},

@@ -101,7 +101,7 @@ struct control *control_new(struct loop *loop, struct sink *sink, const struct s
     return NULL;
   }
   *c = (struct control){.loop = loop, .sink = sink, .fd = fd, .dir_fd = -1, .patience = CONTROL_PATIENCE_INIT};
-  if (fd < 0) {
+  if (fd < 0 && dir) {
     if (unlinkat(dir->fd, PLACE_SOCKET, 0) && errno != ENOENT) {
       err_errno(err, -errno, "cannot replace %s/" PLACE_SOCKET, dir->path);
       goto fail;
@@ -109,12 +109,12 @@ struct control *control_new(struct loop *loop, struct sink *sink, const struct s
     c->fd = place_listen(dir->fd, dir->path, PLACE_SOCKET, err);
     if (c->fd < 0) goto fail;
   }
-  c->dir_fd = fcntl(dir->fd, F_DUPFD_CLOEXEC, 0);
-  c->watch = watch_new(loop, c->fd, WATCH_READ, on_accept, c);
+  if (dir) c->dir_fd = fcntl(dir->fd, F_DUPFD_CLOEXEC, 0);
+  if (dir) c->watch = watch_new(loop, c->fd, WATCH_READ, on_accept, c);
   c->sweep = timer_new(loop, on_sweep, c);
   c->retry = timer_new(loop, on_retry, c);
   control_add(c, events_op, c);
-  if (c->dir_fd >= 0 && c->watch && c->sweep && c->retry) return c;
+  if ((!dir || (c->dir_fd >= 0 && c->watch)) && c->sweep && c->retry) return c;
   err_set(err, -ENOMEM, "control socket: out of memory or descriptors");
 fail:
   control_free(c);
@@ -141,6 +141,8 @@ void control_free(struct control *c) {
 }
 
 int control_fd(const struct control *c) { return c->fd; }
+
+void control_serve(struct control *c, int fd) { client_open(c, fd, geteuid(), getpid()); }
 
 void control_scripts(struct control *c, const struct policy *policy) {
   if (c) c->policy = policy;

@@ -52,8 +52,9 @@ struct control_op {
   const struct operation *def; /* NULL: the one of this name in core/operation */
 };
 
-/* dir stays the caller's. fd: a listening socket kept from before, -1 for none: a new one is made in place of an old
- * one (the lock of the folder says that it is dead). NULL with err. */
+/* dir stays the caller's; NULL: nothing is listened to, clients come by control_serve. fd: a listening socket kept from
+ * before, -1 for none: a new one is made in place of an old one (the lock of the folder says that it is dead). NULL
+ * with err. */
 struct control *control_new(struct loop *loop, struct sink *sink, const struct state_dir *dir, int fd, struct err *err);
 /* Operations, from now on; ops ends with {0}; it and arg live as long as the control. NULL for c is allowed (no socket,
  * nobody asks). */
@@ -64,7 +65,9 @@ void control_scripts(struct control *c, const struct policy *policy);
 /* Ends every connection after a last try to send; removes the socket. Streams are told that they are gone; other open
  * replies may still be answered. */
 void control_free(struct control *c);
-int control_fd(const struct control *c); /* the listening socket, for children_keep */
+int control_fd(const struct control *c); /* the listening socket, for children_keep; -1: none */
+/* Takes a connected socket as a client of this same user. */
+void control_serve(struct control *c, int fd);
 
 /* Each ends the reply: it must not be used after. value: JSON text, NULL means null. */
 void control_answer(struct control_reply *r, const char *value);
@@ -89,6 +92,19 @@ void control_stream(struct control_reply *r, control_stream_fn *end, control_str
 int control_part(struct control_reply *r, const char *json, size_t n);
 int control_push(struct control_reply *r, const char *json, size_t n);
 bool control_is_cancelled(const struct control_reply *r); /* or its client has left */
+
+/* An operation called from inside, on behalf of q's uid and pid: the same checks, the same audit. said(arg, answer) is
+ * called once, maybe from inside the call: the answer as a client would get it ({"ok", "value" or "code" and "error"};
+ * NULL: no memory), valid during the callback. *call is for control_forget until then. What streams is refused.
+ * -ENOMEM.
+ */
+typedef void control_said_fn(void *arg, const cJSON *answer);
+int control_call(struct control *c, const struct control_request *q, control_said_fn *said, void *arg,
+                 struct control_reply **call);
+/* Nobody waits any more; what was begun goes on where it cannot be ended. */
+void control_forget(struct control_reply *call);
+/* Whether it would change something. */
+bool control_changes(const struct control *c, const char *name, const cJSON *args);
 
 /* Arguments of a request; defaults where there is none or it has another type. */
 const char *control_arg_str(const struct control_request *q, const char *name, const char *fallback);

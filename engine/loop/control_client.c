@@ -49,7 +49,8 @@ static void end_now(void *arg) {
 
 /* Of a reply whose client is there; of the others control_free and the sweep take care. */
 void reply_end_later(struct control_reply *r) {
-  if (loop_defer(r->client->control->loop, end_now, r)) client_drop(r->client); /* no memory: this ends it too */
+  r->cancelled = true;
+  if (loop_defer(r->loop, end_now, r) && r->client) client_drop(r->client); /* no memory: this ends it too */
 }
 
 void reply_forget(struct control_reply *r) {

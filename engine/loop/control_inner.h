@@ -35,6 +35,8 @@ struct control_reply {
   int64_t id;
   control_stream_fn *end, *room;
   void *arg;
+  control_said_fn *said; /* of a call from inside: there is no client */
+  void *said_arg;
   struct audit *audit;
 };
 
@@ -88,6 +90,11 @@ void client_free(struct client *k);
 bool client_queue(struct client *k, const struct buf *text);
 /* Sends what it can and sets watch and timer anew. */
 void client_pump(struct client *k);
+/* Calls the function behind it where it may be called. k: NULL for a call from inside. */
+void control_dispatch(struct control *c, struct client *k, const struct control_request *q,
+                      struct control_reply *reply);
+/* What a request of this name with these arguments needs; false: there is no such operation. */
+bool control_right(const struct control *c, const char *name, const cJSON *args, enum right *out);
 /* One whole request; makes a reply and calls the op. */
 void control_handle(struct client *k, const char *text, size_t n);
 /* An error that ends the connection. id: of the request, -1 where it has none. */
@@ -108,7 +115,7 @@ void reply_abandon(struct control_reply *r);
 void reply_forget(struct control_reply *r);
 
 /* Tells that it was asked for; the answer will tell the outcome. */
-void audit_begin(struct control_reply *r, const struct control_request *q);
+void audit_begin(struct control *c, struct control_reply *r, const struct control_request *q);
 /* Tells of one that was not begun, and why. */
 void audit_refused(struct control *c, const struct control_request *q, const char *outcome, const char *why);
 

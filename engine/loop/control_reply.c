@@ -57,8 +57,7 @@ static char *args_text(const struct control_request *q) {
   return buf_take(&text);
 }
 
-void audit_begin(struct control_reply *r, const struct control_request *q) {
-  struct control *c = r->client->control;
+void audit_begin(struct control *c, struct control_reply *r, const struct control_request *q) {
   struct audit *a = calloc(1, sizeof *a);
   if (a) {
     *a = (struct audit){.sink = c->sink,
@@ -113,6 +112,10 @@ static void finish(struct control_reply *r, const struct buf *text, const char *
   audit_end(r->audit, outcome, error);
   audit_free(r->audit);
   reply_forget(r);
+  if (r->said) {
+    auto_json cJSON *said = cJSON_ParseWithLength(buf_cstr(text), text->len);
+    r->said(r->said_arg, said);
+  }
   free(r);
   if (!k) return;
   k->pending--;

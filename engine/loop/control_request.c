@@ -104,10 +104,17 @@ static void refuse_unknown(const struct control *c, const char *name, struct con
                near ? near : "", near ? "\"?" : "");
 }
 
+bool control_right(const struct control *c, const char *name, const cJSON *args, enum right *out) {
+  struct found f;
+  if (!find(c, name, &f)) return false;
+  *out = operation_right(f.def, args);
+  return true;
+}
+
 /* --- a request --------------------------------------------------------------------------------------------------- */
 
-static void dispatch(struct client *k, const struct control_request *q, struct control_reply *reply) {
-  struct control *c = k->control;
+void control_dispatch(struct control *c, struct client *k, const struct control_request *q,
+                      struct control_reply *reply) {
   struct found f;
   if (!find(c, q->op, &f)) {
     refuse_unknown(c, q->op, reply);
@@ -119,16 +126,18 @@ static void dispatch(struct client *k, const struct control_request *q, struct c
     return;
   }
   enum right needed = operation_right(f.def, q->args);
-  if (needed == RIGHT_OPERATE && k->read_only) {
+  if (needed == RIGHT_OPERATE && q->read_only) {
     audit_refused(c, q, "denied", "this client may only look");
     control_fail(reply, "denied", "%s changes something, and this client may only look", q->op);
     return;
   }
-  if (f.def->audit && needed == f.def->right) audit_begin(reply, q);
+  if (f.def->audit && needed == f.def->right) audit_begin(c, reply, q);
   if (f.op)
     f.op->fn(f.arg, q, reply);
   else if (f.def->script)
     script_run(c, f.def, q, reply);
+  else if (!k && !STR_EQ(q->op, "help"))
+    control_fail(reply, "unavailable", "%s is for connections", q->op);
   else if (STR_EQ(q->op, "hello"))
     op_hello(k, q, reply);
   else if (STR_EQ(q->op, "help"))
@@ -201,7 +210,7 @@ void control_handle(struct client *k, const char *text, size_t n) {
   }
   struct control_request q = {
       .op = op->valuestring, .args = args, .uid = k->uid, .pid = k->pid, .read_only = k->read_only};
-  dispatch(k, &q, reply);
+  control_dispatch(k->control, k, &q, reply);
 }
 
 void control_add(struct control *c, const struct control_op *ops, void *arg) {

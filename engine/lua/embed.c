@@ -12,17 +12,24 @@
   extern const char embed_##name##_end[] __attribute__((visibility("hidden")))
 
 #define SCRIPTS(S) \
-  S(prelude) S(dns) S(fs) S(http) S(lifecycle) S(metrics) S(net) S(postgres) S(probe) S(process) S(retry) S(settings)
+  S(prelude) \
+  S(dns) S(fs) S(http) S(lifecycle) S(metrics) S(net) S(postgres) S(probe) S(process) S(repl) S(repl_complete) \
+      S(repl_help) S(repl_operate) S(repl_print) S(retry) S(settings)
 
 #define S(name) EMBED(name);
 SCRIPTS(S)
 #undef S
 
+/* The stubs that editors read, one after the other: the prompt's help. */
+__asm__(".section .rodata\n.balign 16\nembed_stubs:\n.incbin \"" STUBS "\"\nembed_stubs_end:\n.byte 0\n.previous\n");
+extern const char embed_stubs[] __attribute__((visibility("hidden")));
+extern const char embed_stubs_end[] __attribute__((visibility("hidden")));
+
 static const struct {
   const char *name, *text, *end;
-} scripts[] = {
+} scripts[] = {{"stubs", embed_stubs, embed_stubs_end},
 #define S(name) {"tend." #name, embed_##name, embed_##name##_end},
-    SCRIPTS(S)
+               SCRIPTS(S)
 #undef S
 };
 

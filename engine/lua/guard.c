@@ -124,9 +124,9 @@ int guard_resume(struct sched *s, struct task *t, lua_State *from, int nargs, in
   s->current = t;
   s->forced = false;
   running = t->co;
-  vm_charge(t->vm, t->memory);
+  vm_limit(t->vm, t->memory_max);
   int status = lua_resume(t->co, from, nargs, nresults);
-  vm_charge(t->vm, NULL);
+  vm_limit(t->vm, 0);
   running = was;
   account(s, t);
   s->current = outer;

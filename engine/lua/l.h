@@ -22,7 +22,7 @@ struct vm {
   struct vm_host host;
   lua_State *L;
   size_t used, max;              /* bytes */
-  struct task_memory *charged;   /* the running task's own limit, NULL: none */
+  size_t lower;                  /* the running task's own limit, 0: max */
   bool loading;                  /* the flow file runs: registrations are possible */
   cJSON *dependencies, *cleanup; /* added by lifecycle calls */
   struct lua_timer *timers;
@@ -37,9 +37,9 @@ struct vm {
   char prefix[LIMIT_NAME + 16]; /* CONTAINER_<FLOW>_ */
 };
 
-/* From here on what is allocated counts to that limit too. vm may be NULL. */
-static inline void vm_charge(struct vm *vm, struct task_memory *memory) {
-  if (vm) vm->charged = memory;
+/* From here on no more than that; 0: as much as there may be. vm may be NULL. */
+static inline void vm_limit(struct vm *vm, size_t lower) {
+  if (vm) vm->lower = lower;
 }
 
 static inline struct vm *vm_of(lua_State *L) { return lua_owner(L)->vm; }

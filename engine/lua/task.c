@@ -154,7 +154,7 @@ uint64_t task_start(struct sched *s, struct vm *vm, lua_State *L, int nargs, con
                      .dropped = spec->dropped,
                      .arg = spec->arg,
                      .effects = spec->effects,
-                     .memory = spec->memory};
+                     .memory_max = spec->memory_max};
   s->n_tasks++;
   str_copy(t->name, sizeof t->name, spec->name);
   bool ok = spec->deadline_ns == TIME_NEVER || t->deadline || (t->deadline = timer_new(s->loop, on_deadline, t));

@@ -44,13 +44,8 @@ struct task_spec {
   task_done_fn *done;         /* may be NULL */
   void (*dropped)(void *arg); /* called in place of done when the end is quiet; may be NULL */
   void *arg;
-  struct effects *effects;    /* what it may do to the world (lua/effect.h); NULL: everything */
-  struct task_memory *memory; /* what it may hold; NULL: as much as its generation. Both live longer than the task */
-};
-
-/* Bytes that tasks which share it have taken, less what they gave back. */
-struct task_memory {
-  int64_t used, max;
+  struct effects *effects; /* what it may do to the world (lua/effect.h); NULL: everything. Lives longer */
+  size_t memory_max;       /* refused where its generation would hold more; 0: the generation's own limit */
 };
 
 struct sched *sched_new(struct loop *loop, struct err *err);

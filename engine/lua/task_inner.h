@@ -42,7 +42,7 @@ struct task {
   int64_t grace_ns; /* used_ns at which an ending task is closed */
   char where[128];  /* file:line where it ran over */
   struct effects *effects;
-  struct task_memory *memory;
+  size_t memory_max;
   struct task *next;
 };
 

@@ -34,16 +34,12 @@ static void *allocate(void *ud, void *p, size_t old, size_t size) {
   if (size == 0) {
     free(p);
     vm->used -= old;
-    if (vm->charged) vm->charged->used -= (int64_t)old;
     return NULL;
   }
-  int64_t more = (int64_t)size - (int64_t)old;
-  if (more > 0 && (size_t)more > vm->max - vm->used) return NULL;
-  if (more > 0 && vm->charged && vm->charged->used + more > vm->charged->max) return NULL;
+  size_t max = vm->lower && vm->lower < vm->max ? vm->lower : vm->max;
+  if (size > old && (vm->used > max || size - old > max - vm->used)) return NULL;
   void *q = realloc(p, size);
-  if (!q) return NULL;
-  vm->used += size - old;
-  if (vm->charged) vm->charged->used += more;
+  if (q) vm->used += size - old;
   return q;
 }
 

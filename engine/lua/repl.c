@@ -1,0 +1,151 @@
+#include "lua/repl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "base/str.h"
+#include "lua/repl_inner.h"
+
+struct repl *repl_new(const struct repl_options *options) {
+  struct repl *r = calloc(1, sizeof *r);
+  if (!r) return NULL;
+  r->o = *options;
+  if (r->o.live) r->o.host.sched = r->o.live->host.sched;
+  return r;
+}
+
+static void close_side(struct repl_side *side) { *side = (struct repl_side){0}; }
+
+void repl_free(struct repl *r) {
+  if (!r) return;
+  while (r->sessions) {
+    struct repl_session *s = r->sessions;
+    r->sessions = s->next;
+    while (s->chunks) {
+      struct repl_chunk *c = s->chunks;
+      s->chunks = c->next;
+      task_cancel(r->o.host.sched, c->task, TASK_CANCELLED, true);
+      if (c->reply) control_fail(c->reply, "cancelled", "tend is ending");
+      buf_free(&c->effects.list);
+      buf_free(&c->wait);
+      c->session = NULL;
+      free(c);
+    }
+    if (s->reply) control_answer(s->reply, NULL);
+    free(s);
+  }
+  vm_free(r->made);
+  vm_free(r->made_aside);
+  sched_free(r->own_sched);
+  free(r);
+}
+
+void repl_use(struct repl *r, struct vm *live) {
+  for (struct repl_session *s = r->sessions; s; s = s->next) {
+    if (s->side != &r->live) continue;
+    for (struct repl_chunk *c = s->chunks; c; c = c->next) repl_chunk_cancel(c);
+    s->env = LUA_NOREF; /* it goes with its generation */
+    s->side = NULL;
+    s->told_new = true;
+  }
+  close_side(&r->live);
+  r->o.live = live;
+}
+
+/* --- the Lua half ------------------------------------------------------------------------------------------------ */
+
+struct opening {
+  struct repl *repl;
+  struct repl_side *side;
+};
+
+static int take_function(lua_State *L, const char *name) {
+  lua_getfield(L, -1, name);
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static int l_open(lua_State *L) {
+  const struct opening *o = lua_touserdata(L, 1);
+  size_t n;
+  const char *text = embedded_script("tend.repl", &n);
+  struct err err = ERR_INIT;
+  if (!text || script_compile(L, text, n, "scripts/tend/repl.lua", &err)) return luaL_error(L, "%s", err.msg);
+  l_push_repl_core(L, o->repl);
+  lua_call(L, 1, 1);
+  o->side->evaluate = take_function(L, "evaluate");
+  o->side->complete = take_function(L, "complete");
+  o->side->env = take_function(L, "env");
+  return 0;
+}
+
+/* A generation of its own. Aside: what is started in it does not run on, and what it keeps is kept by nobody. */
+static struct vm *make_vm(struct repl *r, bool aside, struct err *err) {
+  struct vm **vm = aside ? &r->made_aside : &r->made;
+  struct vm_host *host = &r->o.host;
+  if (!host->sched) host->sched = r->own_sched = sched_new(host->loop, err);
+  if (!*vm && host->sched) *vm = vm_new(host, err);
+  if (*vm) (*vm)->paused = aside;
+  return *vm;
+}
+
+struct repl_side *repl_side_of(struct repl *r, const struct repl_session *s, struct err *err) {
+  bool aside = s->read_only || s->dry;
+  struct repl_side *side = aside ? &r->aside : &r->live;
+  if (side->vm) return side;
+  struct vm *vm = !aside && r->o.live ? r->o.live : make_vm(r, aside, err);
+  if (!vm) return NULL;
+  struct opening opening = {r, side};
+  lua_State *L = vm->L;
+  if (!lua_checkstack(L, 8)) {
+    err_set(err, -ENOMEM, "no memory for a prompt");
+    return NULL;
+  }
+  lua_pushcfunction(L, l_open);
+  lua_pushlightuserdata(L, &opening);
+  if (lua_pcall(L, 1, 0, 0)) {
+    err_set(err, -EINVAL, "cannot open a prompt: %s", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "?");
+    lua_pop(L, 1);
+    return NULL;
+  }
+  side->vm = vm;
+  return side;
+}
+
+/* --- sessions ---------------------------------------------------------------------------------------------------- */
+
+struct repl_session *repl_session_new(struct repl *r, const struct control_request *q, struct control_reply *reply) {
+  struct repl_session *s = calloc(1, sizeof *s);
+  if (!s) return NULL;
+  *s = (struct repl_session){.next = r->sessions,
+                             .repl = r,
+                             .reply = reply,
+                             .id = ++r->serial,
+                             .uid = q->uid,
+                             .pid = q->pid,
+                             .env = LUA_NOREF};
+  r->sessions = s;
+  return s;
+}
+
+struct repl_session *repl_session_find(struct repl *r, uint64_t id, uid_t uid) {
+  for (struct repl_session *s = r->sessions; s; s = s->next)
+    if (s->id == id && s->uid == uid && !s->gone) return s;
+  return NULL;
+}
+
+void repl_session_check(struct repl_session *s) {
+  if (!s->gone || s->chunks) return;
+  struct repl_session **p = &s->repl->sessions;
+  while (*p != s) p = &(*p)->next;
+  *p = s->next;
+  if (s->side && s->env != LUA_NOREF) luaL_unref(s->side->vm->L, LUA_REGISTRYINDEX, s->env);
+  if (s->reply) control_answer(s->reply, NULL);
+  free(s);
+}
+
+void repl_session_end(struct repl_session *s) {
+  s->gone = true;
+  for (struct repl_chunk *c = s->chunks; c; c = c->next) repl_chunk_cancel(c);
+  repl_session_check(s);
+}
