@@ -60,7 +60,7 @@ $(BUILD)/stubs.lua: $(wildcard scripts/tend/_meta/*.lua)
 	@mkdir -p $(@D)
 	@cat $(sort $^) >$@
 $(BUILD)/obj/lua/embed.o: $(wildcard scripts/tend/*.lua) $(BUILD)/stubs.lua
-$(BUILD)/obj/lua/embed.o: COMMON += -DSTUBS='"$(BUILD)/stubs.lua"'
+$(BUILD)/obj/lua/embed.o: ENGINE += -DSTUBS='"$(BUILD)/stubs.lua"'
 
 $(BUILD)/libtend.a: $(OBJ)
 	@rm -f $@
