@@ -163,13 +163,17 @@ static int locate(void *load, const char *path) {
   return plan_locate(&text, path);
 }
 
+void load_host(struct load *l, struct vm_host *host) {
+  host->settings = l->settings;
+  host->scripts = buf_cstr(&l->scripts);
+  host->flows = buf_cstr(&l->flows);
+  host->flow = l->flow;
+}
+
 static void plan_of_file(struct load *l, const struct vm_host *given) {
   struct vm_host host = *given;
-  host.settings = l->settings;
+  load_host(l, &host);
   host.problems = &l->problems;
-  host.scripts = buf_cstr(&l->scripts);
-  host.flows = buf_cstr(&l->flows);
-  host.flow = l->flow;
   struct err err = ERR_INIT;
   l->sched = sched_new(host.loop, &err);
   host.sched = l->sched;

@@ -32,6 +32,8 @@ struct load {
   struct plan *plan; /* never NULL after load_flow; without a usable one: nothing that could be started */
 };
 
+/* What a generation of scripts is told of flow, settings and folders. */
+void load_host(struct load *l, struct vm_host *host);
 /* Settings of all layers but the flow's. -ENOMEM. */
 int load_settings(struct load *l, const struct options *options, struct err *err);
 

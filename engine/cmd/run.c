@@ -14,6 +14,7 @@
 #include "init/init.h"
 #include "loop/script_state.h"
 #include "loop/settings_source.h"
+#include "lua/repl.h"
 #include "supervisor/supervisor.h"
 
 struct engine {
@@ -26,6 +27,8 @@ struct engine {
   struct load load;
   struct supervisor *supervisor;
   struct script_state state; /* of all generations */
+  struct vm_host host;       /* of the scripts */
+  struct repl *repl;
 };
 
 static int ask(void *arg, const char *what, struct buf *out) {
@@ -85,15 +88,15 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
       (struct probe_env){.loop = e->loop, .children = e->children, .sink = e->sink, .settings = e->load.settings};
   probe_env_init(&e->probes);
   int64_t started = clock_mono_ns();
-  struct vm_host host = {.loop = e->loop,
-                         .sink = e->sink,
-                         .probes = &e->probes,
-                         .children = e->children,
-                         .metrics = e->metrics,
-                         .state = &e->state,
-                         .ask = ask,
-                         .ask_arg = e};
-  int rc = load_flow(&e->load, &host, err);
+  e->host = (struct vm_host){.loop = e->loop,
+                             .sink = e->sink,
+                             .probes = &e->probes,
+                             .children = e->children,
+                             .metrics = e->metrics,
+                             .state = &e->state,
+                             .ask = ask,
+                             .ask_arg = e};
+  int rc = load_flow(&e->load, &e->host, err);
   if (rc) return rc;
   so = load_sink_options(&e->load, log_fd); /* the flow may have settings of its own for these */
   sink_configure(e->sink, &so, e->load.settings);
@@ -119,18 +122,29 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
   return e->supervisor ? 0 : -ENOMEM;
 }
 
+/* `tend repl`; without memory for it there is none. */
+static void offer_prompt(struct engine *e) {
+  struct control *control = supervisor_control(e->supervisor);
+  if (!control) return;
+  load_host(&e->load, &e->host);
+  e->repl = repl_new(&(struct repl_options){.host = e->host, .live = e->load.vm, .control = control});
+  if (e->repl) control_add(control, repl_ops, e->repl);
+}
+
 static int engine_main(int channel_fd, int log_fd, void *arg) {
   struct engine e = {.options = arg};
   struct err err = ERR_INIT;
   int rc = engine_open(&e, channel_fd, log_fd, &err);
   if (rc == 0) {
     supervisor_begin(e.supervisor);
+    offer_prompt(&e);
     loop_run(e.loop);
   } else {
     fprintf(stderr, "tend: the engine cannot start: %s\n", err.msg);
     if (e.children) children_exit(e.children, EXIT_SYSTEM, false);
   }
 #ifdef __SANITIZE_ADDRESS__ /* the kernel gives it all back faster; but leaks shall be found */
+  repl_free(e.repl);
   supervisor_free(e.supervisor);
   load_free(&e.load);
   sink_free(e.sink);

@@ -191,7 +191,7 @@ static void refuse(struct control_reply *r, const char *code, const char *fmt, v
 void control_refuse(struct control_reply *r, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
-  refuse(r, r->cancelled || !r->client ? "cancelled" : "refused", fmt, ap);
+  refuse(r, r->cancelled || (!r->client && !r->said) ? "cancelled" : "refused", fmt, ap);
   va_end(ap);
 }
 

@@ -4,7 +4,7 @@ local core = ...
 local print_ = core.half("repl_print", core)
 local help = core.half("repl_help", core)
 local complete = core.half("repl_complete", core, help, print_.is_name)
-local operate = core.half("repl_operate", core, print_)
+local operate = core.half("repl_operate", core)
 
 local repl = {}
 local PIECE = 32 * 1024
@@ -162,7 +162,7 @@ end
 -- Prints what is asked about now and whenever it has changed.
 function api.watch(what, seconds)
   seconds = seconds or 1
-  if type(seconds) ~= "number" or not (seconds >= 0.05) then
+  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0.05 then
     error("watch: expected seconds from 0.05 on, got " .. tostring(seconds), 2)
   end
   if what == "events" then

@@ -94,7 +94,8 @@ local function in_text(text, stack, open, names)
   local items = {}
   for _, name in ipairs(kind and names(kind) or {}) do
     if starts(name, prefix) then
-      items[#items + 1] = { text = name, kind = kind, signature = kind == "help" and help.entry(name) and help.entry(name).signature or nil }
+      local entry = kind == "help" and help.entry(name)
+      items[#items + 1] = { text = name, kind = kind, signature = entry and entry.signature or nil }
     end
   end
   return finish(open.from, items)

@@ -1,6 +1,6 @@
 -- What an operator can look at and do from the prompt. All that changes something is an operation of the control socket, with
 -- its checks and its audit: core.op(name, args) waits for the outcome.
-local core, print_ = ...
+local core = ...
 local operate = { functions = {}, topics = {}, names = {} }
 local functions = operate.functions
 
