@@ -97,7 +97,7 @@ static int l_collectgarbage(lua_State *L) {
 /* --- require --- */
 
 /* Searches "DIR:DIR" for name with dots as slashes; the path found is in out. */
-static bool search(const char *dirs, const char *name, char *out, size_t size) {
+static bool search(const struct vm *vm, const char *dirs, const char *name, char *out, size_t size) {
   char file[256];
   size_t n = strlen(name);
   if (n >= sizeof file) return false;
@@ -106,7 +106,7 @@ static bool search(const char *dirs, const char *name, char *out, size_t size) {
     size_t len = strcspn(dirs, ":");
     for (int init = 0; init < 2 && len; init++) {
       snprintf(out, size, "%.*s/%s%s.lua", (int)len, dirs, file, init ? "/init" : "");
-      if (access(out, R_OK) == 0) return true;
+      if (script_exists(vm, out)) return true;
     }
     dirs += len + (dirs[len] == ':');
   }
@@ -125,9 +125,9 @@ static void l_compile_module(lua_State *L, const char *name, char *path, size_t 
     for (char *p = path + 8; *p && !STR_EQ(p, ".lua"); p++)
       if (*p == '.') *p = '/';
     rc = script_compile(L, text, n, path, &err);
-  } else if (search(vm->host.scripts, name, path, size) || search(vm->host.flows, name, path, size)) {
+  } else if (search(vm, vm->host.scripts, name, path, size) || search(vm, vm->host.flows, name, path, size)) {
     struct buf b = {0};
-    rc = script_read(path, &b, &err);
+    rc = script_source(vm, path, &b, &err);
     if (!rc) rc = script_compile(L, buf_cstr(&b), b.len, path, &err);
     buf_free(&b);
   } else {
@@ -136,6 +136,24 @@ static void l_compile_module(lua_State *L, const char *name, char *path, size_t 
     return;
   }
   if (rc) luaL_error(L, "%s", err.msg);
+}
+
+/* The script has run, maybe in slices. An error inside must leave the name free for the next try. */
+static int l_required(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  const char *name = lua_tostring(L, 1);
+  if (status != LUA_OK && status != LUA_YIELD) {
+    lua_pushnil(L);
+    lua_setfield(L, 2, name);
+    return lua_error(L);
+  }
+  if (lua_isnil(L, -1)) {
+    lua_pushboolean(L, 1);
+    lua_replace(L, -2);
+  }
+  lua_pushvalue(L, -1);
+  lua_setfield(L, 2, name);
+  return 1;
 }
 
 static int l_require(lua_State *L) {
@@ -156,19 +174,7 @@ static int l_require(lua_State *L) {
   lua_setfield(L, 2, name);
   lua_pushstring(L, name);
   lua_pushstring(L, path);
-  /* an error inside must leave the name free for the next try */
-  if (lua_pcall(L, 2, 1, 0)) {
-    lua_pushnil(L);
-    lua_setfield(L, 2, name);
-    return lua_error(L);
-  }
-  if (lua_isnil(L, -1)) {
-    lua_pushboolean(L, 1);
-    lua_replace(L, -2);
-  }
-  lua_pushvalue(L, -1);
-  lua_setfield(L, 2, name);
-  return 1;
+  return l_required(L, lua_pcallk(L, 2, 1, 0, 0, l_required), 0);
 }
 
 /* --- opening --- */

@@ -7,7 +7,20 @@
 
 #include "base/clean.h"
 #include "base/limits.h"
+#include "base/str.h"
 #include "lua/l.h"
+
+/* Whatever goes into a plan is shown and written as JSON, so a text in another encoding is a mistake. */
+static int check_text(const char *path, const char *text, size_t n, struct err *err) {
+  int line = 1;
+  for (size_t i = 0; i < n;) {
+    size_t len = str_utf8_len(text + i, n - i);
+    if (!len) return err_set(err, -EILSEQ, "%s:%d: is not UTF-8 (byte 0x%02x)", path, line, (unsigned char)text[i]);
+    line += text[i] == '\n';
+    i += len;
+  }
+  return 0;
+}
 
 int script_read(const char *path, struct buf *out, struct err *err) {
   /* a FIFO must not block the open */
@@ -32,7 +45,30 @@ int script_read(const char *path, struct buf *out, struct err *err) {
     if (out->len - before > LIMIT_FLOW_FILE)
       return err_set(err, -EFBIG, "%s: has more than %d bytes", path, LIMIT_FLOW_FILE);
   }
+  const char *text = buf_cstr(out) + before;
+  if (out->len > before && text[0] == LUA_SIGNATURE[0]) return 0; /* refused for what it is */
+  return check_text(path, text, out->len - before, err);
+}
+
+int script_source(struct vm *vm, const char *path, struct buf *out, struct err *err) {
+  const struct source *given = vm->host.given ? sources_find(vm->host.given, path) : NULL;
+  size_t before = out->len;
+  int rc = 0;
+  if (given)
+    buf_add(out, given->text, given->n);
+  else if (vm->host.given)
+    rc = err_set(err, -ENOENT, "%s: is not among the texts that were kept", path);
+  else
+    rc = script_read(path, out, err);
+  if (rc) return rc;
+  const char *text = buf_cstr(out) + before;
+  if (out->failed || sources_add(&vm->sources, path, text, out->len - before))
+    return err_set(err, -ENOMEM, "%s: no memory to read it", path);
   return 0;
+}
+
+bool script_exists(const struct vm *vm, const char *path) {
+  return vm->host.given ? sources_find(vm->host.given, path) != NULL : access(path, F_OK) == 0;
 }
 
 int script_compile(lua_State *L, const char *text, size_t n, const char *name, struct err *err) {

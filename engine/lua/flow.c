@@ -86,7 +86,7 @@ static int take_result(lua_State *co, int nresults, const char *path, const char
 
 int vm_load_table(struct vm *vm, const char *path, const char *what, cJSON **out, struct err *err) {
   auto_buf struct buf text = {0};
-  int rc = script_read(path, &text, err);
+  int rc = script_source(vm, path, &text, err);
   if (rc) return rc;
   lua_State *co = push_thread(vm, err);
   if (!co) return -ENOMEM;
@@ -102,12 +102,81 @@ int vm_load_table(struct vm *vm, const char *path, const char *what, cJSON **out
   return rc;
 }
 
+/* What the flow file returned, with what it registered besides. */
+static int complete(struct vm *vm, cJSON *flow, struct err *err) {
+  int rc = append(flow, "dependencies", &vm->dependencies, err);
+  if (!rc) rc = append(flow, "cleanup", &vm->cleanup, err);
+  if (!rc) identity_note(vm, flow);
+  return rc;
+}
+
 int vm_load_flow(struct vm *vm, const char *path, cJSON **plan, struct err *err) {
   auto_json cJSON *flow = NULL;
   int rc = vm_load_table(vm, path, "flow", &flow, err);
-  if (!rc) rc = append(flow, "dependencies", &vm->dependencies, err);
-  if (!rc) rc = append(flow, "cleanup", &vm->cleanup, err);
+  if (!rc) rc = complete(vm, flow, err);
   if (!rc) *plan = take_ptr(flow);
+  return rc;
+}
+
+/* --- in slices --- */
+
+#define LOAD_WALL_NS (10 * NS_PER_S)
+
+struct loading {
+  struct vm *vm;
+  char *path;
+  struct buf text;
+  vm_loaded_fn *done;
+  void *arg;
+};
+
+static void loading_free(void *arg) {
+  struct loading *l = arg;
+  buf_free(&l->text);
+  free(l->path);
+  free(l);
+}
+
+static void on_loaded(void *arg, enum task_end end, lua_State *co, int nresults, const struct err *why) {
+  struct loading *l = arg;
+  auto_json cJSON *flow = NULL;
+  struct err err = ERR_INIT;
+  l->vm->loading = false;
+  if (end == TASK_TIMEOUT)
+    err_set(&err, -ETIME, "%s: still not loaded after %d s", l->path, (int)(LOAD_WALL_NS / NS_PER_S));
+  else if (end != TASK_DONE)
+    err = *why;
+  else if (take_result(co, nresults, l->path, "flow", &l->text, &flow, &err) == 0)
+    complete(l->vm, flow, &err);
+  vm_loaded_fn *done = l->done;
+  void *done_arg = l->arg;
+  loading_free(l);
+  done(done_arg, err.code ? NULL : take_ptr(flow), &err);
+}
+
+int vm_begin_flow(struct vm *vm, const char *path, vm_loaded_fn *done, void *arg, struct err *err) {
+  struct loading *l = calloc(1, sizeof *l);
+  if (!l || !(l->path = strdup(path))) {
+    free(l);
+    return err_set(err, -ENOMEM, "%s: no memory to load it", path);
+  }
+  l->vm = vm;
+  l->done = done;
+  l->arg = arg;
+  int rc = script_source(vm, path, &l->text, err);
+  if (!rc) rc = script_compile(vm->L, buf_cstr(&l->text), l->text.len, path, err);
+  const struct task_spec spec = {.name = path,
+                                 .deadline_ns = clock_mono_ns() + LOAD_WALL_NS,
+                                 .budget_ns = LOAD_LIMIT_NS,
+                                 .loading = true,
+                                 .done = on_loaded,
+                                 .dropped = loading_free,
+                                 .arg = l};
+  vm->loading = true;
+  if (!rc && !task_start(vm->host.sched, vm, vm->L, 0, &spec, err)) rc = -ENOMEM;
+  if (!rc) return 0;
+  vm->loading = false;
+  loading_free(l);
   return rc;
 }
 

@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "core/sources.h"
 #include "lua/vm.h"
 
 #define LOAD_LIMIT_NS (500 * INT64_C(1000000))
@@ -16,6 +17,12 @@ struct signal_handler;
 struct cron_jobs;
 struct vm_events;
 struct vm_state;
+
+/* What a function of the flow is, in whatever generation; see identity.c. */
+struct identity {
+  int ref;
+  uint64_t is;
+};
 
 struct vm {
   struct lua_owner owner;
@@ -33,6 +40,9 @@ struct vm {
   struct vm_events *events; /* NULL: none was ever asked for */
   struct vm_state *state;   /* NULL: never named */
   bool stopping;
+  struct sources sources; /* of what was loaded */
+  struct identity *identities;
+  size_t n_identities;
   bool paused;                  /* no generation in force: nothing of it runs by itself */
   char prefix[LIMIT_NAME + 16]; /* CONTAINER_<FLOW>_ */
 };
@@ -79,8 +89,11 @@ void vm_script_error(struct vm *vm, const char *what, const struct err *err, con
 
 /* --- files of scripts --- */
 
-/* Text of a regular file of at most LIMIT_FLOW_FILE bytes; refuses bytecode. */
+/* UTF-8 text of a regular file of at most LIMIT_FLOW_FILE bytes. */
 int script_read(const char *path, struct buf *out, struct err *err);
+/* The same for a generation: from what it was given, else from the disk; kept among its sources. */
+int script_source(struct vm *vm, const char *path, struct buf *out, struct err *err);
+bool script_exists(const struct vm *vm, const char *path);
 /* Compiles text as "@name" on L: 0 with the function on top, else a negative errno with file and line in err. */
 int script_compile(lua_State *L, const char *text, size_t n, const char *name, struct err *err);
 
@@ -119,6 +132,10 @@ int l_open_signal(lua_State *L);
 int l_open_state(lua_State *L);
 int l_open_timer(lua_State *L);
 
+/* Notes what each function in the flow's table is, by what it is now; and tells it. */
+void identity_note(struct vm *vm, const cJSON *flow);
+uint64_t identity_find(const struct vm *vm, int ref);
+
 /* What modules hold outside of Lua, ended with the vm. */
 void timers_free(struct vm *vm);
 void signals_free(struct vm *vm);
@@ -128,6 +145,7 @@ void state_free(struct vm *vm); /* keeps it first */
 /* A task of the vm has run; vm->state is there. */
 void vm_state_touched(struct vm *vm);
 /* After vm->paused has changed: what came meanwhile is passed over. */
+void timers_pause(struct vm *vm);
 void cron_pause(struct vm *vm);
 void events_pause(struct vm *vm);
 

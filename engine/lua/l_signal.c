@@ -79,6 +79,7 @@ static void on_done(void *arg, enum task_end end, lua_State *co, int nresults, c
 
 unsigned vm_signal(struct vm *vm, int sig, bool stop) {
   if (stop) vm->stopping = true;
+  if (vm->paused) return 0;
   unsigned n = 0;
   for (const struct signal_handler *h = vm->signals; h; h = h->next) {
     if (h->sig != sig) continue;

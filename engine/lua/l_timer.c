@@ -87,13 +87,14 @@ static void on_done(void *arg, enum task_end end, lua_State *co, int nresults, c
   int64_t now = clock_mono_ns();
   t->due_ns += t->every_ns;
   if (t->due_ns < now) t->due_ns = now + t->every_ns;
-  timer_at(t->timer, t->due_ns);
+  if (!t->vm->paused) timer_at(t->timer, t->due_ns);
 }
 
 static void on_dropped(void *arg) { ((struct lua_timer *)arg)->task = 0; }
 
 static void on_due(void *arg) {
   struct lua_timer *t = arg;
+  if (t->vm->paused) return; /* timers_pause arms it again */
   struct err err = ERR_INIT;
   const struct task_spec spec = {.name = t->name,
                                  .deadline_ns = TIME_NEVER,
@@ -164,13 +165,24 @@ static int start(lua_State *L, bool repeat) {
   if (t->next) t->next->link = &t->next;
   vm->timers = t;
   vm->n_timers++;
-  timer_at(t->timer, t->due_ns);
+  if (!vm->paused) timer_at(t->timer, t->due_ns);
   h->serial = t->serial = ++vm->timer_serial;
   return 1;
 }
 
 static int l_after(lua_State *L) { return start(L, false); }
 static int l_every(lua_State *L) { return start(L, true); }
+
+/* One that was due meanwhile is due at once. */
+void timers_pause(struct vm *vm) {
+  for (struct lua_timer *t = vm->timers; t; t = t->next) {
+    if (t->task) continue;
+    if (vm->paused)
+      timer_stop(t->timer);
+    else
+      timer_at(t->timer, t->due_ns);
+  }
+}
 
 void timers_free(struct vm *vm) {
   while (vm->timers) release(vm->timers);

@@ -149,6 +149,7 @@ uint64_t task_start(struct sched *s, struct vm *vm, lua_State *L, int nargs, con
                      .birth = t->stamp + 1,
                      .deadline = deadline,
                      .nargs = nargs,
+                     .immediate = spec->loading,
                      .budget_ns = spec->budget_ns,
                      .done = spec->done,
                      .dropped = spec->dropped,
@@ -325,6 +326,11 @@ void task_end_all(struct sched *s, const struct vm *vm) {
 const char *task_name(const struct sched *s) { return s->current ? s->current->name : ""; }
 uint64_t task_current(const struct sched *s) { return s->current ? token_of(s->current, s->current->birth) : 0; }
 unsigned task_count(const struct sched *s) { return s->n_tasks; }
+unsigned task_count_of(const struct sched *s, const struct vm *vm) {
+  unsigned n = 0;
+  for (uint32_t i = 0; i < s->n_slots; i++) n += s->slots[i]->state != TASK_FREE && s->slots[i]->vm == vm;
+  return n;
+}
 uint64_t task_stale(const struct sched *s) { return s->stale; }
 
 /* --- waiting --- */

@@ -42,6 +42,7 @@ struct task_spec {
   int64_t deadline_ns;        /* CLOCK_MONOTONIC; TIME_NEVER: none */
   int64_t budget_ns;          /* CPU; 0: without limit */
   task_done_fn *done;         /* may be NULL */
+  bool loading;               /* it cannot wait */
   void (*dropped)(void *arg); /* called in place of done when the end is quiet; may be NULL */
   void *arg;
   struct effects *effects; /* what it may do to the world (lua/effect.h); NULL: everything. Lives longer */
@@ -66,6 +67,7 @@ const char *task_name(const struct sched *s);
 /* The id of the running task, 0 when none runs. */
 uint64_t task_current(const struct sched *s);
 unsigned task_count(const struct sched *s);
+unsigned task_count_of(const struct sched *s, const struct vm *vm);
 uint64_t task_stale(const struct sched *s); /* completions that came too late */
 
 /* --- for primitives (they are called by Lua, with the sched of their state) --- */

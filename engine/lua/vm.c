@@ -166,10 +166,29 @@ void vm_free(struct vm *vm) {
   lua_close(vm->L);
   cJSON_Delete(vm->dependencies);
   cJSON_Delete(vm->cleanup);
+  sources_free(&vm->sources);
+  free(vm->identities);
   free(vm);
 }
 
 size_t vm_memory(const struct vm *vm) { return vm->used; }
+
+const struct sources *vm_sources(const struct vm *vm) { return &vm->sources; }
+
+void vm_use(struct vm *vm, struct settings *settings, struct problems *problems) {
+  vm->host.settings = settings;
+  vm->host.problems = problems;
+}
+
+void vm_pause(struct vm *vm, bool paused) {
+  if (vm->paused == paused) return;
+  vm->paused = paused;
+  timers_pause(vm);
+  cron_pause(vm);
+  events_pause(vm);
+}
+
+unsigned vm_tasks(const struct vm *vm) { return task_count_of(vm->host.sched, vm); }
 
 /* --- starting tasks --- */
 
@@ -294,7 +313,13 @@ static void policy_usage(void *self, int64_t *cpu_ns, int64_t *bytes) {
   *bytes = (int64_t)vm->used;
 }
 
+static uint64_t policy_identity(void *self, int ref) { return identity_find(self, ref); }
+
 struct policy vm_policy(struct vm *vm) {
-  return (struct policy){
-      .self = vm, .call = policy_call, .cancel = policy_cancel, .collect = policy_collect, .usage = policy_usage};
+  return (struct policy){.self = vm,
+                         .call = policy_call,
+                         .cancel = policy_cancel,
+                         .collect = policy_collect,
+                         .usage = policy_usage,
+                         .identity = policy_identity};
 }

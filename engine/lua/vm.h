@@ -25,24 +25,26 @@
 struct vm;
 struct metrics;
 struct script_state;
+struct sources;
 
 /* What a generation may use. Pointers may be NULL where said; calls that need them then give nil, err. */
 struct vm_host {
   struct sched *sched; /* shared by all generations */
   struct loop *loop;
-  struct sink *sink;          /* NULL: log lines go nowhere */
-  struct settings *settings;  /* never NULL; settings.declare adds to it and resolves anew, without telling problems */
-  struct problems *problems;  /* what was wrong with files of declared settings (NAME_FILE); NULL: nobody hears */
-  struct probe_env *probes;   /* NULL: no probes */
-  struct children *children;  /* NULL: no processes */
-  struct metrics *metrics;    /* NULL: counted for nobody */
-  struct script_state *state; /* what the table `state` is kept in; NULL: nobody keeps it */
-  const char *scripts;        /* colon list of directories for require */
-  const char *flows;          /* colon list, searched after the scripts; NULL: none */
-  const char *flow;           /* the flow's name */
-  bool script;                /* tend script: file calls are direct */
-  size_t memory_mb;           /* 0: LIMIT_LUA_MB */
-  int64_t budget_ns;          /* CPU of one task; 0: TASK_BUDGET_NS. Not for the task of a script */
+  struct sink *sink;           /* NULL: log lines go nowhere */
+  struct settings *settings;   /* never NULL; settings.declare adds to it and resolves anew, without telling problems */
+  struct problems *problems;   /* what was wrong with files of declared settings (NAME_FILE); NULL: nobody hears */
+  struct probe_env *probes;    /* NULL: no probes */
+  struct children *children;   /* NULL: no processes */
+  struct metrics *metrics;     /* NULL: counted for nobody */
+  struct script_state *state;  /* what the table `state` is kept in; NULL: nobody keeps it */
+  const char *scripts;         /* colon list of directories for require */
+  const char *flows;           /* colon list, searched after the scripts; NULL: none */
+  const char *flow;            /* the flow's name */
+  const struct sources *given; /* these are loaded in place of files; NULL: the disk. As long as the vm loads */
+  bool script;                 /* tend script: file calls are direct */
+  size_t memory_mb;            /* 0: LIMIT_LUA_MB */
+  int64_t budget_ns;           /* CPU of one task; 0: TASK_BUDGET_NS. Not for the task of a script */
   /* What the engine knows, as JSON: what is "metrics" (the lifecycle counters), "report" or "status". Appends to out; 0
    * or a negative errno. NULL: there is no engine around. */
   int (*ask)(void *arg, const char *what, struct buf *out);
@@ -59,6 +61,12 @@ void vm_free(struct vm *vm);
  * table is written as {}. Key lines are plan_locate's business. The caller owns *plan. Once for each vm. */
 int vm_load_flow(struct vm *vm, const char *path, cJSON **plan, struct err *err);
 
+/* The same in slices, beside everything else, for a generation that is made aside. done is called once, from the loop,
+ * with the table (its to free) or with err; not after vm_free. -1 with err: it cannot even begin, done is not called.
+ */
+typedef void vm_loaded_fn(void *arg, cJSON *plan, const struct err *err);
+int vm_begin_flow(struct vm *vm, const char *path, vm_loaded_fn *done, void *arg, struct err *err);
+
 /* The same for a file of another kind that returns a table; what: "scenario", for errors. */
 int vm_load_table(struct vm *vm, const char *path, const char *what, cJSON **out, struct err *err);
 
@@ -73,6 +81,16 @@ uint64_t vm_run_script(struct vm *vm, const char *path, char *const *argv, polic
 /* A signal has come: signal.stopping() is true from now on where it is a stop, and functions given to signal.on run
  * as tasks. Returns how many there were. */
 unsigned vm_signal(struct vm *vm, int sig, bool stop);
+
+/* The texts that were loaded: the flow file, and what it required. */
+const struct sources *vm_sources(const struct vm *vm);
+/* Other settings, another place for problems (NULL: none), from now on. */
+void vm_use(struct vm *vm, struct settings *settings, struct problems *problems);
+/* A generation that is not in force, or not yet: its timers stand still, nothing of it runs by itself. What was called
+ * goes on to its end. */
+void vm_pause(struct vm *vm, bool paused);
+/* Tasks of this generation that go on. */
+unsigned vm_tasks(const struct vm *vm);
 
 /* Stores the table `state` now. */
 void vm_state_save(struct vm *vm);
