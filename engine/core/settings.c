@@ -75,6 +75,8 @@ void settings_free(struct settings *s) {
     free(s->variables[i].name);
     free(s->variables[i].value);
   }
+  for (size_t i = 0; i < s->files_n; i++) free(s->files[i]);
+  free(s->files);
   redact_free(&s->redact);
   free(s);
 }
@@ -254,6 +256,7 @@ static void view(const struct setting_item *it, struct setting_view *out) {
       .origin = origin ? origin : "default",
       .layer = it->layer,
       .number = it->number,
+      .waits = it->waits,
   };
 }
 

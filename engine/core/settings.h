@@ -115,10 +115,24 @@ struct setting_view {
   const char *origin; /* "default", "environment", … */
   enum setting_layer layer;
   int64_t number; /* integer, bool, ns, index of the choice */
+  bool waits;     /* settings_keep_to: there is another value, which comes with the next start of tend */
 };
 bool settings_view(const struct settings *s, const char *name, struct setting_view *out);
 /* All of them in order, tend's own first: i from 0; false at the end. */
 bool settings_at(const struct settings *s, size_t i, struct setting_view *out);
+
+/* --- a reload ---------------------------------------------------------------------------------------------------- */
+
+/* From the next resolve on a setting that a reload may not change has its value of `in_force`, which must live until
+ * the last resolve. A flow's own setting stays where files, environment or command line gave it; else its flow decides.
+ */
+void settings_keep_to(struct settings *s, const struct settings *in_force);
+/* The two change places, texts included; each knows the secrets of both from now on. Nobody may hold texts of either.
+ */
+void settings_exchange(struct settings *a, struct settings *b);
+/* Files that values were read from, or should have been: i from 0, NULL at the end. */
+void settings_note_file(struct settings *s, const char *path);
+const char *settings_file(const struct settings *s, size_t i);
 
 /* Values that are valid each, but cannot do what they say together (a window that can never hold the attempts, a
  * timeout above its interval …), and variables whose name is near a known one: warnings. After resolve. */

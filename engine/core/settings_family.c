@@ -14,7 +14,7 @@
 enum { FIELD_CONNECTION, FIELD_POOL_SIZE, FIELD_POOL_MAX_AGE, FIELD_TIMEOUT, FIELD_HEALTH_QUERY, FIELDS };
 
 static const struct setting_def fields[FIELDS] = {
-    [FIELD_CONNECTION] = {"_CONNECTION_STRING", SETTING_STRING, .flags = SETTING_SECRET,
+    [FIELD_CONNECTION] = {"_CONNECTION_STRING", SETTING_STRING, .flags = SETTING_SECRET | SETTING_RELOADABLE,
                           .doc = "A further database by name, as a URI or in keyword form."},
     [FIELD_POOL_SIZE] = {"_POOL_SIZE", SETTING_INTEGER, .fallback = "5", .min = 1, .max = 1000,
                          .doc = "Connections to that database at once, at most."},

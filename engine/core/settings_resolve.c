@@ -207,6 +207,7 @@ static bool resolve_item(struct resolve *r, struct setting_item *it) {
   if (rc < 0) it->layer = top;
   if (given || it->text) it->shown = presentable(r->s, it, given ? given : it->text, LIMIT_SETTING_VALUE);
   if ((given || it->text) && !it->shown) r->s->failed = true;
+  if (r->s->in_force && rc >= 0) settings_keep_item(r->s, it);
   if (it->secret && it->text) redact_add(&r->s->redact, it->text);
   r->depth--;
   it->state = ITEM_DONE;

@@ -32,6 +32,7 @@ struct setting_item {
   enum setting_layer layer;
   int64_t number;
   bool secret; /* by declaration, or because a secret went into it */
+  bool waits;  /* for the next start: a reload has another value and may not change this one */
 };
 
 struct setting_unknown { /* given, but nobody has declared it so far */
@@ -49,6 +50,9 @@ struct settings {
   } variables[SETTING_VARIABLES];
   size_t variables_n;
   struct redact redact;
+  const struct settings *in_force; /* of a reload: what it may not change stays as it is there */
+  char **files;                    /* that values were read from */
+  size_t files_n;
   bool failed; /* memory was short */
 };
 
@@ -59,6 +63,9 @@ struct setting_item *settings_append(struct settings *s, const struct setting_de
 const char *settings_near(const struct settings *s, const char *name);
 /* Makes the four settings of a database when the name is of that family; the item of `name`, or NULL. */
 struct setting_item *settings_family(struct settings *s, const char *name);
+
+/* After an item was resolved for a reload. */
+void settings_keep_item(struct settings *s, struct setting_item *it);
 
 /* Parses text as def wants it. 0, -EINVAL (not of that type), -ERANGE (out of bounds). */
 int setting_parse(const struct setting_def *def, const char *text, int64_t *number);

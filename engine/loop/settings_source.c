@@ -113,6 +113,7 @@ static void read_file(struct settings *s, const struct setting_file *f, struct p
 void settings_read_files(struct settings *s, struct problems *problems) {
   struct setting_file f;
   while (settings_take_file(s, &f)) {
+    settings_note_file(s, f.path);
     read_file(s, &f, problems);
     free(f.name);
     free(f.path);
@@ -211,6 +212,7 @@ void settings_from_file(struct settings *s, const char *path, struct problems *p
   struct setting_view from = {0};
   bool ours = settings_view(s, PREFIX "CONFIG_FILE", &from) && from.text && STR_EQ(from.text, path);
   const char *source = ours ? from.origin : "the caller";
+  settings_note_file(s, path);
   if (read_regular(path, LIMIT_JSON_FILE, &text, &err) != 0) {
     tell_file(problems, PREFIX "CONFIG_FILE", path, source, err.msg, "correct the path or the file's permissions");
     return;

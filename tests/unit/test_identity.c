@@ -154,7 +154,7 @@ static void test_slices(void **state) {
   (void)state;
   const struct vm_host h = host();
   struct vm *vm = vm_new(&h, NULL);
-  put(module, "local n = 0 for i = 1, 1e7 do n = n + i end return { n = n }");
+  put(module, "local n = 0 for i = 1, 4e7 do n = n + i end return { n = n }");
   struct loaded l = load(vm, "return { a = require('mod').n, fn = function() end }");
   if (!l.flow) fail_msg("%s", l.err.msg);
   assert_true(l.turns > 1);
