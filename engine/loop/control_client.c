@@ -202,6 +202,7 @@ static void set_watch(struct client *k) {
   int64_t due = TIME_NEVER;
   if (client_unsent(k)) due = k->out_since_ns + p->send_ns;
   if (whole && may_take(k)) due = now;
+  if (k->wants_room && client_unsent(k) < LIMIT_CONTROL_STREAM / 2) due = now; /* all was sent at once */
   if (whole && !k->closing && k->tokens < 1) due = least(due, now + NS_PER_S / LIMIT_CONTROL_RATE);
   if (!k->closing && !whole && k->in.len) due = least(due, k->frame_since_ns + p->frame_ns);
   if (!k->pending && !k->in.len) due = least(due, k->idle_since_ns + p->idle_ns);
