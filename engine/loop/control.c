@@ -144,6 +144,6 @@ int control_fd(const struct control *c) { return c->fd; }
 
 void control_serve(struct control *c, int fd) { client_open(c, fd, geteuid(), getpid()); }
 
-void control_scripts(struct control *c, const struct policy *policy) {
+void control_scripts(struct control *c, const struct policy *const *policy) {
   if (c) c->policy = policy;
 }

@@ -60,8 +60,8 @@ struct control *control_new(struct loop *loop, struct sink *sink, const struct s
  * nobody asks). */
 enum { CONTROL_SETS = 8 };
 void control_add(struct control *c, const struct control_op *ops, void *arg);
-/* Where the commands of scripts are looked for, at each request. NULL: none. */
-void control_scripts(struct control *c, const struct policy *policy);
+/* Where the commands of scripts are looked for, at each request; *policy may change, and be NULL. */
+void control_scripts(struct control *c, const struct policy *const *policy);
 /* Ends every connection after a last try to send; removes the socket. Streams are told that they are gone; other open
  * replies may still be answered. */
 void control_free(struct control *c);

@@ -68,7 +68,7 @@ struct control {
   struct sink *sink;
   struct control_set sets[CONTROL_SETS];
   size_t n_sets;
-  const struct policy *policy; /* NULL: no scripts */
+  const struct policy *const *policy; /* NULL, or to NULL: no scripts */
   int fd;
   int dir_fd; /* a duplicate, to remove the socket at the end */
   struct watch *watch;
@@ -119,6 +119,8 @@ void audit_begin(struct control *c, struct control_reply *r, const struct contro
 /* Tells of one that was not begun, and why. */
 void audit_refused(struct control *c, const struct control_request *q, const char *outcome, const char *why);
 
+/* The i-th command of the scripts, NULL after the last. */
+const struct operation *script_command(const struct control *c, size_t i);
 /* The command of a script, NULL where there is none of this name. */
 const struct operation *script_find(const struct control *c, const char *name);
 void script_run(struct control *c, const struct operation *op, const struct control_request *q,

@@ -51,7 +51,7 @@ static void op_help(const struct control *c, struct control_reply *reply) {
   static const char *const own[] = {"hello", "help", "cancel"};
   for (size_t i = 0; i < ARRAY_LEN(own); i++) operation_json(operation_find(own[i]), &j);
   const struct operation *op;
-  for (size_t i = 0; c->policy && (op = c->policy->command(c->policy->self, i)); i++) operation_json(op, &j);
+  for (size_t i = 0; (op = script_command(c, i)); i++) operation_json(op, &j);
   json_array_end(&j);
   control_answer_buf(reply, &value);
 }
@@ -97,8 +97,7 @@ static void refuse_unknown(const struct control *c, const char *name, struct con
   for (size_t i = 0; i < c->n_sets; i++)
     for (const struct control_op *op = c->sets[i].ops; op->name && n < ARRAY_LEN(names); op++) names[n++] = op->name;
   const struct operation *op;
-  for (size_t i = 0; c->policy && n < ARRAY_LEN(names) && (op = c->policy->command(c->policy->self, i)); i++)
-    names[n++] = op->name;
+  for (size_t i = 0; n < ARRAY_LEN(names) && (op = script_command(c, i)); i++) names[n++] = op->name;
   const char *near = str_nearest(name, names, n);
   control_fail(reply, "unknown", "this engine does not know \"%.64s\"%s%s%s", name, near ? "; did you mean \"" : "",
                near ? near : "", near ? "\"?" : "");

@@ -13,9 +13,14 @@ struct script_call {
   uint64_t token;
 };
 
+const struct operation *script_command(const struct control *c, size_t i) {
+  const struct policy *policy = c->policy ? *c->policy : NULL;
+  return policy ? policy->command(policy->self, i) : NULL;
+}
+
 const struct operation *script_find(const struct control *c, const char *name) {
   const struct operation *op = NULL;
-  for (size_t i = 0; c->policy && (op = c->policy->command(c->policy->self, i)); i++)
+  for (size_t i = 0; (op = script_command(c, i)); i++)
     if (STR_EQ(op->name, name)) return op;
   return NULL;
 }
@@ -57,14 +62,10 @@ static void on_done(void *arg, enum policy_status status, const cJSON *result, c
   }
 }
 
+/* Its answer comes through on_done. */
 static void on_end(void *arg) {
-  struct script_call *s = arg;
-  const struct policy *policy = s->policy;
-  uint64_t token = s->token;
-  struct control_reply *r = s->reply;
-  free(s);
-  policy->cancel(policy->self, token); /* quiet: nobody is called any more */
-  control_fail(r, "cancelled", "cancelled");
+  const struct script_call *s = arg;
+  s->policy->cancel(s->policy->self, s->token);
 }
 
 static void on_room(void *arg) {
@@ -79,11 +80,12 @@ void script_run(struct control *c, const struct operation *op, const struct cont
     control_fail(reply, "busy", "out of memory");
     return;
   }
-  *s = (struct script_call){.policy = c->policy, .reply = reply};
+  const struct policy *policy = *c->policy;
+  *s = (struct script_call){.policy = policy, .reply = reply};
   struct err err = ERR_INIT;
   const struct policy_command command = {
       .op = op, .args = q->args, .uid = q->uid, .pid = q->pid, .write = on_write, .done = on_done, .arg = s};
-  s->token = c->policy->run_command(c->policy->self, &command, &err);
+  s->token = policy->run_command(policy->self, &command, &err);
   if (s->token) {
     control_wait(reply, on_end, on_room, s);
     return;

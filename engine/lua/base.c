@@ -39,23 +39,6 @@ static int l_new_global(lua_State *L) {
 
 /* --- what is replaced --- */
 
-static int l_print(lua_State *L) {
-  int n = lua_gettop(L);
-  luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  for (int i = 1; i <= n; i++) {
-    if (i > 1) luaL_addchar(&b, '\t');
-    luaL_tolstring(L, i, NULL);
-    luaL_addvalue(&b);
-  }
-  luaL_pushresult(&b);
-  struct vm *vm = vm_of(L);
-  if (vm->host.sink)
-    sink_emit(vm->host.sink, EVENT_MESSAGE,
-              &(struct sink_event){.level = LEVEL_INFO, .message = lua_tostring(L, -1), .duration_ns = -1});
-  return 0;
-}
-
 /* load(chunk, name, mode, env): text only */
 static int l_load(lua_State *L) {
   int n = lua_gettop(L);
@@ -276,7 +259,7 @@ int l_open_base(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "_G");
   lua_pop(L, 1);
-  lua_register(L, "print", l_print);
+  lua_register(L, "print", l_print_task);
   lua_register(L, "require", l_require);
   lua_register(L, "collectgarbage", l_collectgarbage);
   wrap_global(L, "load", l_load);

@@ -36,6 +36,8 @@ struct vm {
   unsigned n_timers;
   uint64_t timer_serial;
   struct signal_handler *signals;
+  struct script_command *commands[LIMIT_COMMANDS];
+  size_t n_commands;
   struct cron_jobs *cron;   /* NULL: none was ever made */
   struct vm_events *events; /* NULL: none was ever asked for */
   struct vm_state *state;   /* NULL: never named */
@@ -112,6 +114,8 @@ const char *module_name(size_t i); /* NULL at the end */
 int l_open_base(lua_State *L);
 int l_close_globals(lua_State *L);
 int l_open_coroutine(lua_State *L);
+int l_print_task(lua_State *L);
+int l_open_control(lua_State *L);
 int l_open_clock(lua_State *L);
 int l_open_cron(lua_State *L);
 int l_open_dns(lua_State *L);
@@ -141,9 +145,13 @@ void timers_free(struct vm *vm);
 void signals_free(struct vm *vm);
 void cron_free(struct vm *vm);
 void events_free(struct vm *vm);
+void commands_free(struct vm *vm);
 void state_free(struct vm *vm); /* keeps it first */
 /* A task of the vm has run; vm->state is there. */
 void vm_state_touched(struct vm *vm);
+/* For struct policy: the commands of scripts; self is the vm. */
+const struct operation *vm_command(void *self, size_t i);
+uint64_t vm_run_command(void *self, const struct policy_command *c, struct err *err);
 /* After vm->paused has changed: what came meanwhile is passed over. */
 void timers_pause(struct vm *vm);
 void cron_pause(struct vm *vm);

@@ -154,6 +154,8 @@ uint64_t task_start(struct sched *s, struct vm *vm, lua_State *L, int nargs, con
                      .done = spec->done,
                      .dropped = spec->dropped,
                      .arg = spec->arg,
+                     .print = spec->print,
+                     .print_arg = spec->print_arg,
                      .effects = spec->effects,
                      .memory_max = spec->memory_max};
   s->n_tasks++;
@@ -325,6 +327,16 @@ void task_end_all(struct sched *s, const struct vm *vm) {
 
 const char *task_name(const struct sched *s) { return s->current ? s->current->name : ""; }
 uint64_t task_current(const struct sched *s) { return s->current ? token_of(s->current, s->current->birth) : 0; }
+
+void task_room(struct sched *s, uint64_t id) {
+  struct task *t = find(s, id);
+  if (!t || !id || t->state == TASK_FREE || token_of(t, t->birth) != id) return;
+  t->print_full = false;
+  uint64_t token = t->print_waits;
+  t->print_waits = 0;
+  if (token) task_ready(s, token, NULL, NULL, NULL);
+}
+
 unsigned task_count(const struct sched *s) { return s->n_tasks; }
 unsigned task_count_of(const struct sched *s, const struct vm *vm) {
   unsigned n = 0;

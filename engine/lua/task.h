@@ -37,6 +37,9 @@ enum task_end {
  * (use lua_pcall for what may raise) and is gone afterwards. err names file and line. May start and cancel tasks. */
 typedef void task_done_fn(void *arg, enum task_end end, lua_State *co, int nresults, const struct err *err);
 
+/* Takes a text: 0; -EAGAIN: it is the last one that is taken before task_room; -EPIPE: nobody wants it. */
+typedef int task_print_fn(void *arg, const char *text, size_t n);
+
 struct task_spec {
   const char *name;           /* copied: "dependency rpa_db" */
   int64_t deadline_ns;        /* CLOCK_MONOTONIC; TIME_NEVER: none */
@@ -45,6 +48,8 @@ struct task_spec {
   bool loading;               /* it cannot wait */
   void (*dropped)(void *arg); /* called in place of done when the end is quiet; may be NULL */
   void *arg;
+  task_print_fn *print; /* where `print` goes; NULL: the log. Not called any more once the end is quiet */
+  void *print_arg;
   struct effects *effects; /* what it may do to the world (lua/effect.h); NULL: everything. Lives longer */
   size_t memory_max;       /* refused where its generation would hold more; 0: the generation's own limit */
 };
@@ -66,11 +71,18 @@ void task_end_all(struct sched *s, const struct vm *vm);
 const char *task_name(const struct sched *s);
 /* The id of the running task, 0 when none runs. */
 uint64_t task_current(const struct sched *s);
+/* What it prints is taken again. A stale id is ignored. */
+void task_room(struct sched *s, uint64_t id);
 unsigned task_count(const struct sched *s);
 unsigned task_count_of(const struct sched *s, const struct vm *vm);
 uint64_t task_stale(const struct sched *s); /* completions that came too late */
 
 /* --- for primitives (they are called by Lua, with the sched of their state) --- */
+
+/* Whether what runs prints to somebody; then `print` is task_print, as the last act of a C function: waits while the
+ * reader is slow. At most LIMIT_CONTROL_STREAM bytes of one text are taken. */
+bool task_prints(lua_State *L);
+int task_print(lua_State *L, const char *text, size_t n);
 
 /* Pushes what the waiting call returns, and returns how many values. Runs in the task; may raise. */
 typedef int task_push_fn(lua_State *L, void *data);

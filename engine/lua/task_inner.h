@@ -29,6 +29,10 @@ struct task {
   void (*dropped)(void *arg);
   void *arg;
   struct timer *deadline;
+  task_print_fn *print;
+  void *print_arg;
+  bool print_full;           /* the reader is slow */
+  uint64_t print_waits;      /* the token of a print that waits for it, 0: none */
   void (*cancel)(void *arg); /* of the pending operation */
   void *cancel_arg;
   task_push_fn *push; /* what it completed with */

@@ -22,9 +22,9 @@ static const struct module {
     {"metrics", l_open_metrics},   {"fs", l_open_fs},
     {"postgres", l_open_postgres}, {"lifecycle", l_open_lifecycle},
     {"http", l_open_http},         {"retry", l_open_retry},
-    {"net", l_open_net},           {"dns", l_open_dns},
-    {"cron", l_open_cron},         {"event", l_open_event},
-    {"state", l_open_state},
+    {"net", l_open_net},           {"control", l_open_control},
+    {"dns", l_open_dns},           {"cron", l_open_cron},
+    {"event", l_open_event},       {"state", l_open_state},
 };
 
 /* The counting allocator: what is refused here is an error in one task, after a full collection. */
@@ -162,6 +162,7 @@ void vm_free(struct vm *vm) {
   signals_free(vm);
   cron_free(vm);
   events_free(vm);
+  commands_free(vm);
   state_free(vm);
   lua_close(vm->L);
   cJSON_Delete(vm->dependencies);
@@ -315,11 +316,19 @@ static void policy_usage(void *self, int64_t *cpu_ns, int64_t *bytes) {
 
 static uint64_t policy_identity(void *self, int ref) { return identity_find(self, ref); }
 
+static void policy_room(void *self, uint64_t token) {
+  const struct vm *vm = self;
+  task_room(vm->host.sched, token);
+}
+
 struct policy vm_policy(struct vm *vm) {
   return (struct policy){.self = vm,
                          .call = policy_call,
                          .cancel = policy_cancel,
                          .collect = policy_collect,
                          .usage = policy_usage,
-                         .identity = policy_identity};
+                         .identity = policy_identity,
+                         .command = vm_command,
+                         .run_command = vm_run_command,
+                         .room = policy_room};
 }

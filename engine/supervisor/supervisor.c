@@ -168,6 +168,7 @@ static void open_state(struct supervisor *s) {
   if (rc == 0) {
     s->control = control_new(s->o.loop, s->o.sink, &s->state, -1, &err);
     control_add(s->control, supervisor_ops, s);
+    control_scripts(s->control, &s->o.policy);
     if (!s->control)
       sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "no control socket, tend goes on without: %s", err.msg);
   } else if (rc == -EBUSY || root) {
