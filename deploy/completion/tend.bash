@@ -7,7 +7,7 @@ _tend() {
   else
     case " ${COMP_WORDS[*]:0:COMP_CWORD} " in *" -- "*) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;; esac
     case $prev in
-      --flow-name)
+      --flow-name | test)
         for dir in ${CONTAINER_FLOWS_DIR//:/ } flows /etc/tend/flows /usr/local/share/tend/flows /usr/share/tend/flows; do
           words+=" $(cd "$dir" 2>/dev/null && printf '%s\n' *.lua | sed -n 's/\.lua$//p' | grep -v '\*')"
         done

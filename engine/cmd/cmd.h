@@ -18,7 +18,7 @@ struct command {
 /* Ends with {0}. */
 extern const struct command commands[];
 
-cmd_fn cmd_run, cmd_check, cmd_config, cmd_script, cmd_client, cmd_explain, cmd_simulate, cmd_helper, cmd_version,
+cmd_fn cmd_run, cmd_check, cmd_config, cmd_script, cmd_client, cmd_explain, cmd_simulate, cmd_test, cmd_helper, cmd_version,
     cmd_help;
 
 #endif

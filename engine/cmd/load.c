@@ -66,7 +66,7 @@ static void find_flow(struct load *l) {
     struct dirent *e;
     while (d && (e = readdir(d))) {
       char name[256];
-      if (!str_ends(e->d_name, ".lua")) continue;
+      if (!str_ends(e->d_name, ".lua") || str_ends(e->d_name, "_spec.lua")) continue;
       snprintf(name, sizeof name, "%.*s", (int)strlen(e->d_name) - 4, e->d_name);
       int far = str_distance(l->flow, name, 2);
       if (far < least && str_copy(l->near, sizeof l->near, name)) least = far;

@@ -20,6 +20,7 @@ enum option_kind {
   OPT_EVENTS,
   OPT_CHECK,
   OPT_PLOT,
+  OPT_TAP,
   OPT_HELP
 };
 
@@ -49,6 +50,7 @@ static const struct option_def {
     {"--events", OPT_EVENTS, OPTIONS_SIMULATE, NULL, false},
     {"--check", OPT_CHECK, OPTIONS_SIMULATE, NULL, false},
     {"--plot", OPT_PLOT, OPTIONS_SIMULATE, NULL, true},
+    {"--tap", OPT_TAP, OPTIONS_TEST, NULL, true},
     {"--help", OPT_HELP, ~0U, NULL, true},
 };
 
@@ -119,6 +121,9 @@ static int take(struct options *o, const char *command, const struct option_def 
       break;
     case OPT_PLOT:
       o->plot = true;
+      break;
+    case OPT_TAP:
+      o->tap = true;
       break;
     case OPT_HELP:
       o->help = true;

@@ -15,6 +15,7 @@ struct options {
   const char *events;        /* --events FILE */
   const char *expected;      /* --check FILE */
   bool plot;                 /* --plot */
+  bool tap;                  /* --tap */
   bool simple;               /* --mode simple */
   bool tty, json, dependencies, docs, help;
   char **command; /* what follows `--`, NULL-terminated; NULL when there is no `--` */
@@ -35,6 +36,7 @@ enum {
   OPTIONS_REST = 16,        /* positional arguments; parsing stops at the first one */
   OPTIONS_DOCS = 32,        /* --docs: for the generated page */
   OPTIONS_SIMULATE = 64,    /* --scenario, --events, --check, --plot */
+  OPTIONS_TEST = 128,       /* --tap */
 };
 
 /* Fills *o from argv[1..]. On a mistake prints one line on standard error and returns EXIT_USAGE; 0 else. */

@@ -171,6 +171,7 @@ static void print_json(const struct simulating *x, struct buf *out) {
   json_bool(&j, "given_up", e->too_much);
   json_object_end(&j);
   timeline_json(&x->timeline, &j, "timeline");
+  timeline_json_rows(&x->timeline, &j, "rows");
   json_object_end(&j);
   buf_char(out, '\n');
 }

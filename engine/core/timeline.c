@@ -133,6 +133,25 @@ void timeline_json(const struct timeline *t, struct json *j, const char *key) {
   json_array_end(j);
 }
 
+void timeline_json_rows(const struct timeline *t, struct json *j, const char *key) {
+  json_array(j, key);
+  for (size_t i = 0; i < t->rows_n; i++) {
+    const struct timeline_row *r = &t->rows[i];
+    json_object(j, NULL);
+    json_str(j, "name", r->name);
+    json_array(j, "changes");
+    for (size_t k = 0; k < r->n; k++) {
+      json_object(j, NULL);
+      json_num(j, "at_seconds", (double)(r->changes[k].at_ns / NS_PER_MS) / 1000);
+      json_str(j, "state", r->changes[k].state);
+      json_object_end(j);
+    }
+    json_array_end(j);
+    json_object_end(j);
+  }
+  json_array_end(j);
+}
+
 /* --- plot -------------------------------------------------------------------------------------------------------- */
 
 /* From what says least to what matters most. */

@@ -56,6 +56,7 @@ const char *timeline_time(int64_t ns, char to[TIMELINE_TIME_MAX]);
 
 void timeline_text(const struct timeline *t, struct buf *out);
 void timeline_json(const struct timeline *t, struct json *j, const char *key);
+void timeline_json_rows(const struct timeline *t, struct json *j, const char *key);
 /* One line a row, `width` characters for the whole time; where a row was in several states in the time of one character
  * the one that matters most is shown. */
 void timeline_plot(const struct timeline *t, unsigned width, struct buf *out);

@@ -42,3 +42,10 @@ const char *embedded_script(const char *name, size_t *n) {
   }
   return NULL;
 }
+
+const char *vm_embedded(size_t i, const char **name, size_t *n) {
+  if (i >= ARRAY_LEN(scripts)) return NULL;
+  *name = scripts[i].name;
+  *n = (size_t)(scripts[i].end - scripts[i].text);
+  return scripts[i].text;
+}

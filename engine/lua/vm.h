@@ -98,6 +98,9 @@ void vm_state_save(struct vm *vm);
  * and what its flow file wrote into it where nothing has changed since. */
 void vm_state_move(struct vm *from, struct vm *to);
 
+/* The i-th of the Lua halves that are inside the program, its name as for require; NULL after the last. */
+const char *vm_embedded(size_t i, const char **name, size_t *n);
+
 size_t vm_memory(const struct vm *vm); /* bytes in use */
 
 #endif
