@@ -53,6 +53,7 @@ end
 ---@field status? table|fun(): table what the engine knows; metrics and report likewise
 ---@field metrics? table|fun(): table
 ---@field report? table|fun(): table
+---@field state? table what the flow has kept so far
 ---@field fakes? table<string, function> any other call of the API by its name: { ["net.tcp"] = function(options) … end }
 
 --- Loads a flow, so that a spec can call its functions.

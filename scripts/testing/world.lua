@@ -1,6 +1,7 @@
 -- A world for the functions of a flow: the globals that they have in a container, with fakes for whatever is outside, and a
 -- clock that moves only when they wait or a spec says so.
 local cores = require "testing.cores"
+local cron = require "testing.cron"
 local json = require "testing.json"
 local program = require "testing.program"
 local times = require "testing.times"
@@ -13,7 +14,9 @@ local BEGIN = 1767225600 -- 2026-01-01T00:00:00Z
 ---@field log { level: string, message: string, fields: table? }[] lines, the oldest first
 ---@field calls table[] what was asked of the outside: { "probe.http", params }, …
 ---@field metrics table<string, number> values by name, with labels as NAME{value,value}
----@field errors string[] what timers have raised
+---@field events table[] what was emitted, by the flow or by world:emit
+---@field state table<string, any> the table that the flow keeps
+---@field errors string[] what timers and subscribers have raised
 local World = {}
 World.__index = World
 
@@ -123,6 +126,8 @@ local function timer_of(world)
   }
 end
 
+local open_module
+
 -- The modules that are C alone ----------------------------------------------------------------------------------------------
 
 local function log_of(world)
@@ -163,7 +168,119 @@ local function signal_of(world)
   }
 end
 
-local plain = { clock = clock_of, timer = timer_of, log = log_of, json = json_of, signal = signal_of }
+local function cron_of(world)
+  local function schedule(expression, options, level)
+    local c, problem = cron.parse(expression, options and options.utc)
+    if not c and level then error("cron.every: " .. problem, level + 1) end
+    if not c then return world.fail("cron", problem) end
+    return c
+  end
+  local module = {}
+
+  function module.parse(expression, options)
+    local c, err = schedule(expression, options)
+    if not c then return nil, err end
+    return {
+      next = function(_, after) return c.next(after or world.now) end,
+      matches = function(_, at) return c.matches(at or world.now) end,
+    }
+  end
+
+  function module.every(expression, fn, options)
+    local c = schedule(expression, options, 2)
+    local timer, job = open_module(world, "timer"), {}
+    local function arm()
+      local at = c.next(world.now)
+      job.at, job.timer = at, at and timer.after(at - world.now, function() arm() fn() end)
+    end
+    arm()
+    function job:next() return self.at end
+    function job:cancel()
+      if self.timer then self.timer:cancel() end
+      self.at = nil
+    end
+    return job
+  end
+
+  return module
+end
+
+local function named(names, name)
+  if names == "*" or names == name then return true end
+  for _, n in ipairs(type(names) == "table" and names or {}) do
+    if n == "*" or n == name then return true end
+  end
+  return false
+end
+
+--- An event of the engine's, for those that have subscribed: world:emit("health_check_failed", { check = "orders" }).
+---@param name string
+---@param details? table
+---@param options? table level, message, component
+function World:emit(name, details, options)
+  local o = options or {}
+  local e = {
+    seq = #self.events + 1, time = self.now, timestamp = open_module(self, "clock").format(), level = o.level or "INFO",
+    component = o.component or "lifecycle_manager", event = name, message = o.message, details = details or {},
+  }
+  self.events[e.seq] = e
+  for subscription in pairs(self.subscriptions) do
+    if named(subscription.names, name) and subscription.busy ~= true then
+      subscription.busy = true
+      local ok, problem = pcall(subscription.fn, e)
+      subscription.busy = false
+      if self.missing then error(self.missing, 0) end
+      if not ok then self.errors[#self.errors + 1] = tostring(problem) end
+    end
+  end
+end
+
+local function event_of(world)
+  local event = {}
+
+  function event.emit(name, details, options)
+    world:note("event.emit", name, details)
+    world:emit(name, details, { level = options and options.level, message = options and options.message, component = "script" })
+    return true
+  end
+
+  function event.subscribe(names, fn)
+    local subscription = { names = names, fn = fn }
+    function subscription:cancel() world.subscriptions[self] = nil end
+    world.subscriptions[subscription] = true
+    return subscription
+  end
+
+  function event.wait(names, seconds)
+    local from, till = #world.events, world.now + (seconds or 3600)
+    while true do
+      for i = from + 1, #world.events do
+        if named(names, world.events[i].event) then return world.events[i] end
+      end
+      local timer = next_timer(world, till)
+      if not timer then break end
+      open_module(world, "timer").sleep(timer.due - world.now)
+    end
+    open_module(world, "timer").sleep(till - world.now)
+    return world.fail("timeout", "event.wait: it has not come")
+  end
+
+  function event.list(options)
+    local o, list = options or {}, {}
+    for _, e in ipairs(world.events) do
+      if e.seq > (o.since or 0) and named(o.name or "*", e.event) then list[#list + 1] = e end
+    end
+    while #list > (o.max or 1000) do table.remove(list, 1) end
+    return list
+  end
+
+  return event
+end
+
+local plain = {
+  clock = clock_of, timer = timer_of, log = log_of, json = json_of, signal = signal_of, cron = cron_of, event = event_of,
+  state = function(world) return world.state end,
+}
 
 -- What a part of the API does that this library has no stand-in for.
 local function no_core(world, module)
@@ -211,7 +328,7 @@ local function overlay(world, name, module)
 end
 
 -- The module, made where it is used first; nil where there is none of that name.
-local function open_module(world, name)
+function open_module(world, name)
   local made = world.modules[name]
   if made ~= nil then return made end
   if plain[name] then
@@ -394,7 +511,7 @@ local world = {}
 function world.new(given, flow_name)
   local w = setmetatable({
     given = given or {}, flow_name = flow_name, now = given and given.now or BEGIN, files = {}, log = {}, calls = {}, metrics = {},
-    errors = {}, timers = {}, serial = 0, modules = {}, added = {},
+    errors = {}, events = {}, subscriptions = {}, state = given and given.state or {}, timers = {}, serial = 0, modules = {}, added = {},
   }, World)
   w.begun = w.now
   for path, file in pairs(w.given.files or {}) do w.files[path] = file end

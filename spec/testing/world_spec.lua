@@ -133,6 +133,36 @@ describe("a world", function()
     assert.equal(2.5, scale.by_backlog { max = 4, per_instance = 10, backlog = function() return 25 end }.measure())
   end)
 
+  it("has cron jobs at their times", function()
+    local world = tend.world { now = 1767225600 } -- a Thursday, 00:00
+    world:call(fn_of(world, [[function()
+      cron.every("30 3 * * mon-fri", function() log.info("night " .. clock.format():sub(1, 10)) end, { utc = true })
+    end]]))
+    world:advance "5d"
+    local days = {}
+    for i, line in ipairs(world.log) do days[i] = line.message end
+    assert.same({ "night 2026-01-01", "night 2026-01-02", "night 2026-01-05" }, days)
+    assert.same({ true, 1772323200 }, { world:call(fn_of(world, 'function() return cron.parse("0 0 1 mar *", { utc = true }):next() end')) })
+    assert.same({ true, "cron" }, { world:call(fn_of(world, 'function() return select(2, cron.parse "61 * * * *").code end')) })
+    assert.same({ true, true, false }, { world:call(fn_of(world, [[function() local c = cron.parse("*/20 * * * * *", { utc = true })
+      return c:matches(40), c:matches(41) end]])) })
+  end)
+
+  it("has events and a kept table", function()
+    local world = tend.world { state = { n = 1 } }
+    world:call(fn_of(world, [[function()
+      event.subscribe("process_exited", function(e) state.n = state.n + e.details.exit_code event.emit("seen", { n = state.n }) end)
+    end]]))
+    world:emit("process_exited", { exit_code = 3 })
+    world:emit("process_started", {})
+    assert.equal(4, world.state.n)
+    assert.same({ n = 4 }, world:called "event.emit"[1][2])
+    assert.same({ true, "seen" }, { world:call(fn_of(world, [[function()
+      timer.after(5, function() event.emit "seen" end) return event.wait("seen", 10).event end]])) })
+    assert.same({ true, "timeout" }, { world:call(fn_of(world, 'function() return select(2, event.wait("never", 5)).code end')) })
+    assert.same({ true, 2 }, { world:call(fn_of(world, 'function() return #event.list { name = "seen" } end')) })
+  end)
+
   it("tries again as retry does", function()
     local n = 0
     local world = tend.world { now = 0, http = function() n = n + 1 if n < 3 then return nil, "refused" end return 200 end }
