@@ -102,6 +102,7 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
   sink_configure(e->sink, &so, e->load.settings);
   tell_output(e);
   remarks(e);
+  if (init_revival() && init_keep()) sink_revive(e->sink, init_keep());
   e->supervisor = supervisor_new(
       &(struct supervisor_options){
           .loop = e->loop,
@@ -117,6 +118,8 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
           .tty = e->options->tty,
           .pid = init_pid(),
           .loaded_ns = clock_mono_ns() - started,
+          .keep = init_keep(),
+          .revival = init_revival(),
       },
       err);
   return e->supervisor ? 0 : -ENOMEM;
@@ -171,5 +174,5 @@ int cmd_run(int argc, char **argv) {
   if (rc) return rc;
   if (options.help) return cmd_help(2, (char *[]){(char *)"help", (char *)"run", NULL});
   if (options.export_report) return export_report(&options);
-  return init_run(&(struct init_options){.tty = options.tty, .helper = helper_main}, engine_main, &options);
+  return init_run(&(struct init_options){.tty = options.tty, .helper = helper_main, .revive = true}, engine_main, &options);
 }

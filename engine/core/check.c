@@ -79,6 +79,11 @@ void check_reset(struct check *c, const struct check_spec *s, int64_t now_ns) {
   if (active) check_start(c, s, now_ns);
 }
 
+void check_resume(struct check *c, int64_t now_ns) {
+  if (c->running && c->active) c->due_ns = now_ns;
+  c->running = false;
+}
+
 void check_begin(struct check *c) {
   c->running = true;
   c->due_ns = TIME_NEVER;

@@ -89,6 +89,8 @@ void check_start(struct check *c, const struct check_spec *s, int64_t now_ns);
 void check_stop(struct check *c);
 /* Forgets what is known (a new process, another start); stays active. */
 void check_reset(struct check *c, const struct check_spec *s, int64_t now_ns);
+/* What was known before the engine died: a run that was under way is due now. */
+void check_resume(struct check *c, int64_t now_ns);
 /* A run begins: due no more until check_end. */
 void check_begin(struct check *c);
 /* The result of a run. Of one that is not active (asked for by hand) it counts just the same. */

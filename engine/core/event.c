@@ -163,7 +163,7 @@ enum { CHUNK = 64 };
 /* Grows while it fills, in pieces that stay where they are: most runs tell little. */
 struct event_ring {
   unsigned capacity, n; /* n: there is memory for so many */
-  uint64_t last;
+  uint64_t first, last; /* what is not later than `first` never was in it */
   struct slot {
     struct event event;
     char *texts; /* the event's strings, in one piece */
@@ -213,7 +213,7 @@ uint64_t event_ring_add(struct event_ring *r, const struct event *e) {
   for (size_t i = 0; i < ARRAY_LEN(texts); i++)
     if (texts[i]) n += strlen(texts[i]) + 1;
   /* where memory is short it stays as small as it is */
-  if (r->last == r->n && r->n < r->capacity && !ring_grow(r)) r->capacity = r->n;
+  if (r->last - r->first == r->n && r->n < r->capacity && !ring_grow(r)) r->capacity = r->n;
   uint64_t seq = ++r->last;
   struct slot *s = ring_slot(r, seq);
   free(s->texts);
@@ -231,8 +231,14 @@ uint64_t event_ring_add(struct event_ring *r, const struct event *e) {
   return seq;
 }
 
+void event_ring_begin(struct event_ring *r, uint64_t last) {
+  while (r->n < r->capacity && last && ring_grow(r)) continue; /* its pieces are found by number */
+  if (r->n < r->capacity && last) r->capacity = r->n;
+  r->first = r->last = last;
+}
+
 const struct event *event_ring_from(const struct event_ring *r, uint64_t seq) {
-  uint64_t first = r->last > r->capacity ? r->last - r->capacity + 1 : 1;
+  uint64_t first = r->last - r->first > r->capacity ? r->last - r->capacity + 1 : r->first + 1;
   if (seq < first) seq = first;
   return seq > r->last ? NULL : &ring_slot(r, seq)->event;
 }

@@ -70,5 +70,6 @@ uint64_t event_ring_add(struct event_ring *r, const struct event *e);
 /* The first event with a number >= seq, NULL when there is none; valid until the next add. */
 const struct event *event_ring_from(const struct event_ring *r, uint64_t seq);
 uint64_t event_ring_last(const struct event_ring *r);
+void event_ring_begin(struct event_ring *r, uint64_t last); /* an empty one: the next gets last + 1 */
 
 #endif

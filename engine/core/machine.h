@@ -188,6 +188,16 @@ void machine_step(struct machine *m, const struct machine_input *in, int64_t now
 /* When IN_TICK is wanted; TIME_NEVER: not. */
 int64_t machine_due_ns(const struct machine *m);
 
+/* --- over the life of an engine ---------------------------------------------------------------------------------- */
+
+/* Appends the machine as bytes that the same program understands. */
+void machine_save(const struct machine *m, struct buf *out);
+/* Makes a new machine what that one was; instances are found by the name of their process, those of no such name stay
+ * new. False: the bytes are none of a machine, and nothing was changed. bytes must be aligned for any type. */
+bool machine_load(struct machine *m, const void *bytes, size_t n);
+/* After it, once: the actions whose answers can have been lost, all others having been carried out. */
+void machine_resume(struct machine *m, int64_t now_ns, struct machine_out *out);
+
 /* --- what can be seen -------------------------------------------------------------------------------------------- */
 
 unsigned machine_slots(const struct machine *m);

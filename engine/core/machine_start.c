@@ -21,6 +21,10 @@ static void ask(struct machine *m) {
   }
 }
 
+void machine_ask_again(struct machine *m) {
+  if (m->waiting) ask(m);
+}
+
 void machine_start_pass(struct machine *m, enum machine_cause cause) {
   machine_set_state(m, STATE_STARTING, cause);
   m->pass = m->resume;

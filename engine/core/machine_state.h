@@ -123,6 +123,7 @@ static inline bool slot_live(const struct slot *s) {
 /* machine_start.c: passes through STARTING */
 void machine_start_pass(struct machine *m, enum machine_cause cause);
 void machine_cancel_wait(struct machine *m);
+void machine_ask_again(struct machine *m); /* for what is waited for, if anything is */
 void machine_retry_with_main(struct machine *m);
 bool machine_main_live(const struct machine *m);
 void machine_advance_start(struct machine *m);
@@ -144,6 +145,7 @@ void machine_stop_all(struct machine *m, enum goal goal);
 void machine_end(struct machine *m, enum machine_cause cause);
 void machine_fail(struct machine *m, enum machine_cause cause, int code, bool by_workload);
 void machine_advance_stop(struct machine *m);
+void machine_resume_stop(struct machine *m);
 int64_t machine_stop_due_ns(const struct machine *m);
 
 #endif

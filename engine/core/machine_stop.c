@@ -98,11 +98,7 @@ static int final_code(const struct machine *m, bool *by_workload) {
   return m->main->mode == MODE_SINGLE ? EXIT_TERMINATED : 0;
 }
 
-static void enter_report(struct machine *m) {
-  m->phase = PHASE_REPORT;
-  m->phase_ns = shutdown_report_until(&m->shutdown, m->now);
-  m->poll_ns = TIME_NEVER;
-  m->changed = true;
+static void report(struct machine *m) {
   bool by_workload;
   int code = final_code(m, &by_workload);
   struct machine_action *a = machine_act(m, ACT_REPORT);
@@ -111,6 +107,14 @@ static void enter_report(struct machine *m) {
   a->graceful = !m->forced;
   a->exit_code = code;
   a->from_workload = by_workload;
+}
+
+static void enter_report(struct machine *m) {
+  m->phase = PHASE_REPORT;
+  m->phase_ns = shutdown_report_until(&m->shutdown, m->now);
+  m->poll_ns = TIME_NEVER;
+  m->changed = true;
+  report(m);
 }
 
 static void enter_cleanup(struct machine *m) {
@@ -194,6 +198,15 @@ static void leave_hooks(struct machine *m) {
   m->changed = true;
 }
 
+static void leave(struct machine *m) {
+  bool by_workload;
+  int code = final_code(m, &by_workload);
+  struct machine_action *a = machine_act(m, ACT_EXIT);
+  a->cause = m->stop_cause;
+  a->exit_code = code;
+  a->from_workload = by_workload;
+}
+
 static void finish(struct machine *m) {
   bool by_workload;
   int code = final_code(m, &by_workload);
@@ -204,11 +217,36 @@ static void finish(struct machine *m) {
   a->duration_ns = m->now - m->shutdown.begin_ns;
   a->exit_code = code;
   a->from_workload = by_workload;
-  a = machine_act(m, ACT_EXIT);
-  a->cause = m->stop_cause;
-  a->exit_code = code;
-  a->from_workload = by_workload;
+  leave(m);
   m->ended = true;
+}
+
+/* What runs for the stop and has to answer. */
+void machine_resume_stop(struct machine *m) {
+  if (m->ended) {
+    leave(m);
+    return;
+  }
+  if (m->goal == GOAL_NONE) return;
+  switch (m->phase) {
+    case PHASE_HOOKS:
+      if (m->hooks_running) machine_act(m, ACT_HOOKS)->deadline_ns = m->phase_ns;
+      break;
+    case PHASE_LEVELS:
+      break;
+    case PHASE_SWEEP_TERM:
+      sweep(m, 0);
+      break;
+    case PHASE_SWEEP_KILL:
+      sweep(m, SIGNAL_KILL);
+      break;
+    case PHASE_CLEANUP:
+      machine_act(m, ACT_CLEANUP)->deadline_ns = m->phase_ns;
+      break;
+    case PHASE_REPORT:
+      report(m);
+      break;
+  }
 }
 
 void machine_advance_stop(struct machine *m) {

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/limits.h"
 
 enum { REMEDY_NONE = UINT16_MAX };
@@ -134,6 +135,10 @@ struct remedy *remedy_new(const struct remedy_config *config);
 void remedy_free(struct remedy *r); /* NULL is allowed */
 void remedy_feed(struct remedy *r, const struct remedy_input *in, int64_t now_ns, struct remedy_out *out);
 int64_t remedy_due_ns(const struct remedy *r); /* TIME_NEVER: no tick is wanted */
+
+/* Over the life of an engine: as bytes, for the same config. False: they are none of such, and nothing was changed. */
+void remedy_save(const struct remedy *r, struct buf *out);
+bool remedy_load(struct remedy *r, const void *bytes, size_t n, int64_t now_ns);
 
 struct remedy_view {
   bool running, asking; /* asking: waits for the check */

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/str.h"
 #include "health/dependency_item.h"
 
@@ -13,6 +14,7 @@ enum mode { MODE_OFF, MODE_RUN, MODE_OVER /* the callback is due */ };
 
 struct dependencies {
   struct sink *sink;
+  struct keep *keep; /* NULL: nothing is kept */
   struct item *items;
   size_t n;
   enum mode mode;
@@ -95,8 +97,57 @@ static bool settled(const struct dependencies *d) {
   return true;
 }
 
+struct kept {
+  enum dependency_state state;
+  enum probe_status status;
+  unsigned attempts;
+  int64_t started_ns, settled_ns, checked_ns, attempt_ns;
+  char reason[32], detail[256];
+};
+
+static void put(const struct item *it) {
+  struct kept k = {.state = it->state == DEPENDENCY_WAITING ? DEPENDENCY_IDLE : it->state,
+                   .status = it->status,
+                   .attempts = it->attempts,
+                   .started_ns = it->started_ns,
+                   .settled_ns = it->settled_ns,
+                   .checked_ns = it->checked_ns,
+                   .attempt_ns = it->attempt_ns};
+  char name[96];
+  if (!it->owner->keep) return;
+  str_copy(k.reason, sizeof k.reason, it->reason);
+  str_copy(k.detail, sizeof k.detail, it->detail);
+  snprintf(name, sizeof name, "dependency %s", it->name);
+  keep_put(it->owner->keep, name, &k, sizeof k);
+}
+
+static void take_over(struct item *it) {
+  char name[96];
+  snprintf(name, sizeof name, "dependency %s", it->name);
+  const struct kept *k = keep_get_sized(it->owner->keep, name, sizeof *k);
+  if (!k) return;
+  it->state = k->state;
+  it->status = k->status;
+  it->attempts = k->attempts;
+  it->started_ns = k->started_ns;
+  it->settled_ns = k->settled_ns;
+  it->checked_ns = k->checked_ns;
+  it->attempt_ns = k->attempt_ns;
+  str_copy(it->reason, sizeof it->reason, k->reason);
+  str_copy(it->detail, sizeof it->detail, k->detail);
+}
+
+void dependencies_keep(struct dependencies *d, struct keep *keep) {
+  d->keep = keep;
+  for (size_t i = 0; keep && i < d->n; i++) {
+    take_over(&d->items[i]);
+    put(&d->items[i]);
+  }
+}
+
 static void on_settled(struct item *it) {
   struct dependencies *d = it->owner;
+  put(it);
   if (it->state == DEPENDENCY_READY) {
     tell(it, EVENT_DEPENDENCY_READY, LEVEL_INFO, "is ready");
   } else {
@@ -172,6 +223,7 @@ bool dependencies_note(struct dependencies *d, const char *name, const struct pr
     if (it->state == DEPENDENCY_WAITING) return true;
     item_note(it, result);
     it->state = good(it) ? DEPENDENCY_READY : DEPENDENCY_FAILED;
+    put(it);
     return true;
   }
   return false;

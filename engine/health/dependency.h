@@ -17,6 +17,7 @@
 #include "loop/sink.h"
 
 struct dependencies;
+struct keep;
 
 struct dependency_spec {
   const char *name, *description; /* description may be NULL */
@@ -71,6 +72,8 @@ void dependencies_free(struct dependencies *d); /* NULL is allowed */
  * required one is ready and every optional one has settled, or as soon as a required one has failed (the others are
  * cancelled). A run that is under way ends first, without its callback. */
 void dependencies_run(struct dependencies *d, bool only_bad, dependencies_done_fn *done, void *arg);
+/* From now on what is known of them is kept for a next engine; what the one before has left is taken over. */
+void dependencies_keep(struct dependencies *d, struct keep *keep);
 /* Ends a run without its callback. */
 void dependencies_stop(struct dependencies *d);
 

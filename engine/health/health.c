@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/str.h"
 #include "health/ask.h"
 
@@ -53,6 +54,7 @@ struct health {
   struct extra *extras;
   double pace;
   int64_t pace_until_ns;
+  struct keep *keep; /* NULL: nothing is kept */
 };
 
 struct health *health_new(struct loop *loop, struct probe_env *probes, const struct policy *policy, struct err *err) {
@@ -138,7 +140,7 @@ static void arm(struct item *it) {
 }
 
 /* Most results have no words, and a check that fails says the same again. */
-static void keep_words(struct item *it, const struct probe_result *r) {
+static void note_words(struct item *it, const struct probe_result *r) {
   if (it->reason && STR_EQ(it->reason, r->reason) && STR_EQ(it->detail, r->detail)) return;
   free(it->reason);
   it->reason = NULL;
@@ -148,8 +150,62 @@ static void keep_words(struct item *it, const struct probe_result *r) {
   it->detail = memcpy(it->reason + n, r->detail, m);
 }
 
-static void keep(struct item *it, const struct probe_result *r, int64_t now) {
-  keep_words(it, r);
+/* --- over the life of an engine ---------------------------------------------------------------------------------- */
+
+struct kept {
+  struct check check;
+  int64_t duration_ns, spent_ns;
+  uint64_t runs, results[CHECK_RESULTS];
+  struct history history;
+  struct probe_result words; /* reason and detail of it */
+};
+
+static void kept_name(const struct item *it, char *to, size_t size) {
+  snprintf(to, size, "check %s %s %u %d", it->spec.name, it->spec.process ? it->spec.process : "", it->spec.instance,
+           it->spec.dependency);
+}
+
+static void put(const struct item *it) {
+  if (!it->health->keep) return;
+  char name[160];
+  struct kept k = {.check = it->check,
+                   .duration_ns = it->duration_ns,
+                   .spent_ns = it->spent_ns,
+                   .runs = it->runs,
+                   .history = it->history};
+  memcpy(k.results, it->results, sizeof k.results);
+  str_copy(k.words.reason, sizeof k.words.reason, it->reason ? it->reason : "");
+  str_copy(k.words.detail, sizeof k.words.detail, it->reason ? it->detail : "");
+  kept_name(it, name, sizeof name);
+  keep_put(it->health->keep, name, &k, sizeof k);
+}
+
+static void take_over(struct item *it) {
+  char name[160];
+  kept_name(it, name, sizeof name);
+  const struct kept *k = keep_get_sized(it->health->keep, name, sizeof *k);
+  if (!k) return;
+  it->check = k->check;
+  it->duration_ns = k->duration_ns;
+  it->spent_ns = k->spent_ns;
+  it->runs = k->runs;
+  it->history = k->history;
+  memcpy(it->results, k->results, sizeof it->results);
+  note_words(it, &k->words);
+  check_resume(&it->check, clock_mono_ns());
+  if (it->check.active) arm(it);
+}
+
+void health_keep(struct health *h, struct keep *keep) {
+  h->keep = keep;
+  for (size_t i = 0; keep && i < h->n; i++) {
+    take_over(h->items[i]);
+    put(h->items[i]);
+  }
+}
+
+static void note(struct item *it, const struct probe_result *r, int64_t now) {
+  note_words(it, r);
   it->duration_ns = r->duration_ns;
   it->spent_ns += r->duration_ns;
   it->runs++;
@@ -162,10 +218,11 @@ static void count(struct item *it, const struct probe_result *r) {
   int64_t now = clock_mono_ns();
   struct check_change change;
   struct health_view v;
-  keep(it, r, now);
+  note(it, r, now);
   check_end(&it->check, &it->spec.check, (enum check_result)r->status, now, &change);
   if (now < h->pace_until_ns) check_slow(&it->check, h->pace, now);
   arm(it);
+  put(it);
   view(it, &v);
   for (size_t i = 0; i < h->n_listeners; i++)
     h->listeners[i].fn(h->listeners[i].arg, &(struct health_news){.check = &v, .change = &change, .result = r});
@@ -232,6 +289,7 @@ void health_start(struct health *h, size_t i) {
   if (it->check.active) return;
   check_start(&it->check, &it->spec.check, clock_mono_ns());
   arm(it);
+  put(it);
 }
 
 void health_stop(struct health *h, size_t i) {
@@ -239,6 +297,7 @@ void health_stop(struct health *h, size_t i) {
   ask_cancel(&it->ask);
   check_stop(&it->check);
   timer_stop(it->timer);
+  put(it);
 }
 
 void health_reset(struct health *h, size_t i) {
@@ -246,6 +305,7 @@ void health_reset(struct health *h, size_t i) {
   ask_cancel(&it->ask);
   check_reset(&it->check, &it->spec.check, clock_mono_ns());
   arm(it);
+  put(it);
 }
 
 void health_hurry(struct health *h, size_t i) {
@@ -264,6 +324,7 @@ int health_hold(struct health *h, const char *name, int64_t until_ns) {
     if (!STR_EQ(it->spec.name, name)) continue;
     rc = 0;
     check_hold(&it->check, until_ns, now);
+    put(it);
     if (!ask_runs(&it->ask)) arm(it);
   }
   return rc;

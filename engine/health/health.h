@@ -18,6 +18,7 @@
 #include "probes/probe.h"
 
 struct health;
+struct keep;
 
 /* Texts and params are borrowed: they must live as long. */
 struct health_spec {
@@ -57,6 +58,10 @@ typedef void health_news_fn(void *arg, const struct health_news *news);
 
 struct health *health_new(struct loop *loop, struct probe_env *probes, const struct policy *policy, struct err *err);
 void health_free(struct health *h); /* NULL is allowed */
+
+/* From now on what is known of the checks is kept for a next engine; what the one before has left of those that have
+ * been added is taken over, and those that ran go on. */
+void health_keep(struct health *h, struct keep *keep);
 
 /* Its number, stopped; or -ENOMEM with err. Kind and parameters have been checked before. */
 int health_add(struct health *h, const struct health_spec *spec, struct err *err);

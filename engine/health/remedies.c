@@ -7,6 +7,7 @@
 
 #include "base/clean.h"
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/str.h"
 #include "health/remedies_impl.h"
 
@@ -150,6 +151,13 @@ static void carry_out(struct remedies *r, const struct remedy_action *a) {
   }
 }
 
+static void put(struct remedies *r) {
+  if (!r->keep || !r->n) return;
+  auto_buf struct buf b = {0};
+  remedy_save(r->core, &b);
+  if (!b.failed) keep_put(r->keep, "remedies", b.data, b.len);
+}
+
 /* Inputs that arise while one is carried out wait for their own turn. */
 void remedies_feed(struct remedies *r, const struct remedy_input *in) {
   if (r->queued == r->queue_cap) {
@@ -173,7 +181,16 @@ void remedies_feed(struct remedies *r, const struct remedy_input *in) {
   }
   r->queued = 0;
   r->busy = false;
+  put(r);
   timer_at(r->timer, remedy_due_ns(r->core));
+}
+
+void remedies_keep(struct remedies *r, struct keep *keep) {
+  size_t n = 0;
+  r->keep = keep;
+  const void *old = keep && r->n ? keep_get(keep, "remedies", &n) : NULL;
+  if (old && remedy_load(r->core, old, n, clock_mono_ns())) timer_at(r->timer, remedy_due_ns(r->core));
+  put(r);
 }
 
 static void on_due(void *arg) { remedies_feed(arg, &(struct remedy_input){.kind = REMEDY_IN_TICK}); }

@@ -18,6 +18,7 @@
 #include "loop/sink.h"
 
 struct remedies;
+struct keep;
 
 /* A restart that was asked for: 0 it is under way, 1 the process is up again, negative it will not be. */
 enum { REMEDY_RESTART_WAIT = 0, REMEDY_RESTART_DONE = 1, REMEDY_RESTART_NO = -1 };
@@ -42,6 +43,9 @@ struct remedies_env {
 /* NULL with err. */
 struct remedies *remedies_new(const struct remedies_env *env, struct err *err);
 void remedies_free(struct remedies *r); /* NULL is allowed */
+
+/* As health_keep: budgets, rests and maintenance go on. A run that was under way is over. */
+void remedies_keep(struct remedies *r, struct keep *keep);
 
 /* After each change of the machine. active: the container runs; ended: it stops or has failed. */
 void remedies_follow(struct remedies *r, bool active, bool ended);

@@ -65,6 +65,7 @@ struct remedy_waiter {
 };
 
 struct remedies {
+  struct keep *keep; /* NULL: nothing is kept */
   struct remedies_env env;
   struct remedy_plan *rules;
   struct remedy *core;

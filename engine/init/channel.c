@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clean.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "init/state.h"
@@ -167,6 +168,7 @@ static void dispatch(struct init *in, union message *m, size_t n, int *fds) {
     CASE(PROTO_OUTPUT, sizeof m->output, on_output(in, &m->output));
     CASE(PROTO_TAIL, sizeof m->tail, on_tail(in, &m->tail));
     CASE(PROTO_KEEP, sizeof m->keep, on_keep(in, &m->keep, &fds[0]));
+    CASE(PROTO_ALIVE, sizeof m->head, revive_watch(in, take_fd(&fds[0])));
     CASE(PROTO_EXIT, sizeof m->exit, on_exit_request(in, &m->exit));
     CASE(PROTO_ACK, sizeof m->head, on_ack(in, &m->head));
 #undef CASE
@@ -239,6 +241,13 @@ void channel_signal(struct init *in, int sig, int level, bool begun) {
   channel_flush(in);
 }
 
+static void note_told(struct init *in, struct child *c, int r) {
+  if (r == 0)
+    c->told = ++in->told;
+  else if (r != -EAGAIN)
+    c->untold = true;
+}
+
 static int tell_start(struct init *in, struct child *c) {
   int r;
   if (c->failed) {
@@ -249,6 +258,7 @@ static int tell_start(struct init *in, struct child *c) {
     r = send_message(in, &m, sizeof m, -1);
   }
   if (r != -EAGAIN) c->tell_start = false;
+  note_told(in, c, r);
   return r;
 }
 
@@ -256,6 +266,7 @@ static int tell_exit(struct init *in, struct child *c) {
   c->exited.head = (struct proto_head){PROTO_EXITED, c->number};
   int r = send_message(in, &c->exited, sizeof c->exited, -1);
   if (r != -EAGAIN) c->tell_exit = false;
+  note_told(in, c, r);
   return r;
 }
 
@@ -279,6 +290,19 @@ void channel_flush(struct init *in) {
       return;
     }
     child_release(in, c);
+  }
+}
+
+/* Its own count of messages begins with one: what it has read. */
+void channel_again(struct init *in) {
+  watch_add(in, in->channel, EPOLLIN, TAG_CHANNEL, 0);
+  atomic_store(&keep_words(in->keep)->heard, 0);
+  in->told = 1;
+  for (unsigned i = 0; i < in->top; i++) {
+    struct child *c = &in->children[i];
+    if (!c->number || (c->flags & PROTO_HELPER)) continue;
+    c->tell_start = c->tell_exit = c->untold = false;
+    c->told = in->told;
   }
 }
 

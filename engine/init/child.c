@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "init/state.h"
 
 bool child_live(const struct child *c) { return c->number && c->pid; }
@@ -17,8 +18,14 @@ bool child_group_left(const struct child *c) {
   return kill(-c->group, 0) == 0 || errno == EPERM;
 }
 
+/* No engine has made it part of what it keeps, and one may still want to know: it is told to the next one. */
+static bool is_news(struct init *in, const struct child *c) {
+  if (!in->keep || (c->flags & PROTO_HELPER) || (!in->engine && in->revive.due_ns == TIME_NEVER)) return false;
+  return c->untold || (int32_t)(c->told - atomic_load(&keep_words(in->keep)->heard)) > 0;
+}
+
 void child_release(struct init *in, struct child *c) {
-  if (!c->number || c->pid || c->tell_start || c->tell_exit || child_group_left(c)) return;
+  if (!c->number || c->pid || c->tell_start || c->tell_exit || is_news(in, c) || child_group_left(c)) return;
   *c = (struct child){.status_fd = -1};
   unsigned i = (unsigned)(c - in->children);
   if (i < in->first_free) in->first_free = i;

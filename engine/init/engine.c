@@ -17,6 +17,10 @@
 #include "init/line.h"
 #include "init/state.h"
 
+static const struct revival *revival;
+
+const struct revival *init_revival(void) { return revival; }
+
 static void close_inits(struct init *in) {
   if (in->signal_fd > 0) close(in->signal_fd);
   if (in->tty_fd >= 0) close(in->tty_fd);
@@ -38,32 +42,51 @@ static void become_engine(struct init *in) {
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
 }
 
-int engine_start(struct init *in, init_engine_fn *fn, void *arg) {
+int engine_fork(struct init *in, int log[2], const struct revival *(*inherit)(struct init *in, int channel)) {
   int pair[2];
-  int log[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) return -errno;
-  if (pipe2(log, O_CLOEXEC | O_NONBLOCK) != 0) return -errno;
   fflush(NULL);
   pid_t pid = fork();
-  if (pid < 0) return -errno;
-  if (pid == 0) {
+  if (pid < 0) {
+    int error = errno;
     close(pair[0]);
-    close(log[0]);
-    close_inits(in);
+    close(pair[1]);
+    return -error;
+  }
+  if (pid == 0) {
+    if (inherit) {
+      revival = inherit(in, pair[1]);
+    } else {
+      close(pair[0]);
+      close(log[0]);
+      close_inits(in);
+    }
     become_engine(in);
     if (!in->opt.engine_is_main) dup2(in->null_fd, 0);
     close(in->null_fd);
-    exit(fn(pair[1], log[1], arg));
+    if (in->keep) keep_begin(in->keep);
+    exit(in->engine_main(pair[1], log[1], in->engine_arg));
   }
   close(pair[1]);
   in->engine = pid;
   in->channel = pair[0];
+  in->revive.begun_ns = in->now_ns;
+  return 0;
+}
+
+int engine_start(struct init *in, init_engine_fn *fn, void *arg) {
+  int log[2];
+  in->engine_main = fn;
+  in->engine_arg = arg;
+  if (pipe2(log, O_CLOEXEC | O_NONBLOCK) != 0) return -errno;
+  int r = engine_fork(in, log, NULL);
+  if (r < 0) return r;
   in->log_fd = log[1];
   for (int size = LIMIT_LOG_PIPE; size > 65536 && fcntl(log[1], F_SETPIPE_SZ, size) < 0; size /= 2) continue;
   in->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (in->epoll_fd < 0) return -errno;
   in->log = source_open(in, log[0], 0, NULL);
-  return in->log && watch_add(in, pair[0], EPOLLIN, TAG_CHANNEL, 0) == 0 ? 0 : -ENOMEM;
+  return in->log && watch_add(in, in->channel, EPOLLIN, TAG_CHANNEL, 0) == 0 ? 0 : -ENOMEM;
 }
 
 /* What it had written is kept, but for a line that it could not end. */
@@ -74,13 +97,15 @@ static void keep_whole_lines(struct init *in) {
   if (all && !s->mid) s->end = s->start + line_ready(s->buf + s->start, s->end - s->start, SIZE_MAX, false, false);
 }
 
-static void say(struct init *in, int status) {
+static void say(struct init *in, int status, bool again) {
   char details[96];
   if (WIFSIGNALED(status))
     snprintf(details, sizeof details, "{\"signal\": \"%s\"}", sigabbrev_np(WTERMSIG(status)));
   else
     snprintf(details, sizeof details, "{\"exit_code\": %d}", WEXITSTATUS(status));
-  output_notice(in, "CRITICAL", "the engine ended; init goes on alone: output, signals, reaping, a bounded stop",
+  output_notice(in, "CRITICAL",
+                again ? "the engine ended; a new one takes over, the processes go on"
+                      : "the engine ended; init goes on alone: output, signals, reaping, a bounded stop",
                 details);
 }
 
@@ -97,11 +122,12 @@ void engine_gone(struct init *in, int status) {
   if (in->exiting) return;
   int level;
   bool lone = !stop_level(in, &level);
-  if (in->opt.engine_is_main || (lone && WIFEXITED(status))) {
+  if (in->opt.engine_is_main || (lone && WIFEXITED(status) && !in->opt.revive)) {
     in->code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SIGNALED + WTERMSIG(status);
     end_begin(in);
     return;
   }
-  say(in, status);
-  alone_begin(in);
+  bool again = revive_plan(in, status);
+  say(in, status, again);
+  if (!again) alone_begin(in);
 }

@@ -55,8 +55,8 @@ static int prepare(struct init *in, const struct init_options *options) {
   in->opt = *options;
   in->pid = getpid();
   in->pid1 = in->pid == 1;
-  in->channel = in->log_fd = in->tty_fd = in->oom_fd = -1;
-  in->stop_due_ns = in->ack_due_ns = in->engine_due_ns = in->drain_due_ns = TIME_NEVER;
+  in->channel = in->log_fd = in->tty_fd = in->oom_fd = in->alive_fd = -1;
+  in->revive.due_ns = in->stop_due_ns = in->ack_due_ns = in->engine_due_ns = in->drain_due_ns = TIME_NEVER;
   in->now_ns = clock_mono_ns();
   signals_block(in);
   return open_standard(in);
@@ -102,12 +102,15 @@ static void dispatch(struct init *in, const struct epoll_event *e) {
     case TAG_WRITER:
       if (in->writers[index].waiting) output_writable(in, &in->writers[index]);
       break;
+    case TAG_ALIVE:
+      revive_silent(in);
+      break;
   }
 }
 
 static int64_t earliest(const struct init *in) {
   int64_t due = in->ack_due_ns;
-  int64_t others[] = {output_due(in), alone_due(in), end_due(in)};
+  int64_t others[] = {output_due(in), alone_due(in), end_due(in), revive_due(in)};
   for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
     if (others[i] < due) due = others[i];
   return due;
@@ -149,6 +152,7 @@ static void run(struct init *in) {
     for (int i = 0; i < n; i++) dispatch(in, &events[i]);
     channel_flush(in);
     check_engine(in);
+    revive_turn(in);
     alone_turn(in);
     output_turn(in);
     if (end_turn(in)) return;
@@ -160,6 +164,8 @@ static pid_t caller;
 
 pid_t init_pid(void) { return caller; }
 
+struct keep *init_keep(void) { return self.keep; }
+
 int init_run(const struct init_options *options, init_engine_fn *engine_main, void *arg) {
   struct init *in = &self;
   int code = 0;
@@ -168,6 +174,7 @@ int init_run(const struct init_options *options, init_engine_fn *engine_main, vo
   if (r == 0) r = guard_start(in, &code);
   if (r > 0) _exit(code);
   if (r == 0) raise_limit(in);
+  if (r == 0 && options->revive) in->keep = keep_map();
   if (r == 0) r = engine_start(in, engine_main, arg);
   if (r == 0) r = go_on(in);
   if (r < 0) {

@@ -11,9 +11,13 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct keep;
+struct revival;
+
 struct init_options {
   bool tty;                             /* run --tty: main may become the terminal's foreground group */
   bool engine_is_main;                  /* tend script: the engine's own end is the end of all, with its code */
+  bool revive;                          /* an engine that dies is followed by a new one */
   int (*helper)(int argc, char **argv); /* what `tend helper ...` runs, argv[0] is "helper"; NULL: by exec */
 };
 
@@ -28,5 +32,9 @@ int init_run(const struct init_options *options, init_engine_fn *engine_main, vo
 
 /* The process that called init_run: tend's pid for the world. Also to be asked in the engine. */
 pid_t init_pid(void);
+
+/* In the engine: the memory that outlives it (NULL: none), and, where it takes over from one that ended, what of. */
+struct keep *init_keep(void);
+const struct revival *init_revival(void);
 
 #endif

@@ -94,6 +94,8 @@ void spawn_child(struct init *in, struct proto_spawn *m, size_t blob_bytes, int 
   if (!in->opt.helper) m->flags &= ~(uint32_t)PROTO_INSIDE;
   m->name[LIMIT_NAME - 1] = 0;
   c->flags = m->flags;
+  c->instance = m->instance;
+  memcpy(c->name, m->name, sizeof c->name);
   struct launch *l = launch_new(in, c, m);
   struct pipes p = {{-1, -1}, {-1, -1}, {-1, -1}};
   int r = blob_bytes ? launch_read(l, (char *)(m + 1), blob_bytes) : launch_map(l, blob_fd);

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 #include <termios.h>
 
+#include "base/keep.h"
 #include "base/proto.h"
 #include "base/stopreq.h"
 #include "init/init.h"
@@ -20,6 +21,7 @@ enum {
   SOURCES_MAX = 2 * LIMIT_CHILDREN,
   SIGNALS_MAX = 16, /* waiting for a slow engine */
   PID_CHAINS = 1024,
+  REVIVE_DEATHS = 3, /* in a minute: the next engine is a safe one; so many of these: none */
 };
 
 /* A spawned child, from its request until its end is told and its group is empty. */
@@ -38,6 +40,10 @@ struct child {
   bool failed;           /* stage and error say why */
   bool stop_sent;        /* got its stop signal from init */
   bool killed;           /* got SIGKILL from init */
+  bool untold;           /* what it did was told to nobody: there was no engine */
+  uint32_t told;         /* the number of the last message about it */
+  uint32_t instance;
+  char name[LIMIT_NAME];
   uint64_t oom_before;
   int32_t stage, error;
   struct proto_exited exited;
@@ -109,8 +115,26 @@ struct alone {
   int64_t again_ns; /* when to look again */
 };
 
+/* What becomes of an engine that ended. */
+struct revive {
+  int64_t due_ns;                   /* the next one is made then; TIME_NEVER: no */
+  int64_t deaths_ns[REVIVE_DEATHS]; /* the last ones, newest first; 0: none */
+  int64_t begun_ns;                 /* the present one */
+  bool safe;
+  unsigned safe_deaths;
+  int status;
+  bool suspect, hung; /* it did not wake up at its time; and was killed for it */
+  int64_t suspect_ns;
+};
+
 struct init {
   struct init_options opt;
+  init_engine_fn *engine_main;
+  void *engine_arg;
+  struct keep *keep; /* NULL: no new engine can go on */
+  uint32_t told;     /* messages about children to the present engine */
+  struct revive revive;
+  int alive_fd; /* the engine's timer, -1: none yet */
   pid_t pid;
   pid_t guard; /* 0: none, as PID 1 */
   bool pid1;
@@ -182,7 +206,7 @@ struct init {
 };
 
 /* What epoll tells: a kind and an index. */
-enum tag { TAG_SIGNAL, TAG_CHANNEL, TAG_STATUS, TAG_SOURCE, TAG_WRITER };
+enum tag { TAG_SIGNAL, TAG_CHANNEL, TAG_STATUS, TAG_SOURCE, TAG_WRITER, TAG_ALIVE };
 int watch_add(struct init *in, int fd, uint32_t events, enum tag tag, unsigned index);
 void watch_remove(struct init *in, int fd);
 
@@ -199,6 +223,16 @@ int guard_start(struct init *in, int *code);
 /* engine.c */
 int engine_start(struct init *in, init_engine_fn *fn, void *arg);
 void engine_gone(struct init *in, int status);
+/* inherit: called in the new process, which has all that init has; closes what is not the engine's. NULL: the first. */
+struct revival;
+int engine_fork(struct init *in, int log[2], const struct revival *(*inherit)(struct init *in, int channel));
+
+/* revive.c */
+bool revive_plan(struct init *in, int status); /* a new engine will come; false: no */
+void revive_turn(struct init *in);
+int64_t revive_due(const struct init *in);
+void revive_watch(struct init *in, int fd); /* the engine's timer, which is init's from now on */
+void revive_silent(struct init *in);        /* and has come */
 
 /* channel.c */
 void channel_read(struct init *in);
@@ -208,6 +242,7 @@ void channel_finish(struct init *in);
 void channel_close(struct init *in);
 void channel_failed(struct init *in, const struct child *c); /* one that found no place in the table */
 void channel_signal(struct init *in, int sig, int level, bool begun);
+void channel_again(struct init *in); /* a new engine has read what init knows of the children */
 
 /* child.c */
 struct child *child_new(struct init *in, uint32_t number);

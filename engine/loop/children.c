@@ -134,6 +134,28 @@ int children_keep(struct children *c, const char *name, int fd) {
   return children_post(c, &m, sizeof m, &fd, fd >= 0 ? 1 : 0);
 }
 
+int children_alive(struct children *c, int timer_fd) {
+  struct proto_head m = {PROTO_ALIVE, 0};
+  return children_post(c, &m, sizeof m, &timer_fd, 1);
+}
+
+void children_revive(struct children *c, uint32_t last_number) {
+  c->last_number = last_number;
+  c->heard = 1;
+}
+
+uint32_t children_heard(const struct children *c) { return c->heard; }
+
+int children_adopt(struct children *c, uint32_t child, const struct child_ops *ops, void *arg) {
+  struct child_entry *e = calloc(1, sizeof *e);
+  if (!e) return -ENOMEM;
+  *e = (struct child_entry){.out_fd = -1, .ops = ops, .arg = arg, .number = child};
+  struct child_entry **bucket = &c->buckets[child % CHILDREN_BUCKETS];
+  e->next = *bucket;
+  *bucket = e;
+  return 0;
+}
+
 void children_exit(struct children *c, int code, bool asked) {
   struct proto_exit m = {.head = {PROTO_EXIT, 0}, .code = code, .asked = asked};
   children_post(c, &m, sizeof m, NULL, 0);
@@ -195,6 +217,7 @@ union answer {
 };
 
 static void dispatch(struct children *c, const union answer *m, int fd) {
+  if (m->head.type == PROTO_STARTED || m->head.type == PROTO_FAILED || m->head.type == PROTO_EXITED) c->heard++;
   switch (m->head.type) {
     case PROTO_STARTED:
       on_started(c, &m->started);

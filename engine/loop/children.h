@@ -69,6 +69,15 @@ void children_free(struct children *c);
 /* Returns the child's number, 0 with err when it could not even be asked for. */
 uint32_t children_spawn(struct children *c, const struct child_spec *spec, const struct child_ops *ops, void *arg,
                         struct err *err);
+/* An engine that takes over: the children of the one before are init's as they were. Before any spawn. */
+void children_revive(struct children *c, uint32_t last_number);
+/* One of these is ours: its further callbacks come here. 0 or -ENOMEM. */
+int children_adopt(struct children *c, uint32_t child, const struct child_ops *ops, void *arg);
+/* How many messages about children were heard; what the engine before has left counts as one. */
+uint32_t children_heard(const struct children *c);
+/* init is given a timer; it ends an engine that lets it come. */
+int children_alive(struct children *c, int timer_fd);
+
 void children_kill(struct children *c, uint32_t child, int sig, enum kill_scope scope);
 /* No more callbacks for this child; a helper is killed too. */
 void children_forget(struct children *c, uint32_t child);

@@ -35,7 +35,7 @@ struct children {
   struct loop *loop;
   int fd;
   struct watch *watch;
-  uint32_t last_number, last_request;
+  uint32_t last_number, last_request, heard;
   unsigned lingering;
   struct child_entry *buckets[CHILDREN_BUCKETS];
   struct child_request *requests;

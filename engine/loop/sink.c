@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/limits.h"
+#include "base/str.h"
 #include "core/settings.h"
 
 struct subscriber {
@@ -21,6 +24,7 @@ struct sink {
   struct sink_options options;
   const struct settings *settings;
   struct event_ring *ring;
+  struct keep *keep; /* NULL: nothing is kept */
   struct watch *watch;
   loop_fn *before;
   void *before_arg;
@@ -208,6 +212,72 @@ static void prepare_details(const struct sink *s, const struct sink_event *in, s
   event_details(raw.failed ? NULL : buf_cstr(&raw), out);
 }
 
+/* --- over the life of an engine ---------------------------------------------------------------------------------- */
+
+struct kept {
+  struct event event; /* its texts follow, each with its end */
+  char texts[3072];
+};
+
+static const char *pack(struct kept *k, size_t *n, const char *text) {
+  size_t len = text ? strlen(text) + 1 : 0;
+  if (!len || len > sizeof k->texts - *n) return NULL;
+  memcpy(k->texts + *n, text, len);
+  *n += len;
+  return text;
+}
+
+static void kept_name(uint64_t seq, char *to, size_t size) {
+  snprintf(to, size, "event %u", (unsigned)(seq % LIMIT_EVENTS));
+}
+
+static void put(const struct sink *s, const struct event *e) {
+  if (!s->keep) return;
+  struct kept k = {.event = *e};
+  size_t n = 0;
+  k.event.component = pack(&k, &n, e->component);
+  k.event.message = pack(&k, &n, e->message);
+  k.event.details = pack(&k, &n, e->details);
+  char name[24];
+  kept_name(e->seq, name, sizeof name);
+  keep_put(s->keep, name, &k, offsetof(struct kept, texts) + n);
+  atomic_store(&keep_words(s->keep)->events, e->seq);
+}
+
+void sink_keep(struct sink *s, struct keep *keep) {
+  if (s->keep || !keep) return;
+  s->keep = keep;
+  const struct event *e;
+  for (uint64_t seq = 1; (e = event_ring_from(s->ring, seq)); seq = e->seq + 1) put(s, e);
+}
+
+static const struct kept *get(struct keep *keep, uint64_t seq) {
+  char name[24];
+  size_t n;
+  kept_name(seq, name, sizeof name);
+  const struct kept *k = keep_get(keep, name, &n);
+  return k && n >= offsetof(struct kept, texts) && k->event.seq == seq ? k : NULL;
+}
+
+void sink_revive(struct sink *s, struct keep *keep) {
+  uint64_t last = atomic_load(&keep_words(keep)->events), first = last + 1;
+  while (first > 1 && last - first + 1 < LIMIT_EVENTS && get(keep, first - 1)) first--;
+  event_ring_begin(s->ring, first - 1);
+  for (uint64_t seq = first; seq <= last; seq++) {
+    const struct kept *k = get(keep, seq);
+    struct event e = k->event;
+    const char *p = k->texts; /* where it was is where it is now, one after the other */
+    const char **texts[] = {&e.component, &e.message, &e.details};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+      if (!*texts[i]) continue;
+      *texts[i] = p;
+      p += strlen(p) + 1;
+    }
+    event_ring_add(s->ring, &e);
+  }
+  sink_keep(s, keep);
+}
+
 void sink_emit(struct sink *s, enum event_kind kind, const struct sink_event *in) {
   auto_buf struct buf message = {0};
   auto_buf struct buf details = {0};
@@ -225,7 +295,10 @@ void sink_emit(struct sink *s, enum event_kind kind, const struct sink_event *in
       .message = in->message ? buf_cstr(&message) : NULL,
       .details = details.failed || !details.len ? "{}" : buf_cstr(&details),
   };
-  if (e.level >= LEVEL_INFO) e.seq = event_ring_add(s->ring, &e);
+  if (e.level >= LEVEL_INFO) {
+    e.seq = event_ring_add(s->ring, &e);
+    put(s, &e);
+  }
   if (e.level >= s->options.level) {
     auto_buf struct buf line = {0};
     if (s->options.pretty)

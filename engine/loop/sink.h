@@ -11,6 +11,7 @@
 #include "core/event.h"
 #include "loop/loop.h"
 
+struct keep;
 struct settings;
 struct sink;
 
@@ -30,6 +31,10 @@ void sink_configure(struct sink *s, const struct sink_options *options, const st
 /* The level of the lines that are written. One that is set here stays, whatever sink_configure says later. */
 enum level sink_level(const struct sink *s);
 void sink_set_level(struct sink *s, enum level level);
+/* From now on events are kept for a next engine: their numbers and, as far as they are short, themselves. What the one
+ * before has left comes first, before any other event. */
+void sink_keep(struct sink *s, struct keep *keep);
+void sink_revive(struct sink *s, struct keep *keep);
 
 /* Called before bytes go to init's pipe. */
 void sink_before_write(struct sink *s, loop_fn *fn, void *arg);

@@ -4,6 +4,7 @@
 
 #include <limits.h>
 
+#include "base/revival.h"
 #include "core/configure.h"
 #include "core/ends.h"
 #include "core/report.h"
@@ -35,6 +36,7 @@ struct slot {
   char exit_text[128];
   char spawn_text[160]; /* why it could not be asked of init; "" */
   int startup;          /* its start-up check's number among the checks; -1: none */
+  bool news;            /* what was kept of it is old */
 };
 
 /* What a check of the health is for. */
@@ -128,6 +130,14 @@ struct supervisor {
   struct cleanup_env cleanup_env;
   struct cleanup *cleanup;
 
+  /* for a next engine */
+  bool reviving; /* it is being put together again: nothing is put */
+  size_t kept_bytes;
+  int64_t kept_ns;
+  uint64_t ends_kept;
+  bool put_due;
+  struct timer *put_timer;
+
   struct lifecycle_counts counts;
   int64_t running_since_ns, running_total_ns;
   unsigned reporting; /* files that are being written at the end */
@@ -139,13 +149,29 @@ struct supervisor {
 };
 
 /* supervisor.c */
+void supervisor_carry_out(struct supervisor *s, const struct machine_action *a);
 void supervisor_feed(struct supervisor *s, const struct machine_input *in);
 /* The start or the end of a process: judged together with the others that init tells of, but see below. */
 void supervisor_feed_later(struct supervisor *s, const struct machine_input *in);
 /* Before anything is noted for an input of this kind: those of other kinds that wait are judged first. */
 void supervisor_feed_others(struct supervisor *s, enum machine_input_kind kind);
 
+/* keep.c */
+void supervisor_put(struct supervisor *s);      /* after each step */
+void supervisor_put_late(void *supervisor);     /* of the timer */
+void supervisor_keep_sockets(struct supervisor *s); /* once the start is over: sockets and events outlive this engine */
+
+/* revive.c */
+/* Becomes what the engine before was; false: it has not left enough for that. Before anything else is begun. */
+bool supervisor_revive(struct supervisor *s);
+void supervisor_go_on(struct supervisor *s); /* then, with everything open */
+/* A process of that slot that was started and not kept: it becomes its own. */
+bool supervisor_take_child(struct supervisor *s, struct slot *slot);
+
 /* supervisor_start.c */
+/* What shall not compete with the first process comes a moment later: the helper that writes events.jsonl (it writes
+ * then what was told before it), and the first look at what the container uses. */
+#define SETTLE_DELAY_NS (200 * NS_PER_MS)
 void supervisor_validate(struct supervisor *s);
 void supervisor_open_journal(struct supervisor *s); /* at the latest before the report */
 void supervisor_settle(void *supervisor);
@@ -158,6 +184,10 @@ void supervisor_phase_end(struct supervisor *s, int phase, const char *result);
 void supervisor_note_critical_path(struct supervisor *s); /* of the start that has just come to its end */
 
 /* supervisor_process.c */
+extern const struct child_ops supervisor_process_ops;
+void supervisor_ops_started(void *slot, uint32_t child, pid_t pid);
+void supervisor_ops_failed(void *slot, uint32_t child, enum spawn_stage stage, int error);
+void supervisor_ops_exited(void *slot, uint32_t child, const struct child_exit *x);
 void supervisor_spawn(struct supervisor *s, uint32_t slot);
 void supervisor_kill(struct supervisor *s, const struct machine_action *a);
 void supervisor_tell_init(struct supervisor *s);

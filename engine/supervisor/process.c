@@ -40,27 +40,29 @@ static char **environment(const struct plan_process *p, char *instance, bool *fa
   return env;
 }
 
-static void on_started(void *arg, uint32_t child, pid_t pid) {
+void supervisor_ops_started(void *arg, uint32_t child, pid_t pid) {
   struct slot *slot = arg;
   (void)child;
   supervisor_feed_others(slot->sup, IN_STARTED);
   slot->pid = pid;
+  slot->news = true;
   slot->started_ns = clock_mono_ns();
   slot->started_real_ns = clock_real_ns();
   supervisor_feed_later(slot->sup, &(struct machine_input){.kind = IN_STARTED, .slot = slot->index});
 }
 
-static void on_failed(void *arg, uint32_t child, enum spawn_stage stage, int error) {
+void supervisor_ops_failed(void *arg, uint32_t child, enum spawn_stage stage, int error) {
   struct slot *slot = arg;
   (void)child;
   slot->child = 0;
+  slot->news = true;
   slot->spawn_text[0] = 0;
   slot->sup->plan_stale = true;
   supervisor_feed(
       slot->sup, &(struct machine_input){.kind = IN_SPAWN_FAILED, .slot = slot->index, .stage = stage, .error = error});
 }
 
-static void on_exited(void *arg, uint32_t child, const struct child_exit *x) {
+void supervisor_ops_exited(void *arg, uint32_t child, const struct child_exit *x) {
   struct slot *slot = arg;
   struct supervisor *s = slot->sup;
   (void)child;
@@ -68,6 +70,7 @@ static void on_exited(void *arg, uint32_t child, const struct child_exit *x) {
   slot->last = *x;
   slot->last.out = NULL;
   slot->last_pid = slot->pid;
+  slot->news = true;
   slot->pid = 0;
   int64_t now = clock_mono_ns();
   bool killed = WIFSIGNALED(x->status);
@@ -94,7 +97,8 @@ static void on_exited(void *arg, uint32_t child, const struct child_exit *x) {
                                                    .dependency_bad = dependencies_bad(s->dependencies)});
 }
 
-static const struct child_ops process_ops = {.started = on_started, .failed = on_failed, .exited = on_exited};
+const struct child_ops supervisor_process_ops = {
+    .started = supervisor_ops_started, .failed = supervisor_ops_failed, .exited = supervisor_ops_exited};
 
 /* Why init could not even be asked: what is wrong with the process stays so, what is missing may come back. */
 static enum spawn_stage not_asked_stage(int error) {
@@ -106,6 +110,8 @@ static enum spawn_stage not_asked_stage(int error) {
 void supervisor_spawn(struct supervisor *s, uint32_t index) {
   struct slot *slot = &s->slots[index];
   const struct plan_process *p = supervisor_process(s, index);
+  slot->news = true;
+  if (s->o.revival && supervisor_take_child(s, slot)) return;
   unsigned instance = machine_slot_instance(s->machine, index);
   bool main = machine_slot_process(s->machine, index) == s->o.plan->main;
   char text[32];
@@ -127,7 +133,7 @@ void supervisor_spawn(struct supervisor *s, uint32_t index) {
                                      .own_stdin = main && instance == 0,
                                      .tty = main && instance == 0 && s->o.tty,
                                  },
-                                 &process_ops, slot, &err);
+                                 &supervisor_process_ops, slot, &err);
   }
   free(env);
   s->plan_stale = true;

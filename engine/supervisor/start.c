@@ -31,10 +31,6 @@ void supervisor_open_journal(struct supervisor *s) {
   if (!s->journal) sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "no events.jsonl: %s", err.msg);
 }
 
-/* What shall not compete with the first process comes a moment later: the helper that writes events.jsonl (it writes
- * then what was told before it), and the first look at what the container uses. */
-#define SETTLE_DELAY_NS (200 * NS_PER_MS)
-
 /* What loading and the start have needed is most of what there is. Once more before the part of HTTP is loaded: what
  * that allocates would lie all over what is free, and keep it. */
 void supervisor_give_back(void *arg) {
@@ -51,6 +47,7 @@ void supervisor_settle(void *arg) {
   supervisor_note_run(s);
   supervisor_measure(s);
   supervisor_watch_lag(s);
+  supervisor_keep_sockets(s);
 }
 
 static void plan_settling(struct supervisor *s, const struct validate_result *found) {

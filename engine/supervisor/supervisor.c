@@ -21,7 +21,7 @@ static void count_state(struct supervisor *s, const struct machine_action *a) {
   s->plan_stale = true;
 }
 
-static void carry_out(struct supervisor *s, const struct machine_action *a) {
+void supervisor_carry_out(struct supervisor *s, const struct machine_action *a) {
   switch (a->kind) {
     case ACT_STATE:
       count_state(s, a);
@@ -119,12 +119,13 @@ static void take_queue(struct supervisor *s) {
     input.more = process && i + 1 < s->queue_n && s->queue[i + 1].kind == input.kind;
     machine_step(s->machine, &input, loop_update_now(s->o.loop), &out);
     for (unsigned k = 0; k < out.n; k++)
-      if (is_for_init(&out.action[k])) carry_out(s, &out.action[k]);
+      if (is_for_init(&out.action[k])) supervisor_carry_out(s, &out.action[k]);
     for (unsigned k = 0; k < out.n; k++)
-      if (!is_for_init(&out.action[k])) carry_out(s, &out.action[k]);
+      if (!is_for_init(&out.action[k])) supervisor_carry_out(s, &out.action[k]);
   }
   s->queue_n = 0;
   s->busy = false;
+  supervisor_put(s);
   if (s->ended) return;
   if (s->plan_stale && !s->plan_due) s->plan_due = loop_defer(s->o.loop, tell_init, s) == 0;
   supervisor_health_follow(s);
@@ -223,7 +224,8 @@ struct supervisor *supervisor_new(const struct supervisor_options *options, stru
   s->machine = machine_new(&s->lifecycle->config, (uint64_t)s->begun_real_ns ^ (uint64_t)getpid() << 32);
   s->due = timer_new(options->loop, on_due, s);
   s->settle_timer = timer_new(options->loop, supervisor_settle, s);
-  if (!s->machine || !s->due || !s->settle_timer) goto memory;
+  s->put_timer = timer_new(options->loop, supervisor_put_late, s);
+  if (!s->machine || !s->due || !s->settle_timer || !s->put_timer) goto memory;
   s->n_slots = machine_slots(s->machine);
   s->slots = calloc(s->n_slots, sizeof *s->slots);
   s->standings = calloc(options->plan->dependencies_n + options->plan->checks_n + 1, sizeof *s->standings);
@@ -262,6 +264,7 @@ void supervisor_free(struct supervisor *s) {
   disks_free(s->disks);
   buf_free(&s->previous_run);
   timer_free(s->settle_timer);
+  timer_free(s->put_timer);
   cleanup_free(s->cleanup);
   dependencies_free(s->dependencies);
   supervisor_health_free(s);
@@ -278,9 +281,15 @@ void supervisor_free(struct supervisor *s) {
 void supervisor_begin(struct supervisor *s) {
   children_on_signal(s->o.children, on_signal, s);
   children_on_told(s->o.children, on_told, s);
+  if (s->o.revival) children_revive(s->o.children, s->o.revival->last_number);
+  bool revived = s->o.revival && supervisor_revive(s);
   open_state(s);
-  supervisor_find_previous(s);
+  if (!s->o.revival) supervisor_find_previous(s);
   supervisor_open_web(s);
+  if (revived) {
+    supervisor_go_on(s);
+    return;
+  }
   bool mark = s->state.fd >= 0 && state_is_stopped(&s->state);
   supervisor_feed(s, &(struct machine_input){.kind = IN_BEGIN, .stopped_mark = mark});
 }

@@ -22,7 +22,9 @@
 
 struct control;
 struct supervisor;
+struct keep;
 struct metrics;
+struct revival;
 
 struct supervisor_options {
   struct loop *loop;
@@ -38,6 +40,8 @@ struct supervisor_options {
   bool tty;
   pid_t pid;         /* tend's, as the world sees it */
   int64_t loaded_ns; /* how long the loading took */
+  struct keep *keep; /* what is put there outlives the engine; NULL: nothing does */
+  const struct revival *revival; /* this one takes over from one that died; NULL: it is the first */
 };
 
 /* NULL with err: no memory. */

@@ -1,0 +1,178 @@
+#include "base/keep.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/str.h"
+
+enum { BUCKETS = 512, NAME_MAX_BYTES = 160, ALIGN = 16 };
+#define AREA_BYTES ((size_t)LIMIT_KEEP_MB << 20)
+
+struct copy {
+  uint64_t counter; /* 0: empty */
+  uint64_t sum;
+  uint64_t size;
+};
+
+struct record {
+  uint32_t next; /* of its bucket, an offset in the area; 0: none */
+  uint32_t room; /* bytes of one copy */
+  uint32_t hash;
+  uint32_t none;
+  struct copy copy[2];
+  char name[NAME_MAX_BYTES];
+}; /* two times `room` bytes follow */
+
+struct area {
+  size_t used;
+  uint32_t bucket[BUCKETS];
+};
+
+struct keep {
+  struct keep_words words;
+  _Atomic int live;  /* the area that counts; -1: none */
+  int writes, reads; /* of the present engine */
+  char *area[2];     /* same addresses in all of them */
+};
+
+struct keep *keep_map(void) {
+  size_t head = 4096;
+  _Static_assert(sizeof(struct keep) <= 4096, "the head has a page");
+  char *p = mmap(NULL, head + 2 * AREA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) return NULL;
+  struct keep *k = (struct keep *)p;
+  k->live = k->reads = -1;
+  k->area[0] = p + head;
+  k->area[1] = p + head + AREA_BYTES;
+  return k;
+}
+
+struct keep_words *keep_words(struct keep *k) { return &k->words; }
+
+static struct area *area_of(const struct keep *k, int i) { return (struct area *)(uintptr_t)k->area[i]; }
+
+void keep_begin(struct keep *k) {
+  k->reads = k->live;
+  k->writes = k->live == 0 ? 1 : 0;
+  struct area *a = area_of(k, k->writes);
+  if (a->used && madvise(a, AREA_BYTES, MADV_REMOVE)) memset(a, 0, a->used);
+  a->used = (sizeof *a + ALIGN - 1) / ALIGN * ALIGN;
+  if (k->live < 0) k->live = k->writes;
+}
+
+void keep_commit(struct keep *k) {
+  k->live = k->writes;
+  k->reads = -1;
+}
+
+/* Not against malice: against a copy that was cut off, or written over by a fault. */
+static uint64_t checksum(const void *data, size_t n) {
+  const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
+  uint64_t lane[4] = {n, ~(uint64_t)n, factor, ~factor};
+  const char *p = data;
+  for (; n >= 32; n -= 32, p += 32) {
+    uint64_t w[4];
+    memcpy(w, p, sizeof w);
+    for (int i = 0; i < 4; i++) {
+      lane[i] = (lane[i] ^ w[i]) * factor;
+      lane[i] ^= lane[i] >> 29;
+    }
+  }
+  for (; n; n--, p++) lane[n % 4] = (lane[n % 4] ^ (unsigned char)*p) * factor;
+  uint64_t sum = 0;
+  for (int i = 0; i < 4; i++) sum = (sum ^ lane[i]) * factor ^ lane[i] >> 31;
+  return sum;
+}
+
+static uint32_t hash_of(const char *name) {
+  uint32_t h = 2166136261u;
+  for (; *name; name++) h = (h ^ (unsigned char)*name) * 16777619u;
+  return h;
+}
+
+static struct record *find(const struct keep *k, int i, const char *name, uint32_t hash) {
+  struct area *a = area_of(k, i);
+  for (uint32_t at = a->bucket[hash % BUCKETS]; at;) {
+    struct record *r = (struct record *)((char *)a + at);
+    if (r->hash == hash && STR_EQ(r->name, name)) return r;
+    at = r->next;
+  }
+  return NULL;
+}
+
+static char *data_of(const struct record *r, int copy) {
+  return (char *)(uintptr_t)(r + 1) + (copy ? r->room : 0);
+}
+
+/* In the list once it is whole. */
+static struct record *add(struct keep *k, const char *name, uint32_t hash, size_t n) {
+  struct area *a = area_of(k, k->writes);
+  size_t room = (n + ALIGN - 1) / ALIGN * ALIGN;
+  size_t size = sizeof(struct record) + 2 * room;
+  _Static_assert(sizeof(struct record) % ALIGN == 0, "data is aligned");
+  if (strlen(name) >= NAME_MAX_BYTES || size > AREA_BYTES - a->used) return NULL;
+  struct record *r = (struct record *)((char *)a + a->used);
+  memset(r, 0, sizeof *r);
+  r->room = (uint32_t)room;
+  r->hash = hash;
+  str_copy(r->name, sizeof r->name, name);
+  return r;
+}
+
+static void link_record(struct keep *k, struct record *r) {
+  struct area *a = area_of(k, k->writes);
+  uint32_t *bucket = &a->bucket[r->hash % BUCKETS];
+  r->next = *bucket; /* a smaller one of that name is behind it from now on, unseen */
+  a->used += sizeof *r + 2 * (size_t)r->room;
+  atomic_signal_fence(memory_order_release);
+  *bucket = (uint32_t)((char *)r - (char *)a);
+}
+
+static void fill(struct record *r, const void *data, size_t n) {
+  int to = r->copy[0].counter <= r->copy[1].counter ? 0 : 1;
+  struct copy *c = &r->copy[to];
+  uint64_t counter = r->copy[!to].counter + 1;
+  c->counter = 0;
+  atomic_signal_fence(memory_order_seq_cst);
+  memcpy(data_of(r, to), data, n);
+  c->size = n;
+  c->sum = checksum(data, n);
+  atomic_signal_fence(memory_order_seq_cst);
+  c->counter = counter;
+}
+
+int keep_put(struct keep *k, const char *name, const void *data, size_t n) {
+  uint32_t hash = hash_of(name);
+  struct record *r = find(k, k->writes, name, hash);
+  if (r && r->room >= n) {
+    fill(r, data, n);
+    return 0;
+  }
+  r = add(k, name, hash, r ? n + n / 2 : n);
+  if (!r) return -ENOMEM;
+  fill(r, data, n);
+  link_record(k, r);
+  return 0;
+}
+
+const void *keep_get(const struct keep *k, const char *name, size_t *n) {
+  if (k->reads < 0) return NULL;
+  const struct record *r = find(k, k->reads, name, hash_of(name));
+  if (!r) return NULL;
+  int first = r->copy[0].counter >= r->copy[1].counter ? 0 : 1;
+  for (int i = 0; i < 2; i++) {
+    int which = i ? !first : first;
+    const struct copy *c = &r->copy[which];
+    if (!c->counter || c->size > r->room || checksum(data_of(r, which), c->size) != c->sum) continue;
+    *n = c->size;
+    return data_of(r, which);
+  }
+  return NULL;
+}
+
+const void *keep_get_sized(const struct keep *k, const char *name, size_t n) {
+  size_t found;
+  const void *p = keep_get(k, name, &found);
+  return p && found == n ? p : NULL;
+}

@@ -1,0 +1,78 @@
+/* What a next engine must know if this one dies: put where it can be found, at the end of each step (large plans: of
+ * each moment). Whatever was told by init and is not part of it yet, init tells that one again. */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/keep.h"
+#include "base/str.h"
+#include "supervisor/keep.h"
+
+enum { SMALL = 32 * 1024 }; /* bytes of a machine that are put at each step */
+#define MOMENT_NS (20 * NS_PER_MS)
+
+static void slot_name(const struct supervisor *s, const struct slot *slot, char *to, size_t size) {
+  snprintf(to, size, "slot %s %u", supervisor_process(s, slot->index)->name,
+           machine_slot_instance(s->machine, slot->index));
+}
+
+static void put_slots(struct supervisor *s) {
+  char name[LIMIT_NAME + 16];
+  for (unsigned i = 0; i < s->n_slots; i++) {
+    struct slot *slot = &s->slots[i];
+    if (!slot->news) continue;
+    slot->news = false;
+    slot_name(s, slot, name, sizeof name);
+    keep_put(s->o.keep, name, slot, sizeof *slot);
+  }
+}
+
+static void put_self(struct supervisor *s) {
+  struct kept_self k = {.log_dir_known = s->log_dir[0] != 0};
+#define F(field) memcpy(&k.field, &s->field, sizeof k.field);
+  KEPT_FIELDS(F)
+#undef F
+  keep_put(s->o.keep, "self", &k, sizeof k);
+  if (s->ends.last == s->ends_kept) return;
+  s->ends_kept = s->ends.last;
+  keep_put(s->o.keep, "ends", &s->ends, sizeof s->ends);
+}
+
+static void put_all(struct supervisor *s) {
+  static struct buf bytes; /* one supervisor an engine, and the same room each time */
+  buf_clear(&bytes);
+  machine_save(s->machine, &bytes);
+  if (bytes.failed) return;
+  put_slots(s);
+  put_self(s);
+  if (keep_put(s->o.keep, "machine", bytes.data, bytes.len)) return;
+  s->kept_bytes = bytes.len;
+  s->kept_ns = clock_mono_ns();
+  atomic_store(&keep_words(s->o.keep)->heard, children_heard(s->o.children));
+}
+
+void supervisor_put(struct supervisor *s) {
+  if (!s->o.keep || s->reviving) return;
+  if (s->kept_bytes > SMALL && clock_mono_ns() - s->kept_ns < MOMENT_NS) {
+    if (!s->put_due) timer_after(s->put_timer, MOMENT_NS);
+    s->put_due = true;
+    return;
+  }
+  put_all(s);
+}
+
+void supervisor_put_late(void *arg) {
+  struct supervisor *s = arg;
+  s->put_due = false;
+  if (!s->ended) put_all(s);
+}
+
+/* --- what is given to init --------------------------------------------------------------------------------------- */
+
+void supervisor_keep_sockets(struct supervisor *s) {
+  if (!s->o.keep) return;
+  if (s->control) children_keep(s->o.children, "control", control_fd(s->control));
+  sink_keep(s->o.sink, s->o.keep);
+  if (s->log_dir[0]) keep_put(s->o.keep, "log_dir", s->log_dir, sizeof s->log_dir);
+}
