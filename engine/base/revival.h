@@ -17,6 +17,7 @@ struct revival_child {
   bool started, failed, exited;
   int32_t stage, error;       /* of failed */
   struct proto_exited exit;   /* of exited */
+  bool taken;                 /* for the engine: it has found its place */
 };
 
 struct revival_fd {
@@ -30,7 +31,7 @@ struct revival {
   unsigned deaths; /* in the last minute */
   bool safe;       /* too many: without scripts and checks */
   uint32_t last_number;
-  const struct revival_child *children;
+  struct revival_child *children;
   unsigned n_children;
   const struct revival_fd *fds;
   unsigned n_fds;

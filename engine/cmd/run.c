@@ -84,6 +84,7 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
   e->sink = sink_new(e->loop, &so);
   if (!e->sink) return err_set(err, -ENOMEM, "out of memory");
   sink_configure(e->sink, &so, e->load.settings);
+  if (init_revival()) sink_revive(e->sink, init_keep());
   e->probes =
       (struct probe_env){.loop = e->loop, .children = e->children, .sink = e->sink, .settings = e->load.settings};
   probe_env_init(&e->probes);
@@ -101,8 +102,7 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
   so = load_sink_options(&e->load, log_fd); /* the flow may have settings of its own for these */
   sink_configure(e->sink, &so, e->load.settings);
   tell_output(e);
-  remarks(e);
-  if (init_revival() && init_keep()) sink_revive(e->sink, init_keep());
+  if (!init_revival()) remarks(e);
   e->supervisor = supervisor_new(
       &(struct supervisor_options){
           .loop = e->loop,

@@ -17,9 +17,9 @@
 #include "init/line.h"
 #include "init/state.h"
 
-static const struct revival *revival;
+static struct revival *revival;
 
-const struct revival *init_revival(void) { return revival; }
+struct revival *init_revival(void) { return revival; }
 
 static void close_inits(struct init *in) {
   if (in->signal_fd > 0) close(in->signal_fd);
@@ -42,7 +42,7 @@ static void become_engine(struct init *in) {
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
 }
 
-int engine_fork(struct init *in, int log[2], const struct revival *(*inherit)(struct init *in, int channel)) {
+int engine_fork(struct init *in, int log[2], struct revival *(*inherit)(struct init *in, int channel)) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) return -errno;
   fflush(NULL);

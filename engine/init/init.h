@@ -35,6 +35,6 @@ pid_t init_pid(void);
 
 /* In the engine: the memory that outlives it (NULL: none), and, where it takes over from one that ended, what of. */
 struct keep *init_keep(void);
-const struct revival *init_revival(void);
+struct revival *init_revival(void);
 
 #endif

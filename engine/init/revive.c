@@ -80,7 +80,7 @@ static void close_others(int *fds, size_t n) {
   }
 }
 
-static const struct revival *inherit(struct init *in, int channel) {
+static struct revival *inherit(struct init *in, int channel) {
   static struct revival r;
   static struct revival_fd kept[LIMIT_KEPT];
   int fds[LIMIT_KEPT + 3];

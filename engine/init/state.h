@@ -225,7 +225,7 @@ int engine_start(struct init *in, init_engine_fn *fn, void *arg);
 void engine_gone(struct init *in, int status);
 /* inherit: called in the new process, which has all that init has; closes what is not the engine's. NULL: the first. */
 struct revival;
-int engine_fork(struct init *in, int log[2], const struct revival *(*inherit)(struct init *in, int channel));
+int engine_fork(struct init *in, int log[2], struct revival *(*inherit)(struct init *in, int channel));
 
 /* revive.c */
 bool revive_plan(struct init *in, int status); /* a new engine will come; false: no */

@@ -74,5 +74,8 @@ void supervisor_keep_sockets(struct supervisor *s) {
   if (!s->o.keep) return;
   if (s->control) children_keep(s->o.children, "control", control_fd(s->control));
   sink_keep(s->o.sink, s->o.keep);
+  dependencies_keep(s->dependencies, s->o.keep);
+  health_keep(s->checks, s->o.keep);
+  remedies_keep(s->remedies, s->o.keep);
   if (s->log_dir[0]) keep_put(s->o.keep, "log_dir", s->log_dir, sizeof s->log_dir);
 }

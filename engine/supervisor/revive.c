@@ -52,12 +52,12 @@ static bool is_of(const struct supervisor *s, const struct revival_child *c, con
 }
 
 /* One that was started after all that was kept, for this slot. */
-static const struct revival_child *newer(struct supervisor *s, const struct slot *slot) {
+static struct revival_child *newer(struct supervisor *s, const struct slot *slot) {
   const struct revival *r = s->o.revival;
-  const struct revival_child *found = NULL;
-  for (unsigned i = 0; r && i < r->n_children; i++) {
-    const struct revival_child *c = &r->children[i];
-    if (c->number > slot->child && c->number <= r->last_number && is_of(s, c, slot)) found = c;
+  struct revival_child *found = NULL;
+  for (unsigned i = 0; i < r->n_children; i++) {
+    struct revival_child *c = &r->children[i];
+    if (!c->taken && is_of(s, c, slot) && (!found || c->number > found->number)) found = c;
   }
   return found;
 }
@@ -88,8 +88,9 @@ static void hear(struct slot *slot, const struct revival_child *c, bool start) {
 }
 
 bool supervisor_take_child(struct supervisor *s, struct slot *slot) {
-  const struct revival_child *c = newer(s, slot);
+  struct revival_child *c = newer(s, slot);
   if (!c) return false;
+  c->taken = true;
   slot->child = c->number;
   slot->news = true;
   hear(slot, c, true);
@@ -107,8 +108,16 @@ static void go_on(struct supervisor *s, struct slot *slot) {
   supervisor_ops_exited(slot, slot->child, &x);
 }
 
+/* What is known, and what was before it. */
+static void forget_known(struct supervisor *s, const struct slot *slot) {
+  const struct revival *r = s->o.revival;
+  for (unsigned i = 0; i < r->n_children; i++)
+    if (r->children[i].number <= slot->child && is_of(s, &r->children[i], slot)) r->children[i].taken = true;
+}
+
 static void take_children(struct supervisor *s) {
   int64_t now = clock_mono_ns();
+  for (unsigned i = 0; i < s->n_slots; i++) forget_known(s, &s->slots[i]);
   for (unsigned i = 0; i < s->n_slots; i++) {
     struct instance_view v;
     struct slot *slot = &s->slots[i];

@@ -41,7 +41,7 @@ struct supervisor_options {
   pid_t pid;         /* tend's, as the world sees it */
   int64_t loaded_ns; /* how long the loading took */
   struct keep *keep; /* what is put there outlives the engine; NULL: nothing does */
-  const struct revival *revival; /* this one takes over from one that died; NULL: it is the first */
+  struct revival *revival; /* this one takes over from one that died; NULL: it is the first */
 };
 
 /* NULL with err: no memory. */

@@ -107,6 +107,7 @@ void supervisor_open_web(struct supervisor *s) {
       .probes = s->o.probes,
       .settings = s->o.settings,
       .metrics = s->o.metrics,
+      .revival = s->o.revival,
       .source = {s, verdict, status, report, metrics, exposition, history, supervisor_give_back, supervisor_sample},
   });
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/revival.h"
 #include "base/str.h"
 #include "loop/part.h"
 #include "web/inner.h"
@@ -62,9 +63,21 @@ static struct tend_server_limits limits(void) {
   };
 }
 
+/* The socket is init's too, so that nobody is turned away while there is no engine. */
+static void kept_name(const struct web *w, char *to, size_t size) { snprintf(to, size, "http %.50s", w->address); }
+
+static int kept(struct web *w) {
+  char name[LIMIT_NAME];
+  kept_name(w, name, sizeof name);
+  int fd = revival_fd(w->o.revival, name);
+  w->o.revival = NULL;
+  return fd;
+}
+
 static void serve(struct web *w, const struct tend_address *list, size_t n) {
   struct err err = ERR_INIT;
-  int fd = web_listen(list, n, w->port, &err);
+  int fd = kept(w);
+  if (fd < 0) fd = web_listen(list, n, w->port, &err);
   if (fd < 0) {
     try_later(w, err.msg);
     return;
@@ -78,6 +91,9 @@ static void serve(struct web *w, const struct tend_address *list, size_t n) {
     return;
   }
   w->fd = fd;
+  char name[LIMIT_NAME];
+  kept_name(w, name, sizeof name);
+  children_keep(w->o.probes->children, name, fd);
   web_events_open(w);
   char where[96];
   int port;

@@ -12,6 +12,7 @@
 #include "probes/probe.h"
 #include "loop/sink.h"
 
+struct revival;
 struct web;
 
 enum web_verdict { WEB_LIVE, WEB_STARTED, WEB_READY, WEB_HEALTHY };
@@ -35,6 +36,7 @@ struct web_options {
   struct probe_env *probes; /* its host is the part's */
   const struct settings *settings;
   struct metrics *metrics;
+  const struct revival *revival; /* NULL: there was no engine before */
   struct web_source source;
 };
 
