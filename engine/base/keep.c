@@ -39,7 +39,8 @@ struct keep {
 struct keep *keep_map(void) {
   size_t head = 4096;
   _Static_assert(sizeof(struct keep) <= 4096, "the head has a page");
-  char *p = mmap(NULL, head + 2 * AREA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  char *p =
+      mmap(NULL, head + 2 * AREA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) return NULL;
   struct keep *k = (struct keep *)p;
   k->live = k->reads = -1;
@@ -48,7 +49,9 @@ struct keep *keep_map(void) {
   return k;
 }
 
-struct keep_words *keep_words(struct keep *k) { return &k->words; }
+struct keep_words *keep_words(struct keep *k) {
+  return &k->words;
+}
 
 static struct area *area_of(const struct keep *k, int i) { return (struct area *)(uintptr_t)k->area[i]; }
 
@@ -101,9 +104,7 @@ static struct record *find(const struct keep *k, int i, const char *name, uint32
   return NULL;
 }
 
-static char *data_of(const struct record *r, int copy) {
-  return (char *)(uintptr_t)(r + 1) + (copy ? r->room : 0);
-}
+static char *data_of(const struct record *r, int copy) { return (char *)(uintptr_t)(r + 1) + (copy ? r->room : 0); }
 
 /* In the list once it is whole. */
 static struct record *add(struct keep *k, const char *name, uint32_t hash, size_t n) {

@@ -29,7 +29,7 @@ struct keep_culprit {
 
 /* Written by both sides, each word whole. */
 struct keep_words {
-  _Atomic uint32_t heard; /* messages about children that are part of what was put: init need not tell them again */
+  _Atomic uint32_t heard;  /* messages about children that are part of what was put: init need not tell them again */
   _Atomic uint64_t events; /* the last event's number */
   struct keep_culprit culprit;
 };

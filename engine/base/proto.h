@@ -57,8 +57,8 @@ enum proto_type {
   PROTO_PLAN,
   PROTO_OUTPUT,
   PROTO_TAIL,
-  PROTO_KEEP, /* with the descriptor; without one the name is dropped */
-  PROTO_ACK,  /* a signal was taken note of */
+  PROTO_KEEP,  /* with the descriptor; without one the name is dropped */
+  PROTO_ACK,   /* a signal was taken note of */
   PROTO_ALIVE, /* with a timer that comes when the engine is late; see init/revive.c */
   PROTO_EXIT,
   /* to the engine */

@@ -15,9 +15,9 @@ struct revival_child {
   char name[LIMIT_NAME];
   pid_t pid; /* also of one that has ended */
   bool started, failed, exited;
-  int32_t stage, error;       /* of failed */
-  struct proto_exited exit;   /* of exited */
-  bool taken;                 /* for the engine: it has found its place */
+  int32_t stage, error;     /* of failed */
+  struct proto_exited exit; /* of exited */
+  bool taken;               /* for the engine: it has found its place */
 };
 
 struct revival_fd {
@@ -26,10 +26,12 @@ struct revival_fd {
 };
 
 struct revival {
-  bool hung;       /* it was ended because it was silent */
-  int status;      /* of the one before, as of wait(2) */
-  unsigned deaths; /* in the last minute */
-  bool safe;       /* too many: without scripts and checks */
+  bool hung;                   /* it was ended because it was silent */
+  int status;                  /* of the one before, as of wait(2) */
+  unsigned deaths;             /* in the last minute */
+  bool safe;                   /* too many: without scripts and checks */
+  int stop_level, stop_signal; /* a stop that was asked for by then (base/stopreq.h); 0: none */
+  bool stop_begun;             /* init has sent the first stop signals */
   uint32_t last_number;
   struct revival_child *children;
   unsigned n_children;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clean.h"
@@ -20,6 +21,7 @@ struct asked {
   const char *level;
   const char *lasts; /* maintenance: for how long; NULL: without end */
   int64_t last;      /* -1: not given */
+  int64_t seen;      /* number of the last event that was put out; 0: none */
   bool json, follow, no_wait, dry_run;
 };
 
@@ -173,7 +175,10 @@ static void build_args(const struct asked *q, struct buf *out) {
   if (q->dry_run) json_bool(&j, "dry_run", true);
   if (q->lasts) json_str(&j, "for", q->lasts);
   if (q->level) json_str(&j, "level", q->level);
-  if (q->last >= 0) json_int(&j, "last", q->last);
+  if (q->seen)
+    json_int(&j, "from", q->seen + 1);
+  else if (q->last >= 0)
+    json_int(&j, "last", q->last);
   json_object_end(&j);
 }
 
@@ -297,8 +302,12 @@ static int finish_report(const struct asked *q, const cJSON *value) {
 }
 
 static bool on_part(void *arg, const cJSON *part) {
-  const struct asked *q = arg;
-  if (q->command->finish == finish_events) return put_event(q, part) == CLIENT_OK;
+  struct asked *q = arg;
+  if (q->command->finish == finish_events) {
+    const cJSON *seq = cJSON_GetObjectItemCaseSensitive(part, "seq");
+    if (cJSON_IsNumber(seq)) q->seen = (int64_t)seq->valuedouble;
+    return put_event(q, part) == CLIENT_OK;
+  }
   const cJSON *lost = cJSON_GetObjectItemCaseSensitive(part, "lost");
   if (cJSON_IsNumber(lost)) fprintf(stderr, "tend logs: %.0f bytes were missed\n", lost->valuedouble);
   if (lost) return true;
@@ -358,11 +367,25 @@ static int ask_all_logs(const struct asked *q, int fd) {
   return rc == -EREMOTEIO ? CLIENT_NO : CLIENT_UNREACHABLE;
 }
 
+/* Where an engine died, the next one goes on telling; where it has ended there is none. */
+static bool find_next(const struct asked *q, struct engine_place *engine) {
+  const struct timespec moment = {.tv_nsec = 20 * NS_PER_MS};
+  if (!q->follow || !q->seen) return false;
+  nanosleep(&moment, NULL);
+  return find_engine(q->state_dir, q->flow, false, engine) == CLIENT_OK;
+}
+
+static int ask_at(struct asked *q, int given_fd);
+
 static int ask(struct asked *q) {
   struct engine_place engine;
   int code = find_engine(q->state_dir, q->flow, true, &engine);
-  if (code) return code;
-  auto_close int fd = engine.fd;
+  return code ? code : ask_at(q, engine.fd);
+}
+
+static int ask_at(struct asked *q, int given_fd) {
+  auto_close int fd = given_fd;
+  struct engine_place engine;
   const struct client_command *c = q->command;
   if (STR_EQ(c->name, "logs") && !q->word && !q->follow) return ask_all_logs(q, fd);
   auto_buf struct buf args = {0};
@@ -376,6 +399,7 @@ static int ask(struct asked *q) {
   struct err err = ERR_INIT;
   int rc = call_engine(fd, &call, &value, &err);
   bool gone = rc == -ECONNRESET;
+  if (gone && find_next(q, &engine)) return ask_at(q, engine.fd);
   if (gone && (q->follow || STR_EQ(c->name, "shutdown"))) return CLIENT_OK; /* the engine's end ends these well */
   if (rc == -EINTR) return CLIENT_NO;
   if (rc) {

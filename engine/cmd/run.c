@@ -174,5 +174,6 @@ int cmd_run(int argc, char **argv) {
   if (rc) return rc;
   if (options.help) return cmd_help(2, (char *[]){(char *)"help", (char *)"run", NULL});
   if (options.export_report) return export_report(&options);
-  return init_run(&(struct init_options){.tty = options.tty, .helper = helper_main, .revive = true}, engine_main, &options);
+  return init_run(&(struct init_options){.tty = options.tty, .helper = helper_main, .revive = true}, engine_main,
+                  &options);
 }

@@ -177,8 +177,8 @@ struct machine;
 struct machine *machine_new(const struct machine_config *config, uint64_t seed);
 void machine_free(struct machine *m);
 /* A new config while everything goes on: `to` was just made with it, and takes over the life of `from` (which is then
- * good for machine_free alone): state, delays, budgets, and of each process i of `to` the instances of process old[i] of
- * `from` (MACHINE_ALL: it is new). All instances of `from` that are not down must have a place in `to`. Not while
+ * good for machine_free alone): state, delays, budgets, and of each process i of `to` the instances of process old[i]
+ * of `from` (MACHINE_ALL: it is new). All instances of `from` that are not down must have a place in `to`. Not while
  * everything is being stopped (machine_can_adopt). What is new is not started by this: OPERATOR_START; nor what is too
  * much stopped: OPERATOR_STOP, SCALE; due times are to be asked for anew. */
 bool machine_can_adopt(const struct machine *from);

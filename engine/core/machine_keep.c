@@ -1,10 +1,12 @@
-/* A machine over the life of an engine: as bytes, and out of them again, for a plan that may name its processes in another
- * order. What is under way comes back with it; only answers that were on their way are lost, and are asked for anew. */
+/* A machine over the life of an engine: as bytes, and out of them again, for a plan that may name its processes in
+ * another order. What is under way comes back with it; only answers that were on their way are lost, and are asked for
+ * anew. */
 #include <string.h>
 
 #include "core/machine_state.h"
 
-/* The bytes: struct machine, its slots, one kept_process for each process, the rings of all slots one after the other. */
+/* The bytes: struct machine, its slots, one kept_process for each process, the rings of all slots one after the other.
+ */
 struct kept_process {
   uint64_t name; /* a hash */
   uint32_t first, instances;
@@ -62,8 +64,7 @@ static bool read_kept(const char *p, size_t n, struct kept *k) {
 /* The newest of them, as far as there is room. */
 static void take_ring(struct restart *to, const struct restart *from, const int64_t *ring) {
   unsigned n = from->count < to->cap ? from->count : to->cap;
-  for (unsigned i = 0; i < n && from->cap; i++)
-    to->ring[i] = ring[(from->head + from->count - n + i) % from->cap];
+  for (unsigned i = 0; i < n && from->cap; i++) to->ring[i] = ring[(from->head + from->count - n + i) % from->cap];
   to->n = from->n;
   to->total = from->total;
   to->head = 0;

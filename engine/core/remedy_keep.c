@@ -1,5 +1,5 @@
-/* The remedies over the life of an engine: budgets, rests, what is known of the checks, maintenance. A run that was under
- * way is over, and rests like one that has ended. */
+/* The remedies over the life of an engine: budgets, rests, what is known of the checks, maintenance. A run that was
+ * under way is over, and rests like one that has ended. */
 #include <string.h>
 
 #include "core/remedy_state.h"

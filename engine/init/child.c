@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "init/state.h"
 
 bool child_live(const struct child *c) { return c->number && c->pid; }
@@ -20,7 +19,7 @@ bool child_group_left(const struct child *c) {
 
 /* No engine has made it part of what it keeps, and one may still want to know: it is told to the next one. */
 static bool is_news(struct init *in, const struct child *c) {
-  if (!in->keep || (c->flags & PROTO_HELPER) || (!in->engine && in->revive.due_ns == TIME_NEVER)) return false;
+  if (!in->keep || (c->flags & PROTO_HELPER) || in->revive.over) return false;
   return c->untold || (int32_t)(c->told - atomic_load(&keep_words(in->keep)->heard)) > 0;
 }
 

@@ -19,7 +19,9 @@
 
 static struct revival *revival;
 
-struct revival *init_revival(void) { return revival; }
+struct revival *init_revival(void) {
+  return revival;
+}
 
 static void close_inits(struct init *in) {
   if (in->signal_fd > 0) close(in->signal_fd);

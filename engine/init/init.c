@@ -164,7 +164,9 @@ static pid_t caller;
 
 pid_t init_pid(void) { return caller; }
 
-struct keep *init_keep(void) { return self.keep; }
+struct keep *init_keep(void) {
+  return self.keep;
+}
 
 int init_run(const struct init_options *options, init_engine_fn *engine_main, void *arg) {
   struct init *in = &self;

@@ -1,9 +1,9 @@
-/* A new engine after one that ended. The first comes at once, further ones in the same minute after a while; after three
- * the next is a safe one (without scripts and checks), and when three of these have died, init goes on alone. A stop that
- * is asked for meanwhile waits for nobody.
+/* A new engine after one that ended. The first comes at once, further ones in the same minute after a while; after
+ * three the next is a safe one (without scripts and checks), and when three of these have died, init goes on alone. A
+ * stop that is asked for meanwhile waits for nobody.
  *
- * An engine that hangs: it has given us a timer, which it sets ahead of the time when it will wake up itself. Where that
- * comes, it has missed it; everything may have been stopped for a while, so it gets a moment more. */
+ * An engine that hangs: it has given us a timer, which it sets ahead of the time when it will wake up itself. Where
+ * that comes, it has missed it; everything may have been stopped for a while, so it gets a moment more. */
 #include <errno.h>
 #include <linux/close_range.h>
 #include <signal.h>
@@ -44,6 +44,7 @@ bool revive_plan(struct init *in, int status) {
     close(in->alive_fd);
     in->alive_fd = -1;
   }
+  r->over = true;
   if (!in->opt.revive || !in->keep || (in->alone.active && in->alone.stopping)) return false;
   unsigned deaths = note_death(in);
   r->status = status;
@@ -53,6 +54,7 @@ bool revive_plan(struct init *in, int status) {
   } else if (deaths >= REVIVE_DEATHS) {
     r->safe = true;
   }
+  r->over = false;
   r->due_ns = in->now_ns + (deaths == 1 ? 0 : deaths == 2 ? SECOND_NS : MORE_NS);
   return true;
 }
@@ -92,6 +94,9 @@ static struct revival *inherit(struct init *in, int channel) {
                        .status = in->revive.status,
                        .deaths = recent_deaths(in),
                        .safe = in->revive.safe,
+                       .stop_level = (int)in->stop.level,
+                       .stop_signal = in->stop.last_sig,
+                       .stop_begun = in->stop_begun,
                        .last_number = in->last_number,
                        .fds = kept};
   for (unsigned i = 0; i < LIMIT_KEPT; i++) {

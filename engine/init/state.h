@@ -120,6 +120,7 @@ struct revive {
   int64_t due_ns;                   /* the next one is made then; TIME_NEVER: no */
   int64_t deaths_ns[REVIVE_DEATHS]; /* the last ones, newest first; 0: none */
   int64_t begun_ns;                 /* the present one */
+  bool over;                        /* no further one comes */
   bool safe;
   unsigned safe_deaths;
   int status;

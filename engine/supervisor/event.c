@@ -133,6 +133,7 @@ void supervisor_tell(struct supervisor *s, const struct machine_action *a) {
     case EVENT_PROCESS_STARTED:
       json_int(&j, "pid", s->slots[a->slot].pid);
       web_workload_started(s->web);
+      if (!s->sockets_kept) s->sockets_kept = loop_defer(s->o.loop, supervisor_keep_sockets, s) == 0;
       break;
     case EVENT_PROCESS_EXITED:
       exited(s, a, &j);

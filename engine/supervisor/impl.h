@@ -131,6 +131,7 @@ struct supervisor {
   struct cleanup *cleanup;
 
   /* for a next engine */
+  bool sockets_kept;
   bool reviving; /* it is being put together again: nothing is put */
   size_t kept_bytes;
   int64_t kept_ns;
@@ -159,7 +160,7 @@ void supervisor_feed_others(struct supervisor *s, enum machine_input_kind kind);
 /* keep.c */
 void supervisor_put(struct supervisor *s);      /* after each step */
 void supervisor_put_late(void *supervisor);     /* of the timer */
-void supervisor_keep_sockets(struct supervisor *s); /* once the start is over: sockets and events outlive this engine */
+void supervisor_keep_sockets(void *supervisor); /* once the start is over: sockets and events outlive this engine */
 
 /* revive.c */
 /* Becomes what the engine before was; false: it has not left enough for that. Before anything else is begun. */

@@ -70,8 +70,10 @@ void supervisor_put_late(void *arg) {
 
 /* --- what is given to init --------------------------------------------------------------------------------------- */
 
-void supervisor_keep_sockets(struct supervisor *s) {
-  if (!s->o.keep) return;
+void supervisor_keep_sockets(void *arg) {
+  struct supervisor *s = arg;
+  if (!s->o.keep || s->ended) return;
+  s->sockets_kept = true;
   if (s->control) children_keep(s->o.children, "control", control_fd(s->control));
   sink_keep(s->o.sink, s->o.keep);
   dependencies_keep(s->dependencies, s->o.keep);

@@ -180,6 +180,13 @@ void supervisor_go_on(struct supervisor *s) {
   s->busy = true;
   for (unsigned i = 0; i < out.n; i++)
     if (out.action[i].kind != ACT_SPAWN) supervisor_carry_out(s, &out.action[i]);
+  const struct revival *r = s->o.revival;
+  if (r->stop_level) /* what ended since ended because of it */
+    supervisor_feed_later(s, &(struct machine_input){.kind = IN_STOP,
+                                                     .level = (enum stop_level)r->stop_level,
+                                                     .cause = CAUSE_SIGNAL,
+                                                     .signal = r->stop_signal,
+                                                     .begun = r->stop_begun});
   take_children(s);
   s->busy = false;
   s->plan_stale = true;

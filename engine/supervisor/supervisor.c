@@ -250,6 +250,7 @@ void supervisor_free(struct supervisor *s) {
   supervisor_answer_all(s);
   children_on_told(s->o.children, NULL, NULL);
   loop_cancel(s->o.loop, tell_init, s);
+  loop_cancel(s->o.loop, supervisor_keep_sockets, s);
   loop_cancel(s->o.loop, supervisor_sample, s);
   scaling_free(s->scaling);
   remedies_free(s->remedies);

@@ -38,9 +38,9 @@ struct supervisor_options {
   struct problems *problems;   /* found while settings and flow were loaded; the validation adds its own */
   bool simple;                 /* --mode simple */
   bool tty;
-  pid_t pid;         /* tend's, as the world sees it */
-  int64_t loaded_ns; /* how long the loading took */
-  struct keep *keep; /* what is put there outlives the engine; NULL: nothing does */
+  pid_t pid;               /* tend's, as the world sees it */
+  int64_t loaded_ns;       /* how long the loading took */
+  struct keep *keep;       /* what is put there outlives the engine; NULL: nothing does */
   struct revival *revival; /* this one takes over from one that died; NULL: it is the first */
 };
 

@@ -14,6 +14,7 @@ end
 local function flow(text, o)
   o = o or {}
   local dir = h.tempdir()
+  h.sh("mkdir " .. dir .. "/flows")
   h.write(dir .. "/flows/f.lua", text)
   o.args = { "run", "--flow-name", "f", "--flows", dir .. "/flows" }
   local p = h.spawn(o)
@@ -186,7 +187,7 @@ describe("the engine dies", function()
       local p = counting { env = { CODE = "0", CONTAINER_EXECUTION_MODE = "daemon", CONTAINER_EXECUTION_INTERVAL = "0.05" } }
       for _ = 1, 2 do
         crashing.kill(p)
-        h.native.sleep(math.random() * 0.05)
+        h.native.poll({}, math.random(50))
       end
       assert.equal("RUNNING", status(p).state)
       p:kill("TERM")
