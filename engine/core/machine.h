@@ -33,7 +33,7 @@ struct stop_step {
 };
 
 struct machine_process {
-  const char *name; /* for who prints; not used here */
+  const char *name; /* for who prints, and to be found again by machine_load */
   bool main;        /* exactly one process is */
   bool essential;   /* its final failure ends the container (main always does) */
   unsigned instances;

@@ -50,7 +50,9 @@ for _, pid1 in ipairs { false, true } do
     end)
 
     it("keeps the workload when the engine is killed", function()
-      local p = h.spawn(sh("for i in $(seq 300); do echo line $i; sleep 0.003; done; exit 9", { pid1 = pid1 }))
+      local p = h.spawn(sh("for i in $(seq 300); do echo line $i; sleep 0.003; done; exit 9", {
+        pid1 = pid1, env = { CONTAINER_RESTART_POLICY = "no" },
+      }))
       p:wait_line("line 10")
       assert.is_true(h.sh("kill -9 " .. engine_of(p, pid1)) and true)
       assert.equal(9, (p:wait()))

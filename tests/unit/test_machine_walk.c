@@ -8,7 +8,9 @@ enum { STEPS = 1000000, STEPS_EACH = 400 };
 static void make_process(struct world *w, unsigned i, unsigned n, unsigned main) {
   struct machine_process *p = &w->process[i];
   static const int64_t bases[] = {0, S(1), S(10)}, windows[] = {S(30), S(600), S(3600)}, resets[] = {0, S(5), S(300)};
+  static const char *const names[WORLD_PROCESSES] = {"a", "b", "c", "d"};
   *p = (struct machine_process){
+      .name = names[i],
       .main = i == main,
       .essential = chance(w, 20),
       .instances = 1 + (unsigned)any(w, 2),
@@ -215,7 +217,26 @@ static void interfere(struct world *w) {
   feed(w, &in);
 }
 
+/* The engine dies, and the next one goes on with what was kept: all answers that were on their way are lost. */
+static void die(struct world *w) {
+  auto_buf struct buf kept = {0};
+  machine_save(w->m, &kept);
+  machine_free(w->m);
+  w->m = machine_new(&w->config, 1);
+  assert_true(machine_load(w->m, kept.data, kept.len));
+  w->validated_at = w->dependencies_at = w->hooks_at = w->swept_at = w->cleaned_at = w->reported_at = TIME_NEVER;
+  for (uint32_t i = 0; i < w->slots; i++) w->child[i].check_at = TIME_NEVER;
+  struct machine_out out;
+  machine_resume(w->m, w->now, &out);
+  for (unsigned i = 0; i < out.n; i++)
+    if (out.action[i].kind != ACT_SPAWN || w->child[out.action[i].slot].state == CHILD_NONE)
+      carry_out(w, &out.action[i]);
+  if (!w->ended) feed(w, &(struct machine_input){.kind = IN_TICK});
+}
+
 static void one_step(struct world *w) {
+  if (chance(w, 3)) die(w);
+  if (w->ended) return;
   int64_t at = earliest(w);
   if (chance(w, 20)) {
     int64_t most = at == TIME_NEVER ? S(100) : at - w->now;
