@@ -10,6 +10,7 @@
 
 #include "base/clean.h"
 #include "base/str.h"
+#include "loop/part.h"
 #include "loop/settings_source.h"
 
 /* --- where flows and scripts are --------------------------------------------------------------------------------- */
@@ -106,6 +107,7 @@ int load_settings(struct load *l, const struct options *options, struct err *err
   if (flow) str_copy(l->flow, sizeof l->flow, flow);
   search_list(l, SET_FLOWS_DIR, "flows", &l->flows);
   search_list(l, SET_SCRIPTS_DIR, "scripts", &l->scripts);
+  part_set_scripts(buf_cstr(&l->scripts));
   return 0;
 }
 
@@ -204,7 +206,8 @@ static void check_probes(struct load *l, const struct plan_check *checks, size_t
   for (size_t i = 0; i < n; i++) {
     const struct plan_check *c = &checks[i];
     struct err err = ERR_INIT;
-    if (!c->kind || !(early ? probe_check_early : probe_check_values)(l->settings, c->kind, c->params, &err)) continue;
+    if (!c->kind || c->fn || !(early ? probe_check_early : probe_check_values)(l->settings, c->kind, c->params, &err))
+      continue;
     auto_buf struct buf full = {0}, allowed = {0};
     struct setting_view view = {0};
     const char *setting = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(c->params, "setting"));

@@ -49,13 +49,13 @@ struct plan_stop {
 /* One thing to ask: a probe kind with parameters, or a function. */
 struct plan_check {
   const char *name;
-  const char *description; /* "" when there is none */
-  const char *kind;        /* NULL: fn is asked */
-  const cJSON *params;     /* an object, for probe_start; never NULL when kind is given */
-  int fn;
-  bool required;                        /* a dependency gates the start */
-  int64_t timeout_ns;                   /* dependency: the whole wait; check: one attempt */
-  int64_t attempt_timeout_ns;           /* dependency: one attempt, at most 10 s */
+  const char *description;    /* "" when there is none */
+  const char *kind;           /* NULL: fn alone */
+  const cJSON *params;        /* an object, for probe_start; never NULL when kind is given */
+  int fn;                     /* is asked; where there is a kind, which is written in Lua then, with its params */
+  bool required;              /* a dependency gates the start */
+  int64_t timeout_ns;         /* dependency: the whole wait; check: one attempt */
+  int64_t attempt_timeout_ns; /* dependency: one attempt, at most 10 s */
   int64_t interval_ns, max_interval_ns; /* between attempts; max: with backoff */
   double backoff;                       /* factor from attempt to attempt; 1: none */
   const char *skip;                     /* not NULL: left out, and why (a setting that is not given) */

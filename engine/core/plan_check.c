@@ -11,12 +11,12 @@ static const int64_t year_ns = 366 * 24 * 3600 * NS_PER_S;
 
 static const char *const dependency_keys[] = {
     "name",     "description",     "kind",    "params",  "check",        "required", "requires",
-    "interval", "attempt_timeout", "timeout", "backoff", "max_interval", "skip",
+    "interval", "attempt_timeout", "timeout", "backoff", "max_interval", "skip",     "$probe",
 };
 static const char *const check_keys[] = {
     "name",     "description",   "kind",          "params",        "check",     "requires", "timeout",
     "interval", "failures",      "window",        "successes",     "readiness", "role",     "process",
-    "unknowns", "initial_delay", "fast_interval", "down_interval", "skip",
+    "unknowns", "initial_delay", "fast_interval", "down_interval", "skip",      "$probe",
 };
 
 /* `kind` with `params`, or `check`, a function: exactly one of them. */
@@ -35,6 +35,9 @@ static void read_what(struct plan_reader *r, const struct at *at, const cJSON *v
   if (!out->kind) return;
   static const cJSON nothing = {.type = cJSON_Object};
   out->params = params && cJSON_IsObject(params) ? params : &nothing;
+  /* written in Lua: the scripts have checked the parameters, and give the function to ask */
+  out->fn = json_fn(read_get(v, "$probe"));
+  if (out->fn) return;
   struct err err = ERR_INIT;
   if (r->options->check_probe && !out->skip && r->options->check_probe(out->kind, out->params, &err) < 0)
     plan_problem(r, at, NULL, "a probe's kind and its parameters", "%s", err.msg);

@@ -12,9 +12,9 @@ struct ask_what {
   struct probe_env *probes;
   const struct policy *policy; /* may be NULL when it is no function */
   const char *name;
-  const char *kind;    /* NULL: the function */
+  const char *kind;    /* NULL: the function alone */
   const cJSON *params; /* of the kind; may be NULL */
-  int fn;
+  int fn;              /* 0: a probe of that kind; else this function, where there is a kind with its parameters */
 };
 
 /* An attempt; zero-initialised it is none. */
@@ -28,19 +28,11 @@ struct ask {
 };
 
 /* Starts it. done is called once, from the loop, at the deadline at the latest. When it cannot even be started *failed
- * says why (status unknown), -EINVAL is returned, and done is never called. about: the function's argument as JSON, may
- * be NULL. The ask must stay where it is until done or ask_cancel. */
+ * says why (status unknown), -EINVAL is returned, and done is never called. about: the argument as JSON of a function
+ * without a kind, may be NULL. The ask must stay where it is until done or ask_cancel. */
 int ask_start(struct ask *a, const struct ask_what *what, const char *about, int64_t deadline_ns, probe_done_fn *done,
               void *arg, struct probe_result *failed);
 bool ask_runs(const struct ask *a);
 void ask_cancel(struct ask *a); /* done is not called; nothing when none runs */
-
-/* What a function says: true; nil, false or nothing, and an error; a table with `status` ("ok", "warn", "fail",
- * "unknown"), `reason`, `detail`, or one without, which is a good answer; or a status as a word. Anything else is
- * nonsense: unknown. */
-void ask_judge(const cJSON *values, struct probe_result *out);
-
-/* A result made here. */
-void ask_result(struct probe_result *out, enum probe_status status, const char *reason, const char *detail);
 
 #endif

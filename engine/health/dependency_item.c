@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "probes/judge.h"
 
 #define ATTEMPT_MAX_NS (10 * NS_PER_S)
 #define INTERVAL_MAX_NS (30 * NS_PER_S)
@@ -79,7 +80,7 @@ static void on_timer(void *arg) {
   }
   struct probe_result r;
   ask_cancel(&it->ask);
-  ask_result(&r, PROBE_UNKNOWN, "timeout", "it did not end at its time limit");
+  probe_say(&r, PROBE_UNKNOWN, "timeout", "it did not end at its time limit");
   on_result(it, &r);
 }
 
@@ -124,8 +125,9 @@ void item_stop(struct item *it) {
 static int64_t or_default(int64_t value, int64_t fallback) { return value > 0 ? value : fallback; }
 
 int item_init(struct item *it, const struct dependency_spec *spec, struct err *err) {
-  if (spec->kind && probe_check(spec->kind, spec->params, err)) return err_wrap(err, "dependency %s", spec->name);
-  if (!spec->kind && !it->policy)
+  if (spec->kind && !spec->fn && probe_check(spec->kind, spec->params, err))
+    return err_wrap(err, "dependency %s", spec->name);
+  if (spec->fn && !it->policy)
     return err_set(err, -EINVAL, "dependency %s: it is a function, and there are no scripts", spec->name);
   it->required = spec->required;
   it->fn = spec->fn;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/keep.h"
 #include "base/str.h"
+#include "probes/judge.h"
 #include "health/ask.h"
 
 #define SLOT_NS (8 * NS_PER_MS)
@@ -91,7 +92,7 @@ void health_free(struct health *h) {
     probe_done_fn *done = x->done;
     void *arg = x->arg;
     extra_free(x);
-    ask_result(&r, PROBE_UNKNOWN, "cancelled", "tend is ending");
+    probe_say(&r, PROBE_UNKNOWN, "cancelled", "tend is ending");
     done(arg, &r);
   }
   for (size_t i = 0; i < h->n; i++) item_free(h->items[i]);
@@ -246,7 +247,7 @@ static void on_timer(void *arg) {
   struct probe_result r;
   if (ask_runs(&it->ask)) {
     ask_cancel(&it->ask);
-    ask_result(&r, PROBE_UNKNOWN, "timeout", "it did not end at its time limit");
+    probe_say(&r, PROBE_UNKNOWN, "timeout", "it did not end at its time limit");
     r.duration_ns = it->spec.check.timeout_ns;
     count(it, &r);
     return;
@@ -350,7 +351,7 @@ static void extra_done(void *arg, const struct probe_result *r) {
 
 static void on_extra_timer(void *arg) {
   struct extra *x = arg;
-  if (ask_runs(&x->ask)) ask_result(&x->failed, PROBE_UNKNOWN, "timeout", "it did not end at its time limit");
+  if (ask_runs(&x->ask)) probe_say(&x->failed, PROBE_UNKNOWN, "timeout", "it did not end at its time limit");
   ask_cancel(&x->ask);
   struct probe_result r = x->failed;
   extra_done(x, &r);

@@ -8,6 +8,7 @@
 #include "core/plan.h"
 #include "lua/conv.h"
 #include "lua/l.h"
+#include "lua/script_probe.h"
 
 static int l_new_thread(lua_State *L) {
   lua_newthread(L);
@@ -103,9 +104,13 @@ int vm_load_table(struct vm *vm, const char *path, const char *what, cJSON **out
 }
 
 /* What the flow file returned, with what it registered besides. */
-static int complete(struct vm *vm, cJSON *flow, struct err *err) {
+static int complete(struct vm *vm, const char *path, cJSON *flow, struct err *err) {
   int rc = append(flow, "dependencies", &vm->dependencies, err);
   if (!rc) rc = append(flow, "cleanup", &vm->cleanup, err);
+  if (!rc && (rc = script_kinds_bind(vm, flow, err))) {
+    auto_buf struct buf text = {0};
+    if (script_source(vm, path, &text, NULL) == 0) place(path, &text, err);
+  }
   if (!rc) identity_note(vm, flow);
   return rc;
 }
@@ -113,7 +118,7 @@ static int complete(struct vm *vm, cJSON *flow, struct err *err) {
 int vm_load_flow(struct vm *vm, const char *path, cJSON **plan, struct err *err) {
   auto_json cJSON *flow = NULL;
   int rc = vm_load_table(vm, path, "flow", &flow, err);
-  if (!rc) rc = complete(vm, flow, err);
+  if (!rc) rc = complete(vm, path, flow, err);
   if (!rc) *plan = take_ptr(flow);
   return rc;
 }
@@ -147,7 +152,7 @@ static void on_loaded(void *arg, enum task_end end, lua_State *co, int nresults,
   else if (end != TASK_DONE)
     err = *why;
   else if (take_result(co, nresults, l->path, "flow", &l->text, &flow, &err) == 0)
-    complete(l->vm, flow, &err);
+    complete(l->vm, l->path, flow, &err);
   vm_loaded_fn *done = l->done;
   void *done_arg = l->arg;
   loading_free(l);

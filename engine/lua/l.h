@@ -17,6 +17,7 @@ struct signal_handler;
 struct cron_jobs;
 struct vm_events;
 struct vm_state;
+struct script_kind;
 
 /* What a function of the flow is, in whatever generation; see identity.c. */
 struct identity {
@@ -38,9 +39,10 @@ struct vm {
   struct signal_handler *signals;
   struct script_command *commands[LIMIT_COMMANDS];
   size_t n_commands;
-  struct cron_jobs *cron;   /* NULL: none was ever made */
-  struct vm_events *events; /* NULL: none was ever asked for */
-  struct vm_state *state;   /* NULL: never named */
+  struct cron_jobs *cron;    /* NULL: none was ever made */
+  struct vm_events *events;  /* NULL: none was ever asked for */
+  struct vm_state *state;    /* NULL: never named */
+  struct script_kind *kinds; /* of probes */
   bool stopping;
   struct sources sources; /* of what was loaded */
   struct identity *identities;

@@ -7,10 +7,11 @@
 #include "lua/conv.h"
 #include "lua/effect.h"
 #include "lua/l.h"
+#include "lua/script_probe.h"
 
 struct attempt {
   struct sched *sched;
-  struct probe *probe;
+  struct shot shot;
   uint64_t token;
   struct probe_result result;
   cJSON *data;
@@ -18,14 +19,9 @@ struct attempt {
 
 static void attempt_free(void *arg) {
   struct attempt *a = arg;
+  shot_cancel(&a->shot);
   cJSON_Delete(a->data);
   free(a);
-}
-
-static void attempt_cancel(void *arg) {
-  struct attempt *a = arg;
-  probe_cancel(a->probe);
-  attempt_free(a);
 }
 
 static void l_push_one(lua_State *L, const struct probe_result *r, const cJSON *data) {
@@ -56,7 +52,6 @@ static void on_done(void *arg, const struct probe_result *result) {
   struct attempt *a = arg;
   a->result = *result;
   a->result.data = NULL;
-  a->probe = NULL;
   if (result->data) a->data = cJSON_Duplicate(result->data, true);
   task_ready(a->sched, a->token, l_push_result, a, attempt_free);
 }
@@ -109,16 +104,16 @@ static int l_start(lua_State *L) {
   if (a) {
     a->sched = vm->host.sched;
     a->token = token;
-    a->probe = probe_start(vm->host.probes, kind, params, clock_mono_ns() + limit_ns, on_done, a, &err);
+    shot_start(L, &a->shot, kind, params, clock_mono_ns() + limit_ns, on_done, a, &err);
   } else {
     str_copy(err.msg, sizeof err.msg, "no memory");
   }
   cJSON_Delete(params);
-  if (!a || !a->probe) {
+  if (!a || !shot_runs(&a->shot)) {
     free(a);
     return luaL_error(L, "probe.%s: %s", kind, err.msg);
   }
-  return task_suspend(L, attempt_cancel, a);
+  return task_suspend(L, attempt_free, a);
 }
 
 /* --- several at once --- */
@@ -132,7 +127,7 @@ struct gather {
   size_t n, left;
   struct member {
     struct gather *gather;
-    struct probe *probe; /* NULL: not started, or ended */
+    struct shot shot;
     bool ended;
     struct probe_result result;
     cJSON *data;
@@ -142,7 +137,7 @@ struct gather {
 static void gather_free(void *arg) {
   struct gather *g = arg;
   for (size_t i = 0; i < g->n; i++) {
-    probe_cancel(g->members[i].probe);
+    shot_cancel(&g->members[i].shot);
     cJSON_Delete(g->members[i].data);
   }
   free(g);
@@ -165,7 +160,6 @@ static int l_push_gather(lua_State *L, void *data) {
 static void on_member(void *arg, const struct probe_result *result) {
   struct member *m = arg;
   struct gather *g = m->gather;
-  m->probe = NULL;
   m->ended = true;
   m->result = *result;
   m->result.data = NULL;
@@ -173,10 +167,8 @@ static void on_member(void *arg, const struct probe_result *result) {
   g->left--;
   bool good = result->status == PROBE_OK || result->status == PROBE_WARN;
   if (g->left && !(g->any && good)) return;
-  for (size_t i = 0; i < g->n; i++) {
-    probe_cancel(g->members[i].probe);
-    g->members[i].probe = NULL;
-  }
+  for (size_t i = 0; i < g->n; i++)
+    if (!g->members[i].ended) shot_cancel(&g->members[i].shot);
   task_ready(g->sched, g->token, l_push_gather, g, gather_free);
 }
 
@@ -221,9 +213,9 @@ static int l_gather(lua_State *L) {
     m->gather = g;
     int64_t limit_ns = (int64_t)(lua_tonumber(L, 5) * (lua_Number)NS_PER_S);
     if (conv_to_json(L, 4, 0, &params, &err) == 0)
-      m->probe = probe_start(vm->host.probes, kind, params, clock_mono_ns() + limit_ns, on_member, m, &err);
+      shot_start(L, &m->shot, kind, params, clock_mono_ns() + limit_ns, on_member, m, &err);
     cJSON_Delete(params);
-    if (!m->probe) {
+    if (!shot_runs(&m->shot)) {
       lua_pushfstring(L, "[%d] probe.%s: %s", (int)i + 1, kind, err.msg);
       gather_free(g);
       return lua_error(L);
@@ -233,8 +225,30 @@ static int l_gather(lua_State *L) {
   return task_suspend(L, gather_free, g);
 }
 
+/* known(kind): it is one of C, or a script has declared it */
+static int l_known(lua_State *L) {
+  const char *kind = luaL_checkstring(L, 1);
+  lua_pushboolean(L, probe_known(kind) || script_kind_find(vm_of(L), kind));
+  return 1;
+}
+
+/* unknown(kind) → what is wrong with it */
+static int l_unknown(lua_State *L) {
+  struct err err = ERR_INIT;
+  probe_check(luaL_checkstring(L, 1), NULL, &err);
+  lua_pushstring(L, err.msg);
+  return 1;
+}
+
 int l_open_probe(lua_State *L) {
-  static const luaL_Reg functions[] = {{"start", l_start}, {"gather", l_gather}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"start", l_start},
+                                       {"gather", l_gather},
+                                       {"known", l_known},
+                                       {"unknown", l_unknown},
+                                       {"script_path", l_script_path},
+                                       {"declare", l_script_declare},
+                                       {"loader", l_script_loader},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

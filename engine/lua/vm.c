@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "lua/conv.h"
 #include "lua/l.h"
+#include "lua/script_probe.h"
 
 static const struct module {
   const char *name;
@@ -164,6 +165,7 @@ void vm_free(struct vm *vm) {
   events_free(vm);
   commands_free(vm);
   state_free(vm);
+  script_kinds_free(vm);
   lua_close(vm->L);
   cJSON_Delete(vm->dependencies);
   cJSON_Delete(vm->cleanup);

@@ -76,8 +76,16 @@ static const struct tend_probe_kind *find_kind(const char *name, struct err *err
   if (near)
     err_set(err, -EINVAL, "kind: unknown kind \"%s\"; did you mean \"%s\"?", name, near);
   else
-    err_set(err, -EINVAL, "kind: unknown kind \"%s\"; there are %s", name, buf_cstr(&list));
+    err_set(err, -EINVAL, "kind: unknown kind \"%s\"; there are %s, and what lies in probes/ of the scripts directory", name, buf_cstr(&list));
   return NULL;
+}
+
+bool probe_known(const char *name) {
+  for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+    if (STR_EQ(kinds[i]->name, name)) return true;
+  for (size_t i = 0; i < ARRAY_LEN(part_kinds); i++)
+    if (STR_EQ(part_kinds[i], name)) return true;
+  return part_there(name);
 }
 
 static int check_params(const struct tend_probe_kind *kind, const struct tend_host *host, const cJSON *params,

@@ -65,6 +65,9 @@ void probe_env_init(struct probe_env *env);
 /* When no probe runs any more, before loop and children are freed; zeroed is allowed. */
 void probe_env_close(struct probe_env *env);
 
+/* Whether there is a kind of that name that is not written in Lua: built in, or of a part, whose file is there. */
+bool probe_known(const char *kind);
+
 /* Checks kind and parameters only: the same messages as probe_start, nothing is started. */
 int probe_check(const char *kind, const cJSON *params, struct err *err);
 

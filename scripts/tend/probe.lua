@@ -17,7 +17,15 @@ local function split(params, besides)
   return given, timeout
 end
 
+-- Makes a kind that is written in Lua known: its script runs once in a generation.
+local function load_kind(kind)
+  if type(kind) == "string" and not core.known(kind) and core.script_path(kind) then
+    core.declare(kind, require("probes." .. kind))
+  end
+end
+
 function probe.run(kind, params)
+  load_kind(kind)
   if type(params) ~= "table" then
     error(("probe.%s: expected a table of parameters, got %s"):format(tostring(kind), type(params)), 2)
   end
@@ -36,6 +44,7 @@ local function gather(who, list, any)
     if type(kind) ~= "string" then
       error(("%s: [%d]: expected a probe such as { \"tcp\", host = \"db\", port = 5432 }"):format(who, i), 3)
     end
+    load_kind(kind)
     local params, timeout = split(entry, { [1] = true, name = kind ~= "process" })
     if type(timeout) ~= "number" or timeout < 0 or timeout > 1e9 then
       error(("%s: [%d]: timeout: expected seconds as a number, got %s"):format(who, i, tostring(timeout)), 3)
@@ -88,4 +97,23 @@ for _, kind in ipairs(KINDS) do
   end
 end
 
-return probe
+core.loader(load_kind)
+
+return setmetatable(probe, {
+  __index = function(_, kind)
+    load_kind(kind)
+    if not core.known(kind) then
+      error(("probe.%s: %s"):format(tostring(kind), core.unknown(tostring(kind))), 2)
+    end
+    local function run(params)
+      local result = probe.run(kind, params)
+      return result
+    end
+    rawset(probe, kind, run)
+    return run
+  end,
+  __newindex = function()
+    error("probe cannot be changed; a new kind is a file probes/NAME.lua in the scripts directory", 2)
+  end,
+  __metatable = false,
+})
