@@ -37,6 +37,20 @@ static void push_where(lua_State *L) {
   lua_pushnil(L);
 }
 
+int l_raise(lua_State *L, const char *fmt, ...) {
+  char text[ERR_MSG_MAX];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  push_where(L);
+  if (lua_isnil(L, -1))
+    lua_pushstring(L, text);
+  else
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), text);
+  return lua_error(L);
+}
+
 static void push_error(lua_State *L, const char *code, const char *fmt, va_list ap) {
   struct err err;
   vsnprintf(err.msg, sizeof err.msg, fmt, ap);
@@ -98,7 +112,7 @@ void l_set_fail(lua_State *L) {
 static int wrong(lua_State *L, const char *key, const char *who, const char *expected) {
   const char *got = luaL_tolstring(L, -1, NULL);
   bool text = lua_type(L, -2) == LUA_TSTRING;
-  return luaL_error(L, "%s: %s: expected %s, got %s%s%s", who, key, expected, text ? "\"" : "", got, text ? "\"" : "");
+  return l_raise(L, "%s: %s: expected %s, got %s%s%s", who, key, expected, text ? "\"" : "", got, text ? "\"" : "");
 }
 
 lua_Number l_opt_seconds(lua_State *L, int t, const char *key, lua_Number fallback, const char *who) {
@@ -134,15 +148,15 @@ void l_check_keys(lua_State *L, int t, const char *const *known, const char *who
     while (i < n && !STR_EQ(known[i], key)) i++;
     if (i < n) continue;
     const char *near = str_nearest(key, known, n);
-    luaL_error(L, "%s: unknown key \"%s\"%s%s%s", who, key, near ? "; did you mean \"" : "", near ? near : "",
-               near ? "\"?" : "");
+    l_raise(L, "%s: unknown key \"%s\"%s%s%s", who, key, near ? "; did you mean \"" : "", near ? near : "",
+            near ? "\"?" : "");
   }
 }
 
 int64_t l_check_seconds(lua_State *L, int i, const char *who) {
   if (lua_type(L, i) != LUA_TNUMBER || !(lua_tonumber(L, i) >= 0) || lua_tonumber(L, i) > 3e9) {
     luaL_tolstring(L, i, NULL);
-    luaL_error(L, "%s: expected seconds, 0 or more, got %s", who, lua_tostring(L, -1));
+    l_raise(L, "%s: expected seconds, 0 or more, got %s", who, lua_tostring(L, -1));
   }
   return (int64_t)(lua_tonumber(L, i) * (lua_Number)NS_PER_S);
 }

@@ -69,6 +69,9 @@ int l_fail_code(lua_State *L, int error, const char *message);
 /* Gives the C half on top a function fail(code, message) → nil, err, for its Lua half. */
 void l_set_fail(lua_State *L);
 
+/* Raises a mistake of the caller, with the line of the script in front: luaL_error would name our own Lua half. */
+int l_raise(lua_State *L, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* --- option tables: the caller's mistakes raise and name function and key --- */
 
 /* t is the index of the table; who is "process.run". */

@@ -147,11 +147,11 @@ static struct cron_jobs *jobs_of(struct vm *vm) {
 static bool l_utc(lua_State *L, int t, const char *const *known, const char *who) {
   if (lua_isnoneornil(L, t)) return false;
   if (lua_type(L, t) != LUA_TTABLE)
-    return luaL_error(L, "%s: expected a table of options, got %s", who, luaL_typename(L, t));
+    return l_raise(L, "%s: expected a table of options, got %s", who, luaL_typename(L, t));
   l_check_keys(L, t, known, who);
   int type = lua_getfield(L, t, "utc");
   if (type != LUA_TNIL && type != LUA_TBOOLEAN)
-    return luaL_error(L, "%s: utc: expected true or false, got %s", who, lua_typename(L, type));
+    return l_raise(L, "%s: utc: expected true or false, got %s", who, lua_typename(L, type));
   bool utc = lua_toboolean(L, -1);
   lua_pop(L, 1);
   return utc;
@@ -159,7 +159,7 @@ static bool l_utc(lua_State *L, int t, const char *const *known, const char *who
 
 static const char *l_expression(lua_State *L, const char *who) {
   if (lua_type(L, 1) != LUA_TSTRING)
-    luaL_error(L, "%s: expected an expression such as \"*/5 * * * *\", got %s", who, luaL_typename(L, 1));
+    l_raise(L, "%s: expected an expression such as \"*/5 * * * *\", got %s", who, luaL_typename(L, 1));
   return lua_tostring(L, 1);
 }
 
@@ -179,7 +179,7 @@ static int l_parse(lua_State *L) {
 static int64_t l_time(lua_State *L, int i, const char *who) {
   if (lua_isnoneornil(L, i)) return wall_s();
   lua_Number t = lua_type(L, i) == LUA_TNUMBER ? lua_tonumber(L, i) : -1;
-  if (!(t >= 0 && t < 2e11)) luaL_error(L, "%s: expected seconds since 1970, got %s", who, luaL_tolstring(L, i, NULL));
+  if (!(t >= 0 && t < 2e11)) l_raise(L, "%s: expected seconds since 1970, got %s", who, luaL_tolstring(L, i, NULL));
   return (int64_t)t;
 }
 
@@ -237,12 +237,12 @@ static int l_every(lua_State *L) {
   const char *who = "cron.every";
   const char *text = l_expression(L, who);
   if (lua_type(L, 2) != LUA_TFUNCTION)
-    return luaL_error(L, "%s: expected a function as second argument, got %s", who, luaL_typename(L, 2));
+    return l_raise(L, "%s: expected a function as second argument, got %s", who, luaL_typename(L, 2));
   lua_settop(L, 3);
   bool utc = l_utc(L, 3, known, who);
   struct cron cron;
   struct err err = ERR_INIT;
-  if (cron_parse(text, &cron, &err)) return luaL_error(L, "%s: %s", who, err.msg);
+  if (cron_parse(text, &cron, &err)) return l_raise(L, "%s: %s", who, err.msg);
   cron.utc = utc;
   const char *name = NULL;
   lua_Number timeout = 0;
@@ -252,7 +252,7 @@ static int l_every(lua_State *L) {
   }
   struct vm *vm = vm_of(L);
   if (vm->cron && vm->cron->n >= LIMIT_CRON_JOBS)
-    return luaL_error(L, "%s: there are %d jobs already, there can be no more", who, (int)LIMIT_CRON_JOBS);
+    return l_raise(L, "%s: there are %d jobs already, there can be no more", who, (int)LIMIT_CRON_JOBS);
   bool listed = l_effect(L, who, "%s", text);
   struct handle *h = lua_newuserdatauv(L, sizeof *h, 0);
   h->serial = 0;
@@ -264,7 +264,7 @@ static int l_every(lua_State *L) {
   struct cron_job *j = all ? calloc(1, sizeof *j) : NULL;
   if (!j) {
     luaL_unref(L, LUA_REGISTRYINDEX, fn);
-    return luaL_error(L, "%s: no memory or no descriptor", who);
+    return l_raise(L, "%s: no memory or no descriptor", who);
   }
   *j = (struct cron_job){.all = all,
                          .next = all->first,

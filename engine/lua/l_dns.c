@@ -58,7 +58,7 @@ static int l_resolve(lua_State *L) {
   }
   if (!q || !q->resolve) {
     free(q);
-    return luaL_error(L, "dns.resolve: no memory");
+    return l_raise(L, "dns.resolve: no memory");
   }
   return task_suspend(L, question_free, q);
 }

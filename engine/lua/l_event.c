@@ -238,7 +238,7 @@ static struct vm_events *l_events(lua_State *L) {
   struct vm_events *all = calloc(1, sizeof *all);
   if (!all || (vm->host.sink && sink_subscribe(vm->host.sink, on_event, all))) {
     free(all);
-    luaL_error(L, "event: no memory");
+    l_raise(L, "event: no memory");
     return NULL;
   }
   *all = (struct vm_events){.vm = vm, .allowance = RATE_BURST, .since_ns = clock_mono_ns()};
@@ -276,9 +276,9 @@ static void l_name(lua_State *L, int i, struct names *out, const char *who) {
     return;
   }
   if (!is_name(name))
-    luaL_error(L, "%s: expected an event's name, a list of names, or \"*\", got %s", who,
-               *name ? name : luaL_typename(L, i));
-  if (out->n == NAMES_MAX) luaL_error(L, "%s: at most %d names", who, NAMES_MAX);
+    l_raise(L, "%s: expected an event's name, a list of names, or \"*\", got %s", who,
+            *name ? name : luaL_typename(L, i));
+  if (out->n == NAMES_MAX) l_raise(L, "%s: at most %d names", who, NAMES_MAX);
   str_copy(out->name[out->n++], LIMIT_NAME, name);
   warn(vm_of(L), name, who);
 }
@@ -297,7 +297,7 @@ static void l_names(lua_State *L, int i, struct names *out, const char *who) {
 
 static void l_options(lua_State *L, int i, const char *const *known, const char *who) {
   if (lua_isnoneornil(L, i)) return;
-  if (lua_type(L, i) != LUA_TTABLE) luaL_error(L, "%s: expected a table of options, got %s", who, luaL_typename(L, i));
+  if (lua_type(L, i) != LUA_TTABLE) l_raise(L, "%s: expected a table of options, got %s", who, luaL_typename(L, i));
   l_check_keys(L, i, known, who);
 }
 
@@ -326,10 +326,10 @@ static int l_emit(lua_State *L) {
   const char *who = "event.emit";
   const char *name = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : "";
   if (!is_name(name))
-    return luaL_error(L, "%s: expected a name of small letters, digits and _, got %s", who,
-                      *name ? name : luaL_typename(L, 1));
+    return l_raise(L, "%s: expected a name of small letters, digits and _, got %s", who,
+                   *name ? name : luaL_typename(L, 1));
   if (kind_of(name) != EVENT_KINDS)
-    return luaL_error(L, "%s: \"%s\" is an event of tend's own; choose another name", who, name);
+    return l_raise(L, "%s: \"%s\" is an event of tend's own; choose another name", who, name);
   lua_settop(L, 3);
   l_options(L, 3, known, who);
   enum level level = LEVEL_INFO;
@@ -337,10 +337,10 @@ static int l_emit(lua_State *L) {
   if (lua_istable(L, 3)) {
     message = l_opt_string(L, 3, "message", NULL, who);
     const char *word = l_opt_string(L, 3, "level", "INFO", who);
-    if (level_parse(word, &level)) return luaL_error(L, "%s: level: \"%s\" is none; e.g. \"WARNING\"", who, word);
+    if (level_parse(word, &level)) return l_raise(L, "%s: level: \"%s\" is none; e.g. \"WARNING\"", who, word);
   }
   if (!lua_isnil(L, 2) && !lua_istable(L, 2))
-    return luaL_error(L, "%s: expected a table of details, got %s", who, luaL_typename(L, 2));
+    return l_raise(L, "%s: expected a table of details, got %s", who, luaL_typename(L, 2));
   if (l_effect(L, who, "%s", name)) {
     lua_pushboolean(L, 1);
     return 1;
@@ -353,7 +353,7 @@ static int l_emit(lua_State *L) {
   struct err err = ERR_INIT;
   if (lua_istable(L, 2) && conv_to_text(L, 2, &details, &err)) {
     buf_free(&details);
-    return luaL_error(L, "%s: details: %s", who, err.msg);
+    return l_raise(L, "%s: details: %s", who, err.msg);
   }
   bool list = details.len && *buf_cstr(&details) != '{';
   struct sink *sink = all->vm->host.sink;
@@ -365,7 +365,7 @@ static int l_emit(lua_State *L) {
     if (sub && level >= LEVEL_INFO) sub->own[sub->n_own++] = event_ring_last(sink_ring(sink));
   }
   buf_free(&details);
-  if (list) return luaL_error(L, "%s: details: expected named fields, got a list", who);
+  if (list) return l_raise(L, "%s: details: expected named fields, got a list", who);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -392,13 +392,13 @@ static int l_subscribe(lua_State *L) {
   struct names names = {0};
   l_names(L, 1, &names, who);
   if (lua_type(L, 2) != LUA_TFUNCTION)
-    return luaL_error(L, "%s: expected a function as second argument, got %s", who, luaL_typename(L, 2));
+    return l_raise(L, "%s: expected a function as second argument, got %s", who, luaL_typename(L, 2));
   lua_settop(L, 3);
   l_options(L, 3, known, who);
   lua_Number timeout = lua_istable(L, 3) ? l_opt_seconds(L, 3, "timeout", 10, who) : 10;
   struct vm_events *all = l_events(L);
   struct vm *vm = all->vm;
-  if (all->n == SUBS_MAX) return luaL_error(L, "%s: there are %d already, there can be no more", who, SUBS_MAX);
+  if (all->n == SUBS_MAX) return l_raise(L, "%s: there are %d already, there can be no more", who, SUBS_MAX);
   bool listed = l_effect(L, who, "%s", names.all ? "*" : names.name[0]);
   struct handle *h = lua_newuserdatauv(L, sizeof *h, 0);
   h->serial = 0;
@@ -409,7 +409,7 @@ static int l_subscribe(lua_State *L) {
   struct subscription *sub = calloc(1, sizeof *sub);
   if (!sub) {
     luaL_unref(L, LUA_REGISTRYINDEX, fn);
-    return luaL_error(L, "%s: no memory", who);
+    return l_raise(L, "%s: no memory", who);
   }
   *sub = (struct subscription){.vm = vm,
                                .next = all->subs,
@@ -436,7 +436,7 @@ static int l_wait(lua_State *L) {
   struct waiter *w = calloc(1, sizeof *w);
   if (!w || !(w->timer = timer_new(vm->host.loop, on_late, w))) {
     free(w);
-    return luaL_error(L, "%s: no memory", who);
+    return l_raise(L, "%s: no memory", who);
   }
   w->vm = vm;
   w->names = names;
@@ -451,7 +451,7 @@ static lua_Integer l_opt_whole(lua_State *L, int t, const char *key, lua_Integer
   int type = lua_getfield(L, t, key);
   lua_Integer v = type == LUA_TNIL ? fallback : lua_tointeger(L, -1);
   if (type != LUA_TNIL && (!lua_isinteger(L, -1) || v < 0))
-    luaL_error(L, "%s: %s: expected a whole number, 0 or more, got %s", who, key, luaL_tolstring(L, -1, NULL));
+    l_raise(L, "%s: %s: expected a whole number, 0 or more, got %s", who, key, luaL_tolstring(L, -1, NULL));
   lua_pop(L, 1);
   return v;
 }

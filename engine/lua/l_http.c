@@ -83,7 +83,7 @@ static int l_request(lua_State *L) {
   q.body = l_text(L, "body", &q.body_len);
   lua_getfield(L, 1, "headers");
   for (; lua_rawgeti(L, -1 - (int)q.nheaders, (lua_Integer)q.nheaders + 1) != LUA_TNIL; q.nheaders++) {
-    if (q.nheaders == HEADERS_MAX) return luaL_error(L, "http: headers: at most %d", HEADERS_MAX);
+    if (q.nheaders == HEADERS_MAX) return l_raise(L, "http: headers: at most %d", HEADERS_MAX);
     headers[q.nheaders] = luaL_checkstring(L, -1);
   }
   q.headers = headers;
@@ -99,7 +99,7 @@ static int l_request(lua_State *L) {
   if (!vm->host.probes) return l_fail(L, "unavailable", "http: there is no network here");
   const struct tend_http *http = load(&err);
   if (!http) return l_fail(L, "part", "%s", err.msg);
-  if (http->check(&q, err.msg, sizeof err.msg)) return luaL_error(L, "http: %s", err.msg);
+  if (http->check(&q, err.msg, sizeof err.msg)) return l_raise(L, "http: %s", err.msg);
   const char *method = q.method ? q.method : q.body ? "POST" : "GET";
   if (!STR_EQ(method, "GET") && !STR_EQ(method, "HEAD") && l_effect(L, "http.request", "%s %s", method, q.url)) {
     lua_pushinteger(L, 200);
@@ -109,7 +109,7 @@ static int l_request(lua_State *L) {
   }
   uint64_t token = task_wait(L);
   struct request *r = calloc(1, sizeof *r);
-  if (!r) return luaL_error(L, "http: no memory");
+  if (!r) return l_raise(L, "http: no memory");
   r->sched = vm->host.sched;
   r->http = http;
   r->token = token;
@@ -118,7 +118,7 @@ static int l_request(lua_State *L) {
       http->start(&vm->host.probes->host, &q, clock_mono_ns() + limit_ns, NULL, on_done, r, err.msg, sizeof err.msg);
   if (!r->call) {
     request_free(r);
-    return luaL_error(L, "http: %s", err.msg);
+    return l_raise(L, "http: %s", err.msg);
   }
   return task_suspend(L, request_free, r);
 }

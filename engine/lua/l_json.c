@@ -9,7 +9,7 @@ static int l_encode(lua_State *L) {
   struct buf b = {.max = LIMIT_JSON_FILE};
   if (conv_to_text(L, 1, &b, &err)) {
     buf_free(&b);
-    return luaL_error(L, "json.encode: %s", err.msg);
+    return l_raise(L, "json.encode: %s", err.msg);
   }
   int status = conv_push_text(L, &b);
   buf_free(&b);

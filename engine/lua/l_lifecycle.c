@@ -9,15 +9,15 @@ static int l_register(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   struct vm *vm = vm_of(L);
   if (!vm->loading)
-    return luaL_error(L, "%s can be added only while the flow file loads", which ? "cleanup handlers" : "dependencies");
+    return l_raise(L, "%s can be added only while the flow file loads", which ? "cleanup handlers" : "dependencies");
   cJSON **list = which ? &vm->cleanup : &vm->dependencies;
   struct err err = ERR_INIT;
   cJSON *entry = NULL;
-  if (conv_to_json(L, 2, CONV_FUNCTIONS, &entry, &err)) return luaL_error(L, "%s: %s", lists[which], err.msg);
+  if (conv_to_json(L, 2, CONV_FUNCTIONS, &entry, &err)) return l_raise(L, "%s: %s", lists[which], err.msg);
   if (!*list) *list = cJSON_CreateArray();
   if (*list && cJSON_AddItemToArray(*list, entry)) return 0;
   cJSON_Delete(entry);
-  return luaL_error(L, "%s: no memory", lists[which]);
+  return l_raise(L, "%s: no memory", lists[which]);
 }
 
 int l_open_lifecycle(lua_State *L) {

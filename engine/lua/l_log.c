@@ -10,14 +10,14 @@ static int say(lua_State *L, enum level level) {
   struct err err = ERR_INIT;
   bool fields = !lua_isnoneornil(L, 2);
   if (fields && lua_type(L, 2) != LUA_TTABLE)
-    return luaL_error(L, "log: expected a table of fields as second argument, got %s", luaL_typename(L, 2));
+    return l_raise(L, "log: expected a table of fields as second argument, got %s", luaL_typename(L, 2));
   if (fields && conv_to_text(L, 2, &details, &err)) {
     buf_free(&details);
-    return luaL_error(L, "log: fields: %s", err.msg);
+    return l_raise(L, "log: fields: %s", err.msg);
   }
   if (fields && *buf_cstr(&details) != '{') {
     buf_free(&details);
-    return luaL_error(L, "log: fields: expected named fields, got a list");
+    return l_raise(L, "log: fields: expected named fields, got a list");
   }
   if (vm->host.sink)
     sink_emit(

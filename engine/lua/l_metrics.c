@@ -14,9 +14,9 @@ static size_t l_names(lua_State *L, int t, const char **out, size_t max, const c
   if (lua_isnoneornil(L, t)) return 0;
   luaL_checktype(L, t, LUA_TTABLE);
   size_t n = lua_rawlen(L, t);
-  if (n > max) luaL_error(L, "%s: at most %d labels", who, (int)max);
+  if (n > max) l_raise(L, "%s: at most %d labels", who, (int)max);
   for (size_t i = 0; i < n; i++) {
-    if (lua_rawgeti(L, t, (lua_Integer)i + 1) != LUA_TSTRING) luaL_error(L, "%s: labels: expected texts", who);
+    if (lua_rawgeti(L, t, (lua_Integer)i + 1) != LUA_TSTRING) l_raise(L, "%s: labels: expected texts", who);
     out[i] = lua_tostring(L, -1); /* held by the table */
     lua_pop(L, 1);
   }
@@ -37,7 +37,7 @@ static int l_declare(lua_State *L) {
   if (!lua_isnoneornil(L, 5)) {
     luaL_checktype(L, 5, LUA_TTABLE);
     spec.n_buckets = lua_rawlen(L, 5);
-    if (spec.n_buckets > ARRAY_LEN(buckets)) return luaL_error(L, "%s: at most %d buckets", who, LIMIT_METRIC_BUCKETS);
+    if (spec.n_buckets > ARRAY_LEN(buckets)) return l_raise(L, "%s: at most %d buckets", who, LIMIT_METRIC_BUCKETS);
     for (size_t i = 0; i < spec.n_buckets; i++) {
       lua_rawgeti(L, 5, (lua_Integer)i + 1);
       buckets[i] = luaL_checknumber(L, -1);
@@ -50,7 +50,7 @@ static int l_declare(lua_State *L) {
   if (vm->host.metrics) {
     struct err err = ERR_INIT;
     m = metrics_declare(vm->host.metrics, &spec, &err);
-    if (!m) return luaL_error(L, "%s: %s", who, err.msg);
+    if (!m) return l_raise(L, "%s: %s", who, err.msg);
   }
   lua_pushlightuserdata(L, m);
   return 1;
@@ -68,7 +68,7 @@ static int l_update(lua_State *L) {
   double v = luaL_checknumber(L, 4);
   if (!m || l_effect(L, "metrics", "%s %g", ops[op], v)) return 0;
   int rc = fn[op](m, values, v);
-  if (rc == -EINVAL) return luaL_error(L, "metrics: %f cannot be given here (a counter only grows)", v);
+  if (rc == -EINVAL) return l_raise(L, "metrics: %f cannot be given here (a counter only grows)", v);
   return 0; /* no room: counted by the registry */
 }
 

@@ -283,7 +283,7 @@ static struct call *l_call(lua_State *L, struct sock *s, enum doing doing, int64
   if (c) *c = (struct call){.vm = vm, .token = token, .sock = s, .doing = doing, .limit_ns = limit_ns};
   if (!c || !(c->timer = timer_new(vm->host.loop, on_timer, c))) {
     free(c);
-    luaL_error(L, "net: no memory");
+    l_raise(L, "net: no memory");
     return NULL;
   }
   c->deadline_ns = clock_mono_ns() + limit_ns;
@@ -307,9 +307,9 @@ static int l_connect(lua_State *L) {
   int64_t limit_ns = l_check_seconds(L, 4, "net: timeout");
   lua_settop(L, 4);
   struct sockaddr_un path = {.sun_family = AF_UNIX};
-  if (strlen(host) != n) return luaL_error(L, "net: the name has a NUL byte");
+  if (strlen(host) != n) return l_raise(L, "net: the name has a NUL byte");
   if (kind == 2 && !str_copy(path.sun_path, sizeof path.sun_path, host))
-    return luaL_error(L, "net.unix: the path is longer than %d bytes", (int)sizeof path.sun_path - 1);
+    return l_raise(L, "net.unix: the path is longer than %d bytes", (int)sizeof path.sun_path - 1);
   struct sock *s = lua_newuserdatauv(L, sizeof *s, 0);
   *s = (struct sock){.fd = -1, .datagram = kind == 1};
   luaL_setmetatable(L, META);
@@ -326,7 +326,7 @@ static int l_connect(lua_State *L) {
   c->resolve = resolve_start(c->vm->host.loop, host, (uint16_t)port, c->deadline_ns, on_resolved, c);
   if (!c->resolve) {
     call_free(c);
-    return luaL_error(L, "net: no memory");
+    return l_raise(L, "net: no memory");
   }
   s->busy = true;
   return task_suspend(L, call_cancel, c);
@@ -334,7 +334,7 @@ static int l_connect(lua_State *L) {
 
 static struct sock *l_socket(lua_State *L) {
   struct sock *s = luaL_checkudata(L, 1, META);
-  if (s->busy) luaL_error(L, "net: another task waits on the connection to %s", s->peer);
+  if (s->busy) l_raise(L, "net: another task waits on the connection to %s", s->peer);
   return s;
 }
 
@@ -343,7 +343,7 @@ static int l_wait(lua_State *L, struct call *c, int events) {
   c->watch = watch_new(c->vm->host.loop, c->sock->fd, events, on_ready, c);
   if (!c->watch || c->out.failed) {
     call_free(c);
-    return luaL_error(L, "net: no memory");
+    return l_raise(L, "net: no memory");
   }
   c->sock->busy = true;
   return task_suspend(L, call_cancel, c);
@@ -394,7 +394,7 @@ static int l_receive(lua_State *L) {
 
 static int l_close(lua_State *L) {
   struct sock *s = luaL_checkudata(L, 1, META);
-  if (s->busy) return luaL_error(L, "net: another task waits on the connection to %s", s->peer);
+  if (s->busy) return l_raise(L, "net: another task waits on the connection to %s", s->peer);
   close_socket(s);
   buf_free(&s->in);
   return 0;

@@ -118,7 +118,7 @@ static int l_connect(lua_State *L) {
   pg->describe(conninfo, s->where, sizeof s->where);
   uint64_t token = task_wait(L);
   struct request *r = calloc(1, sizeof *r);
-  if (!r) return luaL_error(L, "postgres: no memory");
+  if (!r) return l_raise(L, "postgres: no memory");
   r->sched = vm->host.sched;
   r->pg = pg;
   r->session = s;
@@ -255,11 +255,11 @@ static const char *l_param(lua_State *L, int t, int i) {
     case LUA_TSTRING: {
       size_t n;
       const char *text = lua_tolstring(L, -1, &n);
-      if (strlen(text) != n) luaL_error(L, "postgres: parameter %d has a NUL byte", i);
+      if (strlen(text) != n) l_raise(L, "postgres: parameter %d has a NUL byte", i);
       return text;
     }
     default:
-      luaL_error(L, "postgres: parameter %d: expected text, number, boolean or nil, got %s", i, luaL_typename(L, -1));
+      l_raise(L, "postgres: parameter %d: expected text, number, boolean or nil, got %s", i, luaL_typename(L, -1));
       return NULL;
   }
 }
@@ -272,7 +272,7 @@ static int l_query(lua_State *L) {
   lua_settop(L, 4);
   lua_getfield(L, 3, "n");
   int n = (int)luaL_optinteger(L, -1, 0);
-  if (n < 0 || n > 1000) return luaL_error(L, "postgres: at most 1000 parameters");
+  if (n < 0 || n > 1000) return l_raise(L, "postgres: at most 1000 parameters");
   const char **texts = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *texts, 0);
   luaL_checkstack(L, 2 * n + 8, "parameters");
   for (int i = 0; i < n; i++) texts[i] = l_param(L, 3, i + 1); /* they stay on the stack */
@@ -285,7 +285,7 @@ static int l_query(lua_State *L) {
   struct vm *vm = vm_of(L);
   uint64_t token = task_wait(L);
   struct request *r = calloc(1, sizeof *r);
-  if (!r) return luaL_error(L, "postgres: no memory");
+  if (!r) return l_raise(L, "postgres: no memory");
   r->sched = vm->host.sched;
   r->pg = s->pg;
   r->session = s;
@@ -297,7 +297,7 @@ static int l_query(lua_State *L) {
     return task_suspend(L, query_cancel, r);
   }
   request_free(r);
-  if (rc == -EBUSY) return luaL_error(L, "postgres: a query runs on this connection already; open another one");
+  if (rc == -EBUSY) return l_raise(L, "postgres: a query runs on this connection already; open another one");
   if (rc == -ENOTCONN) return l_fail(L, "closed", "%s: the connection is gone", s->where);
   return l_fail_code(L, -rc, s->where);
 }

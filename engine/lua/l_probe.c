@@ -99,7 +99,7 @@ static int l_start(lua_State *L) {
   uint64_t token = task_wait(L); /* raises: before anything is allocated */
   struct err err = ERR_INIT;
   cJSON *params = NULL;
-  if (conv_to_json(L, 2, 0, &params, &err)) return luaL_error(L, "probe.%s: %s", kind, err.msg);
+  if (conv_to_json(L, 2, 0, &params, &err)) return l_raise(L, "probe.%s: %s", kind, err.msg);
   struct attempt *a = calloc(1, sizeof *a);
   if (a) {
     a->sched = vm->host.sched;
@@ -111,7 +111,7 @@ static int l_start(lua_State *L) {
   cJSON_Delete(params);
   if (!a || !shot_runs(&a->shot)) {
     free(a);
-    return luaL_error(L, "probe.%s: %s", kind, err.msg);
+    return l_raise(L, "probe.%s: %s", kind, err.msg);
   }
   return task_suspend(L, attempt_free, a);
 }
@@ -178,7 +178,7 @@ static int l_gather(lua_State *L) {
   bool any = lua_toboolean(L, 2);
   lua_settop(L, 1);
   size_t n = (size_t)lua_rawlen(L, 1);
-  if (n == 0 || n > GATHER_MAX) return luaL_error(L, "probe: expected a list of 1 to %d probes", GATHER_MAX);
+  if (n == 0 || n > GATHER_MAX) return l_raise(L, "probe: expected a list of 1 to %d probes", GATHER_MAX);
   struct vm *vm = vm_of(L);
   if (!vm->host.probes) return l_fail(L, "unavailable", "there are no probes here");
   for (lua_Integer i = 1; !effects_act(L) && i <= (lua_Integer)n; i++) {
@@ -198,7 +198,7 @@ static int l_gather(lua_State *L) {
   }
   uint64_t token = task_wait(L);
   struct gather *g = calloc(1, sizeof *g + n * sizeof g->members[0]);
-  if (!g) return luaL_error(L, "probe: no memory");
+  if (!g) return l_raise(L, "probe: no memory");
   *g = (struct gather){.sched = vm->host.sched, .token = token, .any = any, .n = n, .left = n};
   struct err err = ERR_INIT;
   for (size_t i = 0; i < n; i++) {

@@ -115,7 +115,7 @@ static char **l_texts(lua_State *L, int t, const char *what) {
   char **list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *list, 0);
   for (lua_Integer i = 1; i <= n; i++) {
     if (lua_rawgeti(L, t, i) != LUA_TSTRING)
-      luaL_error(L, "process.run: %s[%d]: expected text, got %s", what, (int)i, luaL_typename(L, -1));
+      l_raise(L, "process.run: %s[%d]: expected text, got %s", what, (int)i, luaL_typename(L, -1));
     list[i - 1] = (char *)lua_tostring(L, -1); /* held by the table */
     lua_pop(L, 1);
   }
@@ -137,7 +137,7 @@ static char **l_environment(lua_State *L, int t) {
   lua_pushnil(L);
   while (lua_next(L, t)) {
     if (lua_type(L, -2) != LUA_TSTRING || !(lua_type(L, -1) == LUA_TSTRING || lua_type(L, -1) == LUA_TNUMBER))
-      luaL_error(L, "process.run: env: expected NAME = \"value\"");
+      l_raise(L, "process.run: env: expected NAME = \"value\"");
     extra++;
     const char *value = luaL_tolstring(L, -1, NULL);
     lua_pushfstring(L, "%s=%s", lua_tostring(L, -3), value);
@@ -202,8 +202,8 @@ static int l_run(lua_State *L) {
   static const char *const keys[] = {"timeout", "cwd", "env", "user", "input", "name", NULL};
   const char *who = "process.run";
   if (lua_type(L, 1) != LUA_TTABLE || lua_rawlen(L, 1) == 0)
-    return luaL_error(L, "process.run: expected a table with the command's words, got %s",
-                      lua_istable(L, 1) ? "none in it" : luaL_typename(L, 1));
+    return l_raise(L, "process.run: expected a table with the command's words, got %s",
+                   lua_istable(L, 1) ? "none in it" : luaL_typename(L, 1));
   lua_settop(L, 1);
   l_check_keys(L, 1, keys, who);
   struct vm *vm = vm_of(L);
@@ -213,14 +213,14 @@ static int l_run(lua_State *L) {
   spec.user = l_opt_string(L, 1, "user", NULL, who);
   lua_Number timeout = l_opt_seconds(L, 1, "timeout", vm->host.script ? 0 : 60, who);
   if (lua_getfield(L, 1, "input") != LUA_TNIL) {
-    if (lua_type(L, -1) != LUA_TSTRING) return luaL_error(L, "process.run: input: expected text");
+    if (lua_type(L, -1) != LUA_TSTRING) return l_raise(L, "process.run: input: expected text");
     spec.input = lua_tolstring(L, -1, &spec.input_len);
   }
   int env = lua_getfield(L, 1, "env");
   if (env == LUA_TTABLE)
     spec.envp = l_environment(L, lua_gettop(L));
   else if (env != LUA_TNIL)
-    return luaL_error(L, "process.run: env: expected a table NAME = \"value\"");
+    return l_raise(L, "process.run: env: expected a table NAME = \"value\"");
   task_may_wait(L); /* tend check, without an engine, finds the same mistake */
   if (l_only_listed(L, spec.argv)) return 1;
   if (!vm->host.children) return l_fail(L, "unavailable", "%s: no process can be started here", spec.argv[0]);
@@ -229,7 +229,7 @@ static int l_run(lua_State *L) {
   struct run *run = calloc(1, sizeof *run);
   if (!run || !(run->timer = timer_new(vm->host.loop, on_timeout, run))) {
     free(run);
-    return luaL_error(L, "process.run: no memory");
+    return l_raise(L, "process.run: no memory");
   }
   run->sched = vm->host.sched;
   run->children = vm->host.children;

@@ -11,7 +11,7 @@
 static int64_t bound(lua_State *L, int i, enum setting_type type, int64_t fallback) {
   if (lua_isnoneornil(L, i)) return fallback;
   lua_Number v = luaL_checknumber(L, i) * (type == SETTING_DURATION ? (lua_Number)NS_PER_S : 1);
-  if (!(v >= -9e18 && v <= 9e18)) luaL_error(L, "min and max are numbers of moderate size");
+  if (!(v >= -9e18 && v <= 9e18)) l_raise(L, "min and max are numbers of moderate size");
   return (int64_t)v;
 }
 
@@ -30,7 +30,7 @@ static int l_declare(lua_State *L) {
               (lua_toboolean(L, 10) ? SETTING_REQUIRED : 0u);
   def.doc = luaL_optstring(L, 11, "");
   struct err err = ERR_INIT;
-  if (settings_declare(vm->host.settings, &def, &err)) return luaL_error(L, "settings.declare: %s", err.msg);
+  if (settings_declare(vm->host.settings, &def, &err)) return l_raise(L, "settings.declare: %s", err.msg);
   return 0;
 }
 
@@ -71,7 +71,7 @@ static int l_require(lua_State *L) {
   char who[LIMIT_NAME + 16];
   snprintf(who, sizeof who, "flow %s", vm->host.flow ? vm->host.flow : "?");
   if (settings_require(vm->host.settings, name, who))
-    return luaL_error(L, "settings.require: there is no setting %s", name);
+    return l_raise(L, "settings.require: there is no setting %s", name);
   return 0;
 }
 

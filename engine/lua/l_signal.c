@@ -21,7 +21,7 @@ static int check_signal(lua_State *L, int i) {
   } else if (lua_type(L, i) == LUA_TSTRING) {
     sig = str_signal(lua_tostring(L, i));
   }
-  if (!sig) luaL_error(L, "signal: \"%s\" is no signal; e.g. \"TERM\", \"USR1\", 15", luaL_tolstring(L, i, NULL));
+  if (!sig) l_raise(L, "signal: \"%s\" is no signal; e.g. \"TERM\", \"USR1\", 15", luaL_tolstring(L, i, NULL));
   return sig;
 }
 
@@ -40,15 +40,15 @@ static int l_on(lua_State *L) {
   struct vm *vm = vm_of(L);
   int sig = check_signal(L, 1);
   if (lua_type(L, 2) != LUA_TFUNCTION)
-    return luaL_error(L, "signal.on: expected a function as second argument, got %s", luaL_typename(L, 2));
-  if (!vm->host.script) return luaL_error(L, "signal.on works in `tend script`; in a flow use its hooks");
+    return l_raise(L, "signal.on: expected a function as second argument, got %s", luaL_typename(L, 2));
+  if (!vm->host.script) return l_raise(L, "signal.on works in `tend script`; in a flow use its hooks");
   if (l_effect(L, "signal.on", "%d", sig)) return 0;
   lua_settop(L, 2);
   int fn = luaL_ref(L, LUA_REGISTRYINDEX);
   struct signal_handler *h = calloc(1, sizeof *h);
   if (!h) {
     luaL_unref(L, LUA_REGISTRYINDEX, fn);
-    return luaL_error(L, "signal.on: no memory");
+    return l_raise(L, "signal.on: no memory");
   }
   char text[16];
   h->sig = sig;

@@ -141,7 +141,7 @@ int l_open_state(lua_State *L) {
   struct vm_state *st = calloc(1, sizeof *st);
   if (!st || !(st->timer = timer_new(vm->host.loop, on_due, st))) {
     free(st);
-    return luaL_error(L, "state: no memory");
+    return l_raise(L, "state: no memory");
   }
   st->vm = vm;
   st->ref = ref;

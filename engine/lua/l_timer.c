@@ -49,7 +49,7 @@ static int l_sleep(lua_State *L) {
   struct nap *nap = calloc(1, sizeof *nap);
   if (!nap || !(nap->timer = timer_new(vm->host.loop, on_nap, nap))) {
     free(nap);
-    return luaL_error(L, "timer.sleep: no memory");
+    return l_raise(L, "timer.sleep: no memory");
   }
   nap->sched = vm->host.sched;
   nap->token = token;
@@ -137,11 +137,11 @@ static int start(lua_State *L, bool repeat) {
   const char *who = repeat ? "timer.every" : "timer.after";
   int64_t ns = l_check_seconds(L, 1, who);
   if (lua_type(L, 2) != LUA_TFUNCTION)
-    return luaL_error(L, "%s: expected a function as second argument, got %s", who, luaL_typename(L, 2));
-  if (repeat && ns < NS_PER_MS) return luaL_error(L, "%s: the interval is at least 0.001 seconds", who);
+    return l_raise(L, "%s: expected a function as second argument, got %s", who, luaL_typename(L, 2));
+  if (repeat && ns < NS_PER_MS) return l_raise(L, "%s: the interval is at least 0.001 seconds", who);
   struct vm *vm = vm_of(L);
   if (vm->n_timers >= LIMIT_TIMERS)
-    return luaL_error(L, "%s: %d timers wait already, there can be no more", who, (int)LIMIT_TIMERS);
+    return l_raise(L, "%s: %d timers wait already, there can be no more", who, (int)LIMIT_TIMERS);
   bool listed = l_effect(L, who, "%.6g s", (double)ns / (double)NS_PER_S);
   struct handle *h = lua_newuserdatauv(L, sizeof *h, 0);
   h->serial = 0;
@@ -153,7 +153,7 @@ static int start(lua_State *L, bool repeat) {
   if (!t || !(t->timer = timer_new(vm->host.loop, on_due, t))) {
     free(t);
     luaL_unref(L, LUA_REGISTRYINDEX, fn);
-    return luaL_error(L, "%s: no memory", who);
+    return l_raise(L, "%s: no memory", who);
   }
   t->vm = vm;
   t->fn = fn;

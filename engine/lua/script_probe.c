@@ -67,27 +67,27 @@ int l_script_declare(lua_State *L) {
   struct vm *vm = vm_of(L);
   const char *name = luaL_checkstring(L, 1);
   if (lua_type(L, 2) != LUA_TTABLE)
-    return luaL_error(L, "probes/%s.lua: expected it to return a table { check = function(params) … }, got %s", name,
-                      luaL_typename(L, 2));
+    return l_raise(L, "probes/%s.lua: expected it to return a table { check = function(params) … }, got %s", name,
+                   luaL_typename(L, 2));
   static const char *const keys[] = {"check", "params", "doc", NULL};
   char who[LIMIT_NAME + 16];
   snprintf(who, sizeof who, "probes/%.63s.lua", name);
   l_check_keys(L, 2, keys, who);
   l_opt_string(L, 2, "doc", NULL, who);
   if (lua_getfield(L, 2, "check") != LUA_TFUNCTION)
-    return luaL_error(L, "%s: check: expected a function, got %s", who, luaL_typename(L, -1));
+    return l_raise(L, "%s: check: expected a function, got %s", who, luaL_typename(L, -1));
   cJSON *params = NULL;
   struct err err = ERR_INIT;
   if (lua_getfield(L, 2, "params") != LUA_TNIL) {
     if (lua_type(L, -1) != LUA_TTABLE)
-      return luaL_error(L, "%s: params: expected a table of parameters by name, got %s", who, luaL_typename(L, -1));
-    if (conv_to_json(L, -1, 0, &params, &err)) return luaL_error(L, "%s: params: %s", who, err.msg);
+      return l_raise(L, "%s: params: expected a table of parameters by name, got %s", who, luaL_typename(L, -1));
+    if (conv_to_json(L, -1, 0, &params, &err)) return l_raise(L, "%s: params: %s", who, err.msg);
   }
   lua_pop(L, 1);
   struct script_kind *k = probe_declaration_check(params, &err) ? NULL : calloc(1, sizeof *k);
   if (!k) {
     cJSON_Delete(params);
-    return luaL_error(L, "%s: %s", who, err.code ? err.msg : "no memory");
+    return l_raise(L, "%s: %s", who, err.code ? err.msg : "no memory");
   }
   k->params = params;
   str_copy(k->name, sizeof k->name, name);

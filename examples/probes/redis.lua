@@ -1,17 +1,23 @@
--- Redis answers PING.
+-- An example of a probe in Lua: put it into probes/ of a scripts directory.
 return {
   doc = "Redis answers PING.",
   params = {
     host = { type = "text", required = true, doc = "name or address" },
     port = { type = "integer", min = 1, max = 65535, default = 6379 },
-    slow = { type = "duration", default = "100ms" },
   },
   check = function(p)
-    local s <close>, err = net.tcp { host = p.host, port = p.port, timeout = 2 }
-    if not s then return nil, err end
-    s:send "PING\r\n"
-    local line, e = s:receive "line"
-    if not line then return nil, e end
+    local socket <close>, err = net.tcp { host = p.host, port = p.port, timeout = 2 }
+    if not socket then
+      return nil, err
+    end
+    local sent, failed = socket:send "PING\r\n"
+    if not sent then
+      return nil, failed
+    end
+    local line, why = socket:receive "line"
+    if not line then
+      return nil, why
+    end
     return line == "+PONG" or "fail", line
   end,
 }

@@ -2,6 +2,9 @@
 
 ---One attempt at finding out whether something is there. Never longer than its timeout (10 s when none is given). Wrong
 ---parameters raise.
+---
+---A file `probes/NAME.lua` or `probes/NAME.so` in the scripts directory makes a kind, and a function `probe.NAME`, of one's own
+---([probes.md](probes.md)).
 ---@class probe
 probe = {}
 
