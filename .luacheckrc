@@ -4,10 +4,12 @@ codes = true
 ignore = { "212/_.*" }
 
 -- What a flow file and a policy find as globals (docs/lua-api.md).
-local api = { "lifecycle", "process", "probe", "timer", "signal", "metrics", "log", "settings", "fs", "postgres", "http", "net", "dns", "retry", "json", "clock" }
+local api = { "lifecycle", "process", "probe", "timer", "signal", "metrics", "log", "settings", "fs", "postgres", "http", "net", "dns", "retry", "json", "clock",
+  "cron", "event", "hooks", "state" }
 files["scripts"] = { read_globals = api }
 files["scripts/tend/_meta"] = { ignore = { "121", "122", "212", "241" } } -- stubs for editors
 files["flows"] = { read_globals = api }
+files["examples"] = { read_globals = api }
 files["spec"] = { std = "+busted", max_line_length = 180 }
 files["tests"] = { std = "+busted", max_line_length = 180 }
 files["tests/container/scripts"] = { read_globals = api }

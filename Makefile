@@ -147,7 +147,7 @@ check: all $(UNIT) layers luacheck format-check docs-check ## what to run before
 layers: ## the arrows between the folders, read off the #includes
 	@tests/layers.sh
 
-LUA_SOURCES = $(wildcard scripts flows spec docs) tests
+LUA_SOURCES = $(wildcard scripts flows examples spec docs) tests
 luacheck: ## luacheck on all Lua
 	@if command -v luacheck >/dev/null; then luacheck --no-color --quiet $(LUA_SOURCES); else echo "luacheck is not there (Debian: lua-check); left out"; fi
 

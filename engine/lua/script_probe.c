@@ -220,7 +220,7 @@ static void begin(void *arg) {
                                  .done = on_task_done,
                                  .arg = s,
                                  .effects = s->effects,
-                                 .memory = s->memory};
+                                 .memory_max = s->memory_max};
   s->waits = false;
   s->task = vm_start_ref(s->vm, s->kind->fn, l_push_params, s->params, &spec, &err);
   if (s->task) return;
@@ -248,7 +248,7 @@ int shot_start(lua_State *L, struct shot *s, const char *kind, const cJSON *para
   if (rc) return rc;
   const struct task *t = vm->host.sched->current;
   s->effects = t ? t->effects : NULL;
-  s->memory = t ? t->memory : NULL;
+  s->memory_max = t ? t->memory_max : 0;
   s->waits = loop_defer(vm->host.loop, begin, s) == 0;
   if (s->waits) return 0;
   cJSON_Delete(s->params);

@@ -31,7 +31,7 @@ struct shot {
   cJSON *params;
   int64_t begun_ns, deadline_ns;
   struct effects *effects;
-  struct task_memory *memory;
+  size_t memory_max;
   probe_done_fn *done;
   void *arg;
 };

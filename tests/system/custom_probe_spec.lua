@@ -104,7 +104,7 @@ describe("a probe of one's own", function()
       assert.matches("cache.lua:2: dependencies%[1%]: redis: port: expected a whole number", out .. err)
 
       -- the first answer is good, later ones are not
-      local server = h.start { argv = { "python3", "-uc", [[
+      local server = h.start { argv = { h.sh "command -v python3":match "%S+", "-uc", [[
 import socket
 s = socket.create_server(("127.0.0.1", 0))
 print("up", s.getsockname()[1])
