@@ -262,7 +262,8 @@ end
 for class in pairs(methods) do
   problem("%s: nothing is known to give a %s", meta, class)
 end
-for _, place in ipairs { { "engine/lua", "luaL_newmetatable%(L, META%)", "\n  l_class%(L, " }, { "scripts/tend", "\n([%w_]+)%.__index = %1\n" } } do
+local makers = { { "engine/lua", "luaL_newmetatable%(L, META%)", "\n  l_class%(L, " }, { "scripts/tend", "\n([%w_]+)%.__index = %1\n" } }
+for _, place in ipairs(makers) do
   for _, entry in ipairs(fs.list(place[1])) do
     local path = place[1] .. "/" .. entry.name
     local n, text = 0, entry.type == "file" and fs.read(path) or ""

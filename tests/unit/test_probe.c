@@ -168,10 +168,10 @@ static void wrong_parameters_are_named(void **state) {
   refused("tpc", "{}", "kind: unknown kind \"tpc\"; did you mean \"tcp\"?");
   refused("quantum", "{}",
           "kind: unknown kind \"quantum\"; there are tcp, dns, file, directory, command, unix, process, resource, "
-          "usage, silence, postgres, http");
+          "usage, silence, postgres, http, and what lies in probes/ of the scripts directory");
   refused("../tcp", "{}",
           "kind: unknown kind \"../tcp\"; there are tcp, dns, file, directory, command, unix, process, resource, "
-          "usage, silence, postgres, http");
+          "usage, silence, postgres, http, and what lies in probes/ of the scripts directory");
   refused("tcp", NULL, "host: required (host name or address)");
   refused("tcp", "[]", "host: required (host name or address)");
   refused("tcp", "[1]", "expected a table of parameters");
