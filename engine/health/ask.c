@@ -50,12 +50,13 @@ int ask_start(struct ask *a, const struct ask_what *what, const char *about, int
               void *arg, struct probe_result *failed) {
   struct err err = ERR_INIT;
   *a = (struct ask){.policy = what->policy, .started_ns = clock_mono_ns(), .done = done, .arg = arg};
-  if (what->fn)
-    start_function(a, what, about, deadline_ns, &err);
-  else if (what->kind)
+  bool probe = what->kind && !what->fn;
+  if (probe)
     a->probe = probe_start(what->probes, what->kind, what->params, deadline_ns, on_probe, a, &err);
+  else
+    start_function(a, what, about, deadline_ns, &err);
   if (ask_runs(a)) return 0;
-  probe_say(failed, PROBE_UNKNOWN, what->fn ? "script" : "config", err.msg);
+  probe_say(failed, PROBE_UNKNOWN, probe ? "config" : "script", err.msg);
   return -EINVAL;
 }
 

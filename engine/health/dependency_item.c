@@ -127,7 +127,7 @@ static int64_t or_default(int64_t value, int64_t fallback) { return value > 0 ? 
 int item_init(struct item *it, const struct dependency_spec *spec, struct err *err) {
   if (spec->kind && !spec->fn && probe_check(spec->kind, spec->params, err))
     return err_wrap(err, "dependency %s", spec->name);
-  if (spec->fn && !it->policy)
+  if ((spec->fn || !spec->kind) && !it->policy)
     return err_set(err, -EINVAL, "dependency %s: it is a function, and there are no scripts", spec->name);
   it->required = spec->required;
   it->fn = spec->fn;
