@@ -15,10 +15,10 @@ COMMON := -std=gnu11 -D_GNU_SOURCE -Iinclude -include engine/base/banned.h -MMD 
 ENGINE := $(COMMON) -fPIE -Iengine -isystem /usr/include/lua5.4
 # Few segments: less to map and to copy at each start. No packed relocations: they would ask for glibc 2.36.
 LINK := $(CFLAGS) $(SAN) -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,-z,noseparate-code
-# Of the parts: the old kind of run path, since it counts for the libraries of the libraries too (deploy/image/bundle.sh).
-RPATH := -Wl,-rpath,'$$ORIGIN/../lib' -Wl,--disable-new-dtags
-# The program itself is linked to libc alone: each shared object more makes each start later (base/late_math.c).
-LIBS := -l:liblua5.4.a -l:libev.a -l:libcares.a -ldl
+# The old kind of run path, since it counts for the libraries of the libraries too (deploy/image/bundle.sh).
+RPATH := -Wl,-rpath,'$$ORIGIN/../lib/tend/lib' -Wl,--disable-new-dtags
+# No libm: each shared object more makes each start later (base/late_math.c).
+LIBS := -l:liblua5.4.a -l:libev.a -l:libcares.a -lcjson -ldl
 
 # --- the program ----------------------------------------------------------------------------------------------------
 DIRS := base core init helper loop probes health web supervisor lua client cmd
@@ -67,7 +67,7 @@ $(BUILD)/libtend.a: $(OBJ)
 	@echo "  AR      $@"; ar rcs $@ $^
 
 $(BUILD)/tend: $(BUILD)/obj/main.o $(BUILD)/libtend.a
-	@echo "  LD      $@"; $(CC) -pie $(LINK) -o $@ $^ $(LIBS)
+	@echo "  LD      $@"; $(CC) -pie $(LINK) $(RPATH) -o $@ $^ $(LIBS)
 
 define part_objects
 $(BUILD)/parts/$(1).so: $(patsubst engine/%.c,$(BUILD)/obj/%.o,$(wildcard engine/parts/$(1)*.c))
@@ -75,7 +75,7 @@ endef
 $(foreach p,$(PARTS),$(eval $(call part_objects,$(p))))
 $(BUILD)/parts/%.so:
 	@mkdir -p $(@D)
-	@echo "  LD      $@"; $(CC) -shared $(LINK) $(RPATH) -o $@ $^ $(shell pkg-config --libs $(PART_$*))
+	@echo "  LD      $@"; $(CC) -shared $(LINK) -o $@ $^ $(shell pkg-config --libs $(PART_$*))
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libtend.a
 	@mkdir -p $(@D)

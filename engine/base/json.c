@@ -177,7 +177,7 @@ void json_value(struct json *j, const char *key, const cJSON *v) {
   }
 }
 
-/* Reading recurses up to a limit of 1000; this one is lower and told with a position. */
+/* cJSON recurses up to its own limit of 1000; ours is lower and told with a position. */
 static int check_depth(const char *text, size_t n, const char *what, struct err *err) {
   int depth = 0;
   int line = 1;
@@ -225,7 +225,7 @@ int json_parse(const char *text, size_t n, const char *what, cJSON **out, struct
   int rc = check_depth(text, n, what, err);
   if (rc) return rc;
   const char *end = text;
-  cJSON *v = json_read(text, n, &end);
+  cJSON *v = cJSON_ParseWithLengthOpts(text, n, &end, 0);
   if (v) {
     while (end < text + n && (*end == ' ' || *end == '\n' || *end == '\r' || *end == '\t' || *end == 0)) end++;
     if (end == text + n) {

@@ -1,15 +1,15 @@
 /* JSON (RFC 8259). Writing: straight into a buf, with the separators ", " and ": ", and valid output for any bytes.
- * Reading: a tree (json_tree.h) behind limits of size and depth, with errors that name line and column. */
+ * Reading: cJSON behind limits of size and depth, with errors that name line and column. */
 #ifndef TEND_BASE_JSON_H
 #define TEND_BASE_JSON_H
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "base/json_tree.h"
 
 /* A writer: json_open/json_close nest; a key precedes each value inside an object (NULL in an array or at
  * the top). Commas are the writer's. */
@@ -38,7 +38,7 @@ void json_value(struct json *j, const char *key, const cJSON *v);
 /* Appends the quoted string: control characters escaped, invalid UTF-8 as U+FFFD. */
 void json_quote(struct buf *b, const char *s, size_t n);
 
-/* A text in it has a NUL character, where the tree would cut it without a word. */
+/* A text in it has a NUL character, where cJSON would cut it without a word. */
 bool json_has_nul(const char *text, size_t n);
 
 /* Parses the whole text. The caller owns *out (cJSON_Delete). `what` names the source in errors. */

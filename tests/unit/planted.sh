@@ -187,7 +187,7 @@ plant() { # NUMBER FILE SED: says so when no test noticed
   local -n tests=machine
   case $2 in remedy*) local -n tests=remedy ;; scale*) local -n tests=scale ;; check* | history*) local -n tests=health ;; esac
   for t in "${tests[@]}"; do
-    gcc -o "$me" "$dir/$t.o" "$me.o" "$build/libtend.a" -lcmocka
+    gcc -o "$me" "$dir/$t.o" "$me.o" "$build/libtend.a" -lcmocka -lcjson
     timeout 20 "$me" >/dev/null 2>&1 || return 0
   done
   echo "planted: no test noticed: $2 $3"

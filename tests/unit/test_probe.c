@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "json_text.h"
 #include "base/clock.h"
 #include "base/frame.h"
 #include "base/str.h"
@@ -105,7 +104,7 @@ static void on_done(void *arg, const struct probe_result *r) {
   g->calls++;
   g->r = *r;
   if (r->data) {
-    char *text = json_text(r->data);
+    char *text = cJSON_PrintUnformatted(r->data);
     str_copy(g->data, sizeof g->data, text);
     free(text);
   }

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "json_text.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "lua/conv.h"
@@ -71,7 +70,7 @@ static void on_done(void *arg, enum policy_status status, const cJSON *result, c
   struct outcome *o = arg;
   o->calls++;
   o->status = status;
-  if (result) o->result = json_text(result);
+  if (result) o->result = cJSON_PrintUnformatted(result);
   if (err) str_copy(o->message, sizeof o->message, err->msg);
   if (--o->f->left == 0) loop_stop(o->f->loop);
 }

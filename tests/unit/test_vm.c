@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "json_text.h"
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/str.h"
@@ -95,7 +94,7 @@ static void loads(struct fixture *f, const char *text, const char *json) {
   struct err err = ERR_INIT;
   auto_json cJSON *plan = load(f, text, &err);
   if (!plan) fail_msg("%s", err.msg);
-  char *got = json_text(plan);
+  char *got = cJSON_PrintUnformatted(plan);
   assert_string_equal(got, json);
   free(got);
 }
