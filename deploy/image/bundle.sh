@@ -22,7 +22,8 @@ is_glibc() {
 
 if [ "$1" = --glibc ]; then
   files=$(closure "$2")
-  for file in $files; do
+  libc=$(echo "$files" | grep '/libc\.so\.6$')
+  for file in $files "${libc%/*}/libm.so.6"; do # the last is loaded when a policy computes with it
     is_glibc "$file" || continue
     mkdir -p "$3${file%/*}"
     cp -L "$file" "$3$file"
