@@ -146,11 +146,12 @@ static void missing_flow(struct load *l) {
 
 /* The text of the flow file, for the lines of keys. */
 static void read_text(const char *path, struct buf *out) {
+  enum { PIECE = 8 * 1024 };
   auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   out->max = LIMIT_FLOW_FILE;
   char *to;
   ssize_t n;
-  while (fd >= 0 && (to = buf_room(out, 64 * 1024)) && (n = read(fd, to, 64 * 1024)) > 0) out->len += (size_t)n;
+  while (fd >= 0 && (to = buf_room(out, PIECE)) && (n = read(fd, to, PIECE)) > 0) out->len += (size_t)n;
 }
 
 /* Dependencies, which are asked at once, are checked in full with the values of settings. */

@@ -83,6 +83,7 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
   struct sink_options so = load_sink_options(&e->load, log_fd);
   e->sink = sink_new(e->loop, &so);
   if (!e->sink) return err_set(err, -ENOMEM, "out of memory");
+  sink_hold(e->sink); /* until the first process is asked for */
   sink_configure(e->sink, &so, e->load.settings);
   if (init_revival()) sink_revive(e->sink, init_keep());
   e->probes =
@@ -140,6 +141,7 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
   int rc = engine_open(&e, channel_fd, log_fd, &err);
   if (rc == 0) {
     supervisor_begin(e.supervisor);
+    sink_release(e.sink);
     offer_prompt(&e);
     loop_run(e.loop);
   } else {

@@ -19,6 +19,17 @@ struct subscriber {
   void *arg;
 };
 
+/* An event that is told later. */
+struct held {
+  struct held *next;
+  enum event_kind kind;
+  struct sink_event event;
+  int64_t real_ns;
+  char texts[];
+};
+
+enum { HELD_MAX = 64 };
+
 struct sink {
   struct loop *loop;
   struct sink_options options;
@@ -35,10 +46,14 @@ struct sink {
   struct subscriber *subscribers;
   size_t n, cap;
   int telling;
+  int holding;
+  struct held *held, *last_held;
+  unsigned n_held;
 };
 
 static void on_writable(void *arg, int fd, int events);
 static void on_turn_end(void *arg);
+static void tell_held(struct sink *s);
 
 struct sink *sink_new(struct loop *loop, const struct sink_options *options) {
   struct sink *s = calloc(1, sizeof *s);
@@ -56,6 +71,10 @@ struct sink *sink_new(struct loop *loop, const struct sink_options *options) {
 void sink_free(struct sink *s) {
   if (!s) return;
   loop_cancel(s->loop, on_turn_end, s);
+  for (struct held *h = s->held, *next; h; h = next) {
+    next = h->next;
+    free(h);
+  }
   watch_free(s->watch);
   if (s->options.fd >= 0) close(s->options.fd);
   event_ring_free(s->ring);
@@ -161,6 +180,7 @@ static void write_line(struct sink *s, const struct buf *line, bool now) {
 }
 
 void sink_flush(struct sink *s, int64_t timeout_ns) {
+  tell_held(s);
   int64_t due = clock_mono_ns() + timeout_ns;
   for (;;) {
     write_waiting(s);
@@ -278,7 +298,7 @@ void sink_revive(struct sink *s, struct keep *keep) {
   sink_keep(s, keep);
 }
 
-void sink_emit(struct sink *s, enum event_kind kind, const struct sink_event *in) {
+static void tell_event(struct sink *s, enum event_kind kind, const struct sink_event *in, int64_t real_ns) {
   auto_buf struct buf message = {0};
   auto_buf struct buf details = {0};
   if (in->message) buf_str(&message, in->message);
@@ -286,7 +306,7 @@ void sink_emit(struct sink *s, enum event_kind kind, const struct sink_event *in
   if (message.len) buf_cut(&message, event_message_len(message.data));
   prepare_details(s, in, &details);
   struct event e = {
-      .real_ns = clock_real_ns(),
+      .real_ns = real_ns,
       .kind = kind,
       .level = in->level,
       .component = in->component,
@@ -311,6 +331,61 @@ void sink_emit(struct sink *s, enum event_kind kind, const struct sink_event *in
   if (e.level >= LEVEL_INFO) tell(s, &e);
 }
 
+/* --- what is held back ------------------------------------------------------------------------------------------- */
+
+static char *keep_text(char **at, const char *text) {
+  if (!text) return NULL;
+  size_t n = strlen(text) + 1;
+  *at += n;
+  return memcpy(*at - n, text, n);
+}
+
+static size_t text_size(const char *text) { return text ? strlen(text) + 1 : 0; }
+
+/* false: no memory. */
+static bool hold(struct sink *s, enum event_kind kind, const struct sink_event *in) {
+  size_t n = text_size(in->message) + text_size(in->details) + text_size(in->component) + text_size(in->name);
+  struct held *h = malloc(sizeof *h + n);
+  if (!h) return false;
+  char *at = h->texts;
+  *h = (struct held){.kind = kind, .event = *in, .real_ns = clock_real_ns()};
+  h->event.message = keep_text(&at, in->message);
+  h->event.details = keep_text(&at, in->details);
+  h->event.component = keep_text(&at, in->component);
+  h->event.name = keep_text(&at, in->name);
+  if (s->held)
+    s->last_held->next = h;
+  else
+    s->held = h;
+  s->last_held = h;
+  s->n_held++;
+  return true;
+}
+
+/* One that is told may lead to others: they come after it. */
+static void tell_held(struct sink *s) {
+  for (struct held *h; (h = s->held);) {
+    s->held = h->next;
+    s->n_held--;
+    tell_event(s, h->kind, &h->event, h->real_ns);
+    free(h);
+  }
+}
+
+void sink_hold(struct sink *s) { s->holding++; }
+
+void sink_release(struct sink *s) {
+  if (--s->holding == 0) tell_held(s);
+}
+
+void sink_emit(struct sink *s, enum event_kind kind, const struct sink_event *in) {
+  if (in->level < LEVEL_INFO && in->level < s->options.level) return;
+  bool later = s->holding && in->level < LEVEL_CRITICAL && s->n_held < HELD_MAX;
+  if (later && hold(s, kind, in)) return;
+  tell_held(s);
+  tell_event(s, kind, in, clock_real_ns());
+}
+
 void sink_say(struct sink *s, enum event_kind kind, enum level level, const char *fmt, ...) {
   auto_buf struct buf text = {0};
   va_list ap;
@@ -320,11 +395,16 @@ void sink_say(struct sink *s, enum event_kind kind, enum level level, const char
   sink_emit(s, kind, &(struct sink_event){.level = level, .message = buf_cstr(&text)});
 }
 
-const struct event_ring *sink_ring(const struct sink *s) { return s->ring; }
+const struct event_ring *sink_ring(struct sink *s) {
+  tell_held(s);
+  return s->ring;
+}
+
 const struct event_source *sink_who(const struct sink *s) { return &s->options.who; }
 uint64_t sink_dropped(const struct sink *s) { return s->dropped; }
 
 int sink_subscribe(struct sink *s, sink_fn *fn, void *arg) {
+  tell_held(s);
   if (s->n == s->cap) {
     size_t cap = s->cap ? s->cap * 2 : 8;
     struct subscriber *p = realloc(s->subscribers, cap * sizeof *p);
@@ -337,6 +417,7 @@ int sink_subscribe(struct sink *s, sink_fn *fn, void *arg) {
 }
 
 void sink_unsubscribe(struct sink *s, sink_fn *fn, void *arg) {
+  tell_held(s);
   for (size_t i = 0; i < s->n; i++)
     if (s->subscribers[i].fn == fn && s->subscribers[i].arg == arg) s->subscribers[i].fn = NULL;
   if (!s->telling) compact(s);

@@ -51,11 +51,18 @@ struct sink_event {
   int64_t duration_ns;
 };
 void sink_emit(struct sink *s, enum event_kind kind, const struct sink_event *e);
+
+/* Between these two, which nest, events are only taken note of: they are told, with the time at which they were
+ * emitted, at the last release, at once after a CRITICAL one, or before anybody looks at the ring. So words do not keep
+ * what they are about waiting. */
+void sink_hold(struct sink *s);
+void sink_release(struct sink *s);
+
 /* The short way for an event with a message only. */
 void sink_say(struct sink *s, enum event_kind kind, enum level level, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-const struct event_ring *sink_ring(const struct sink *s);
+const struct event_ring *sink_ring(struct sink *s);
 const struct event_source *sink_who(const struct sink *s);
 uint64_t sink_dropped(const struct sink *s); /* lines lost because the log's reader was slow */
 

@@ -17,7 +17,7 @@ struct disks {
   struct loop *loop;
   struct children *children;
   struct timer *deadline;
-  struct disk list[DISKS_MAX];
+  struct disk *list; /* n of them */
   size_t n;
   uint32_t child; /* of the look that is under way; 0: none */
   int64_t looked_ns;
@@ -48,6 +48,7 @@ void disks_free(struct disks *d) {
   if (!d) return;
   if (d->child) children_forget(d->children, d->child);
   timer_free(d->deadline);
+  free(d->list);
   free(d);
 }
 
@@ -57,7 +58,11 @@ int disks_add(struct disks *d, const char *name, const char *path) {
     if (STR_EQ(d->list[i].name, name)) name = path;
   }
   if (d->n == DISKS_MAX) return -ENOSPC;
-  struct disk *new = &d->list[d->n];
+  struct disk *list = realloc(d->list, (d->n + 1) * sizeof *list);
+  if (!list) return -ENOMEM;
+  d->list = list;
+  struct disk *new = &list[d->n];
+  *new = (struct disk){0};
   if (!str_copy(new->name, sizeof new->name, name) || !str_copy(new->path, sizeof new->path, path))
     return -ENAMETOOLONG;
   new->used = new->inodes = NAN;

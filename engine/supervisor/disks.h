@@ -26,7 +26,7 @@ struct disks;
 struct disks *disks_new(struct loop *loop, struct children *children);
 void disks_free(struct disks *d); /* NULL is allowed */
 /* One that is there already is not added again; one whose name is taken goes by its path. -ENOSPC: there are DISKS_MAX;
- * -ENAMETOOLONG. */
+ * -ENAMETOOLONG, -ENOMEM. What disks_list gave is not valid after it. */
 int disks_add(struct disks *d, const char *name, const char *path);
 /* Begins a look, unless one is under way or the last is less than max_age_ns old. One that hangs is killed after 10 s:
  * then nothing is known, and there is no other look until it is gone. */

@@ -143,7 +143,12 @@ void supervisor_feed_others(struct supervisor *s, enum machine_input_kind kind) 
   if (s->queue_n && s->queue[s->queue_n - 1].kind != kind) take_queue(s);
 }
 
-static void on_told(void *arg) { take_queue(arg); }
+static void on_told(void *arg) {
+  struct supervisor *s = arg;
+  sink_hold(s->o.sink);
+  take_queue(s);
+  sink_release(s->o.sink);
+}
 
 static void on_due(void *arg) { supervisor_feed(arg, &(struct machine_input){.kind = IN_TICK}); }
 

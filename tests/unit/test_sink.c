@@ -114,6 +114,50 @@ static void test_levels(void **state) {
   world_close(&w);
 }
 
+static void on_held(void *arg, const struct event *e) {
+  struct buf *out = arg;
+  buf_fmt(out, "%s;", e->message);
+}
+
+static void test_held_events(void **state) {
+  (void)state;
+  struct world w;
+  auto_buf struct buf told = {0}, out = {0};
+  world_open(&w, LEVEL_INFO);
+  assert_int_equal(sink_subscribe(w.sink, on_held, &told), 0);
+  sink_hold(w.sink);
+  sink_hold(w.sink);
+  int64_t before = clock_real_ns();
+  char text[] = "first";
+  sink_emit(w.sink, EVENT_AUDIT, &(struct sink_event){.level = LEVEL_INFO, .message = text, .details = "{\"a\": 1}"});
+  int64_t after = clock_real_ns();
+  text[0] = 'x'; /* it was copied */
+  sink_say(w.sink, EVENT_NOTICE, LEVEL_DEBUG, "not told");
+  sink_release(w.sink);
+  assert_int_equal(told.len, 0);
+  assert_int_equal(event_ring_last(sink_ring(w.sink)), 1); /* who looks sees it */
+  const struct event *e = event_ring_from(sink_ring(w.sink), 1);
+  assert_string_equal(e->details, "{\"a\": 1}");
+  assert_true(e->real_ns >= before && e->real_ns <= after);
+  sink_say(w.sink, EVENT_NOTICE, LEVEL_INFO, "second");
+  sink_say(w.sink, EVENT_NOTICE, LEVEL_CRITICAL, "third"); /* at once, and what was before it */
+  assert_string_equal(buf_cstr(&told), "first;second;third;");
+  sink_say(w.sink, EVENT_NOTICE, LEVEL_INFO, "fourth");
+  assert_string_equal(buf_cstr(&told), "first;second;third;");
+  sink_release(w.sink);
+  assert_string_equal(buf_cstr(&told), "first;second;third;fourth;");
+  sink_hold(w.sink);
+  for (int i = 0; i < 200; i++) sink_say(w.sink, EVENT_NOTICE, LEVEL_INFO, "%d", i);
+  sink_release(w.sink);
+  assert_int_equal(event_ring_last(sink_ring(w.sink)), 204);
+  assert_non_null(strstr(buf_cstr(&told), ";198;199;"));
+  drain(&w, &out);
+  assert_non_null(strstr(buf_cstr(&out), "\"message\": \"fourth\""));
+  sink_hold(w.sink);
+  sink_say(w.sink, EVENT_NOTICE, LEVEL_INFO, "left behind");
+  world_close(&w);
+}
+
 static void stop_loop(void *arg) { loop_stop(arg); }
 
 static void run_for(struct loop *loop, int64_t ns) {
@@ -216,9 +260,10 @@ static void test_subscribers(void **state) {
 int main(void) {
   signal(SIGPIPE, SIG_IGN);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_line),   cmocka_unit_test(test_redaction_that_breaks_json),
-      cmocka_unit_test(test_levels), cmocka_unit_test(test_slow_reader),
-      cmocka_unit_test(test_flush),  cmocka_unit_test(test_subscribers),
+      cmocka_unit_test(test_line),        cmocka_unit_test(test_redaction_that_breaks_json),
+      cmocka_unit_test(test_levels),      cmocka_unit_test(test_held_events),
+      cmocka_unit_test(test_slow_reader), cmocka_unit_test(test_flush),
+      cmocka_unit_test(test_subscribers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
