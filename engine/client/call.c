@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/frame.h"
+#include "base/str.h"
 #include "client/client.h"
 
 enum { REQUEST_ID = 1 };
@@ -62,6 +63,8 @@ static int take(const struct call *call, cJSON *frame, cJSON **value, struct err
   }
   const cJSON *error = cJSON_GetObjectItemCaseSensitive(frame, "error");
   if (!cJSON_IsString(error)) return err_set(err, -EPROTO, "the engine's answer is not understood");
+  const char *code = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(frame, "code"));
+  if (call->code && code) str_copy(call->code, 32, code);
   return err_set(err, -EREMOTEIO, "%s", error->valuestring);
 }
 

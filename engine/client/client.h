@@ -1,5 +1,5 @@
-/* The commands that talk to a running engine: `tend status`, `tend restart main` and so on. One table, one request over
- * the control socket, text for people or JSON for programs.
+/* The commands that talk to a running engine: `tend status`, `tend restart main` and so on, by the table of operations
+ * (core/operation); one request over the control socket, text for people or JSON for programs.
  *
  * Exit: 0 done (health: healthy or degraded), 1 the engine answered no, 64 wrong use or several engines, 69 none is
  * reachable.
@@ -17,6 +17,7 @@
 #include "base/exits.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "core/operation.h"
 
 enum { CLIENT_OK = EXIT_OK, CLIENT_NO = EXIT_FAILED, CLIENT_USAGE = EXIT_USAGE, CLIENT_UNREACHABLE = EXIT_DEPENDENCY };
 
@@ -24,6 +25,13 @@ enum { CLIENT_OK = EXIT_OK, CLIENT_NO = EXIT_FAILED, CLIENT_USAGE = EXIT_USAGE, 
 int client_main(int argc, char **argv);
 /* `tend run --export-report FILE` and its kin: the report of the running engine into a file; NULLs: none given. */
 int client_export_report(const char *file, const char *state_dir, const char *flow);
+
+/* Commands that scripts of the running engine have added: fn is called for each, where one engine is reachable (by
+ * --state-dir and --flow-name among argv); how many. op is valid during the call. */
+typedef void client_script_fn(void *arg, const struct operation *op);
+int client_scripts(client_script_fn *fn, void *arg, int argc, char **argv);
+/* Runs the one that is named argv[0]; its exit code, -1 where there is none. */
+int client_script_main(int argc, char **argv);
 
 /* A setting as the engine that runs here uses it: {"flow", "value", "origin"}; NULL where none runs, or it does not
  * know the setting. The caller's to cJSON_Delete. */
@@ -53,6 +61,7 @@ struct call {
   int64_t patience_ns;   /* for each frame; TIME_NEVER: without end */
   call_part_fn *on_part; /* NULL: none are expected */
   void *arg;
+  char *code; /* of a refusal: "denied"; 32 bytes; may be NULL */
 };
 
 /* 0: *value is the answer (cJSON_Delete it). -EREMOTEIO: the engine said no, err says what. -ECONNRESET: the connection
@@ -67,6 +76,7 @@ void show_why(const cJSON *v, int64_t now_real_ns, struct buf *out);
 void show_check(const cJSON *v, int64_t now_real_ns, struct buf *out);
 void show_health(const cJSON *v, int64_t now_real_ns, struct buf *out);
 void show_metrics(const cJSON *v, int64_t now_real_ns, struct buf *out);
+void show_level(const cJSON *v, int64_t now_real_ns, struct buf *out);
 void show_text(const cJSON *v, int64_t now_real_ns, struct buf *out);    /* a text as it is */
 void show_message(const cJSON *v, int64_t now_real_ns, struct buf *out); /* of a command that changes something */
 /* One event as the log's readable format shows it, and a newline. */

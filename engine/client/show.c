@@ -262,6 +262,14 @@ void show_metrics(const cJSON *v, int64_t now, struct buf *out) {
   }
 }
 
+void show_level(const cJSON *v, int64_t now, struct buf *out) {
+  (void)now;
+  const char *before = str(v, "before", NULL);
+  buf_str(out, str(v, "level", "?"));
+  if (before) buf_fmt(out, ", was %s", before);
+  buf_char(out, '\n');
+}
+
 void show_text(const cJSON *v, int64_t now, struct buf *out) {
   (void)now;
   buf_str(out, cJSON_IsString(v) ? v->valuestring : str(v, "text", ""));

@@ -4,7 +4,10 @@
 #ifndef TEND_CMD_CMD_H
 #define TEND_CMD_CMD_H
 
+#include <stddef.h>
+
 #include "base/exits.h"
+#include "core/operation.h"
 
 typedef int cmd_fn(int argc, char **argv);
 
@@ -15,10 +18,14 @@ struct command {
   const char *summary; /* one line */
 };
 
-/* Ends with {0}. */
+/* Ends with {0}. The one without a name stands where the operations are shown. */
 extern const struct command commands[];
+/* The names of all that people may type; how many. */
+size_t command_names(const char **names, size_t max);
+/* The operation that is a command of this name, NULL: none. */
+const struct operation *command_operation(const char *name);
 
-cmd_fn cmd_run, cmd_check, cmd_config, cmd_script, cmd_client, cmd_explain, cmd_simulate, cmd_test, cmd_helper, cmd_version,
-    cmd_help;
+cmd_fn cmd_run, cmd_check, cmd_config, cmd_script, cmd_client, cmd_explain, cmd_simulate, cmd_test, cmd_helper,
+    cmd_other, cmd_version, cmd_help;
 
 #endif

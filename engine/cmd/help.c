@@ -2,11 +2,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/str.h"
+#include "client/client.h"
 #include "cmd/cmd.h"
 #include "tend/version.h"
 
-/* A command without a summary is not for people: the helper, and what an engine of this version refuses. */
+/* A command without a summary is not for people. */
 const struct command commands[] = {
     {"run", cmd_run, "[options] [-- COMMAND ARG...]", "run a flow, or a command, and look after it"},
     {"check", cmd_check, "[--flow-name F] [--dependencies] [--json]", "what would run, and all that is wrong with it"},
@@ -14,31 +16,17 @@ const struct command commands[] = {
      "what the policy would do, on a virtual clock; starts nothing"},
     {"test", cmd_test, "FLOW [--json|--tap]", "run the specs of a flow; starts nothing"},
     {"config", cmd_config, "[--flow-name F] [--json]", "every setting, its value, and where it came from"},
-    {"status", cmd_client, "[--json]", "what runs, since when, what is wrong, what comes next"},
-    {"health", cmd_client, "[--json]", "the verdict; ends with 0 when healthy or degraded, else 1"},
-    {"why", cmd_client, "[--json]", "why the engine is in its present state"},
-    {"metrics", cmd_client, "[--json]", "the engine's numbers"},
-    {"report", cmd_client, "[FILE]", "the whole report as JSON, into a file where one is given"},
-    {"events", cmd_client, "[--follow] [--last N] [--level LEVEL] [--json]", "the last events"},
-    {"logs", cmd_client, "[PROCESS] [--follow] [--json]", "the last output of the processes"},
-    {"start", cmd_client, "[PROCESS] [--no-wait]", "start what was stopped"},
-    {"stop", cmd_client, "[PROCESS] [--no-wait]", "stop the processes; tend stays"},
-    {"restart", cmd_client, "[PROCESS] [--no-wait]", "stop, and start again"},
-    {"shutdown", cmd_client, "[--no-wait]", "stop everything in order, and end tend"},
-    {"remediate", cmd_client, "ACTION [--dry-run] [--no-wait]", "run a remedy, or one of its steps, now"},
-    {"maintenance", cmd_client, "on|off [for DURATION]", "on: checks run, remedies do not"},
-    {"check-now", cmd_client, "NAME [--json]", "run a check or dependency once; ends with 0 when good, else 1"},
+    {"", cmd_client, "", NULL}, /* what asks a running engine: core/operation */
     {"script", cmd_script, "FILE [ARG...]", "a Lua file with all primitives, without an engine"},
     {"explain", cmd_explain, "[CODE|SIGNAL|EVENT|STATE|REASON|SETTING] [--flow-name F] [--json]",
      "what an exit code, event, setting, state or reason means"},
     {"version", cmd_version, "", "print the version"},
     {"help", cmd_help, "[COMMAND]", "this list, or one command with its options"},
-    {"reload", cmd_client, "", NULL},
     {"helper", cmd_helper, "ACTION PATH [--option VALUE]...", NULL},
     {0},
 };
 
-/* Options by command; "" is for all that ask a running engine. Completion, the man page and this help agree by test. */
+/* Options by command, of those that ask no engine. Completion, the man page and this help agree by test. */
 static const struct {
   const char *command, *option, *text;
 } options[] = {
@@ -72,20 +60,6 @@ static const struct {
     {"config", "--json", "for programs"},
     {"explain", "--flow-name F", "with the flow's own settings"},
     {"explain", "--json", "for programs"},
-    {"", "--flow-name F", "which engine, where several run"},
-    {"", "--state-dir DIR", "where its control socket is looked for"},
-    {"", "--json", "for programs"},
-    {"events", "--follow", "go on with what happens"},
-    {"events", "--last N", "no more than N to begin with"},
-    {"events", "--level LEVEL", "this level and above"},
-    {"logs", "--follow", "go on with what is written"},
-    {"start", "--no-wait", "do not wait for the outcome"},
-    {"stop", "--no-wait", "do not wait for the outcome"},
-    {"restart", "--no-wait", "do not wait for the outcome"},
-    {"shutdown", "--no-wait", "do not wait for the outcome"},
-    {"remediate", "--dry-run", "say what would be done, do nothing"},
-    {"remediate", "--no-wait", "do not wait for the outcome"},
-    {"maintenance", "--no-wait", "do not wait for the outcome"},
 };
 
 int cmd_version(int argc, char **argv) {
@@ -99,33 +73,95 @@ static void print_command(const struct command *c) {
   printf("tend %s%s%s\n  %s\n", c->name, c->args[0] ? " " : "", c->args, c->summary);
   bool any = false;
   for (size_t i = 0; i < ARRAY_LEN(options); i++) {
-    bool mine = *options[i].command ? STR_EQ(options[i].command, c->name) : c->fn == cmd_client;
-    if (!mine) continue;
+    if (!STR_EQ(options[i].command, c->name)) continue;
     if (!any) puts("");
     any = true;
     printf("  %-28s %s\n", options[i].option, options[i].text);
   }
 }
 
-int cmd_help(int argc, char **argv) {
-  const char *names[64];
+static void print_operation(const struct operation *op) {
+  auto_buf struct buf text = {0};
+  operation_usage(op, &text);
+  printf("tend %s%s%s\n  %s\n\n", op->name, text.len ? " " : "", buf_cstr(&text), op->summary);
+  for (const struct operation_arg *a = op->args; a->name; a++) {
+    if (a->place == ARG_PROTOCOL) continue;
+    buf_clear(&text);
+    operation_arg_usage(a, &text);
+    printf("  %-28s %s\n", buf_cstr(&text), a->doc ? a->doc : "");
+  }
+  static const char *const all[][2] = {{"--json", "for programs"},
+                                       {"--flow-name F", "which engine, where several run"},
+                                       {"--state-dir DIR", "where its control socket is looked for"},
+                                       {"--read-only", "look, but refuse to change anything"}};
+  for (size_t i = 0; i < ARRAY_LEN(all); i++) printf("  %-28s %s\n", all[i][0], all[i][1]);
+}
+
+/* A command that a script has added, where an engine runs. */
+struct wanted {
+  const char *name;
+  bool found, any;
+};
+
+static void print_wanted(void *arg, const struct operation *op) {
+  struct wanted *w = arg;
+  if (!STR_EQ(op->name, w->name)) return;
+  w->found = true;
+  print_operation(op);
+}
+
+static void print_line(void *arg, const struct operation *op) {
+  struct wanted *w = arg;
+  if (!w->any) puts("\nof the flow that runs here:");
+  w->any = true;
+  printf("  %-12s %s\n", op->name, op->summary ? op->summary : "");
+}
+
+size_t command_names(const char **names, size_t max) {
   size_t n = 0;
+  for (const struct command *c = commands; c->name && n < max; c++)
+    if (c->summary) names[n++] = c->name;
+  for (const struct operation *op = operations; op->name && n < max; op++)
+    if (op->shown) names[n++] = op->name;
+  return n;
+}
+
+const struct operation *command_operation(const char *name) {
+  const struct operation *op = operation_find(name);
+  return op && (op->shown || op->right == RIGHT_OPERATE) ? op : NULL;
+}
+
+static int help_of(const char *name) {
   for (const struct command *c = commands; c->name; c++) {
-    if (argc > 1 && STR_EQ(argv[1], c->name) && c->summary) {
-      print_command(c);
-      return 0;
-    }
-    if (c->summary && n < ARRAY_LEN(names)) names[n++] = c->name;
+    if (!STR_EQ(name, c->name) || !c->summary) continue;
+    print_command(c);
+    return 0;
   }
-  if (argc > 1) {
-    const char *near = str_nearest(argv[1], names, n);
-    fprintf(stderr, "tend help: unknown command \"%s\"%s%s%s\n", argv[1], near ? "; did you mean \"" : "",
-            near ? near : "", near ? "\"" : "");
-    return EXIT_USAGE;
+  const struct operation *op = command_operation(name);
+  if (op) {
+    print_operation(op);
+    return 0;
   }
+  struct wanted w = {.name = name};
+  client_scripts(print_wanted, &w, 0, NULL);
+  if (w.found) return 0;
+  const char *names[64];
+  size_t n = command_names(names, ARRAY_LEN(names));
+  const char *near = str_nearest(name, names, n);
+  fprintf(stderr, "tend help: unknown command \"%s\"%s%s%s\n", name, near ? "; did you mean \"" : "", near ? near : "",
+          near ? "\"" : "");
+  return EXIT_USAGE;
+}
+
+int cmd_help(int argc, char **argv) {
+  if (argc > 1) return help_of(argv[1]);
   puts("tend: starts, watches and stops what runs in a container\n");
-  for (const struct command *c = commands; c->name; c++)
+  for (const struct command *c = commands; c->name; c++) {
     if (c->summary) printf("  %-12s %s\n", c->name, c->summary);
+    for (const struct operation *op = operations; !*c->name && op->name; op++)
+      if (op->shown) printf("  %-12s %s\n", op->name, op->summary);
+  }
+  client_scripts(print_line, &(struct wanted){0}, 0, NULL);
   puts("\ntend help COMMAND, or tend COMMAND --help, tells its options.");
   return 0;
 }

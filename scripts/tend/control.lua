@@ -55,7 +55,7 @@ local function argument(a, i, seen)
   return {
     name = a.name, type = kind, place = option and "option" or "word", required = a.required or false, doc = a.help or "",
     choices = a.choices and choices_of(a.choices, who), min = a.min or (a.max and math.mininteger // 2048), max = a.max or (a.min and math.maxinteger // 2048),
-    value = not a.choices and kind ~= "boolean" and (option and (kind == "integer" or kind == "number") and "N" or a.name:upper()) or nil,
+    value = not a.choices and kind ~= "boolean" and (kind == "duration" and "DURATION" or option and (kind == "integer" or kind == "number") and "N" or a.name:upper()) or nil,
   }
 end
 

@@ -352,7 +352,7 @@ describe("by hand", function()
     assert.equal(1, code)
     assert.truthy((out .. err):find("it is ***", 1, true), out .. err)
     local _, report = h.ask(p, "report")
-    for _, text in ipairs { out, err, report, p.out, p.err, select(2, h.ask(p, "why")), select(2, h.ask(p, "events")) } do
+    for _, text in ipairs { out, err, report, p.out, p.err, (select(2, h.ask(p, "why"))), (select(2, h.ask(p, "events"))) } do
       assert.is_nil(text:find("pw-secret-9", 1, true))
     end
   end)
