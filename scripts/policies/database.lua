@@ -48,8 +48,9 @@ function database.named(name, o)
   return dependency("database.named", prefix .. "CONNECTION_STRING", o or {}, {
     name = name:lower() .. "_database",
     description = "database " .. name:lower(),
-    query = settings.get(prefix .. "HEALTH_QUERY"),
-    timeout = settings.get(prefix .. "TIMEOUT"),
+    -- there are settings of a family only where one of them is given
+    query = settings.has(prefix .. "HEALTH_QUERY") and settings.get(prefix .. "HEALTH_QUERY") or nil,
+    timeout = settings.has(prefix .. "TIMEOUT") and settings.get(prefix .. "TIMEOUT") or nil,
   })
 end
 

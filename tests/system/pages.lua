@@ -33,6 +33,7 @@ function pages.blocks(path)
   end
   local function open(kind)
     block = { kind = kind, page = path, line = number, file = last:match("^`([^`]+)`:$") }
+    last = "" -- it is this block's alone
   end
   for line in (h.read(path) .. "\n"):gmatch("([^\n]*)\n") do
     number = number + 1
