@@ -1,6 +1,7 @@
 -- What stands in for the C halves of the API (engine/lua/l_*.c): the same functions over the world of a test in place of the
 -- machine. Their Lua halves are tend's own, so that options are checked and errors worded as they are in a container.
 local json = require "testing.json"
+local program = require "testing.program"
 
 local cores = {}
 
@@ -33,7 +34,7 @@ local function result_of(answer, detail)
   elseif type(answer) == "string" then
     r = STATUS[answer] and { status = answer, detail = detail } or { status = "fail", reason = answer, detail = detail }
   elseif not answer then
-    r = { status = "fail", reason = "fake", detail = detail }
+    r = { status = "fail", detail = detail }
   end
   local status = r.status or "ok"
   local good = status == "ok" or status == "warn"
@@ -43,11 +44,42 @@ local function result_of(answer, detail)
   }
 end
 
+local KINDS = {
+  tcp = true, dns = true, file = true, directory = true, command = true, unix = true, process = true, resource = true, usage = true,
+  silence = true, postgres = true, http = true,
+}
+
+-- A kind that is written in Lua, by its own function; defaults are filled in.
+local function run_script(definition, params)
+  local given = {}
+  for name, param in pairs(definition.params or {}) do given[name] = param.default end
+  for name, value in pairs(params) do
+    if not (definition.params or {})[name] then error(("%s: unknown parameter"):format(tostring(name)), 0) end
+    given[name] = value
+  end
+  for name, param in pairs(definition.params or {}) do
+    if param.required and given[name] == nil then error(name .. ": missing", 0) end
+  end
+  local answer, detail = definition.check(given)
+  return answer, type(detail) == "table" and detail.message or detail
+end
+
 function cores.probe(world)
-  local core = {}
+  local core, scripts = {}, {}
+
+  local function faked(kind)
+    return type(world.given.probes) == "table" and world.given.probes[kind] ~= nil
+  end
+
+  function core.known(kind) return KINDS[kind] or faked(kind) or scripts[kind] ~= nil end
+  function core.unknown(kind) return "there is no such kind, and no script probes/" .. kind .. ".lua" end
+  function core.script_path(kind) return (program.find(program.scripts, "probes/" .. kind .. ".lua")) end
+  function core.declare(kind, definition) scripts[kind] = definition end
+  function core.loader() end
 
   function core.start(kind, params)
     world:note("probe." .. kind, params)
+    if scripts[kind] and not faked(kind) then return result_of(run_script(scripts[kind], params)) end
     local answer, detail = fake_of(world, "probe." .. kind, "probes", kind), nil
     if type(answer) == "function" then answer, detail = answer(params) end
     return result_of(answer, detail)
@@ -285,7 +317,7 @@ function cores.settings(world)
   return core
 end
 
--- metrics, lifecycle, dns -----------------------------------------------------------------------------------------------
+-- metrics, lifecycle, control, dns -----------------------------------------------------------------------------------------------
 
 function cores.metrics(world)
   local function key(metric, values) return metric .. (#values > 0 and "{" .. table.concat(values, ",") .. "}" or "") end
@@ -304,6 +336,15 @@ function cores.lifecycle(world)
     register = function(list, entry)
       world.added[list] = world.added[list] or {}
       table.insert(world.added[list], entry)
+    end,
+  }
+end
+
+function cores.control(world)
+  return {
+    taken = function(name) return false, world.commands[name] ~= nil end,
+    register = function(definition, run, timeout)
+      world.commands[definition.name] = { run = run, timeout = timeout, definition = definition }
     end,
   }
 end

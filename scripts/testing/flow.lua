@@ -107,6 +107,17 @@ function Flow:cleanup(name)
   return outcome(self.world:call(handler.run, seconds(handler.timeout, nil)))
 end
 
+--- Runs a command that the flow adds (control.command): what it returned; what it printed is in the log.
+---@param name string
+---@param args? table<string, any>
+function Flow:command(name, args)
+  local command = self.world.commands[name]
+  if not command then error(("flow %s has no command %s"):format(self.name, tostring(name)), 2) end
+  local results = table.pack(self.world:call(command.run, command.timeout, args or {}, { uid = 0, pid = 1 }))
+  if not results[1] then error(results[2], 2) end
+  return table.unpack(results, 2, results.n)
+end
+
 --- Calls a hook of the flow's table.
 ---@param name string "on_start", …
 ---@return "ok"|"failed"|"timeout" outcome, string detail

@@ -334,7 +334,7 @@ function open_module(world, name)
   if plain[name] then
     made = plain[name](world)
   else
-    local text = name ~= "prelude" and half(name)
+    local text = name ~= "prelude" and not name:find "^repl" and half(name)
     if text then
       local chunk = assert(load(text, "@scripts/tend/" .. name .. ".lua", "t", world.env))
       made = chunk(cores[name] and cores[name](world) or no_core(world, name))
@@ -512,6 +512,7 @@ function world.new(given, flow_name)
   local w = setmetatable({
     given = given or {}, flow_name = flow_name, now = given and given.now or BEGIN, files = {}, log = {}, calls = {}, metrics = {},
     errors = {}, events = {}, subscriptions = {}, state = given and given.state or {}, timers = {}, serial = 0, modules = {}, added = {},
+    commands = {},
   }, World)
   w.begun = w.now
   for path, file in pairs(w.given.files or {}) do w.files[path] = file end

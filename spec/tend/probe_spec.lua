@@ -10,6 +10,8 @@ describe("probe", function()
         started = { kind, params, seconds }
         return { ok = true }
       end,
+      loader = function() end,
+      known = function() return true end,
       gather = function(list, any)
         gathered = { list = list, any = any }
         return answers

@@ -66,6 +66,30 @@ describe("a world", function()
       'fakes = { ["net.connect"]', 1, true)
   end)
 
+  it("runs a kind that is written in Lua, unless it is faked", function()
+    local lines = { "+PONG", "-ERR" }
+    local given = { fakes = { ["net.tcp"] = function()
+      return setmetatable({ send = function() return true end, receive = function() return table.remove(lines, 1) end }, { __close = function() end })
+    end } }
+    local program = require "testing.program"
+    local scripts, dir = program.scripts, os.tmpname()
+    os.remove(dir)
+    os.execute("mkdir -p " .. dir .. "/probes")
+    finally(function() program.scripts = scripts os.execute("rm -r " .. dir) end)
+    local f = io.open(dir .. "/probes/redis.lua", "w")
+    f:write(io.open("docs/probes.md"):read "a":match "```lua\n(.-)```")
+    f:close()
+    program.scripts = scripts .. ":" .. dir
+    local world = tend.world(given)
+    local function ask() return world:call(fn_of(world, 'function() local r = probe.redis { host = "x" } return r.status, r.detail end')) end
+    assert.same({ true, "ok", "" }, { ask() })
+    assert.same({ true, "fail", "-ERR" }, { ask() })
+    assert.same({ host = "x", port = 6379 }, world:called "net.tcp"[1][1] and { host = "x", port = world:called "net.tcp"[1][1].port })
+    assert.same({ true, "fail", "away" }, { results({ probes = { redis = "away" } },
+      'function() local r = probe.redis { host = "x" } return r.status, r.reason end') })
+    assert.matches("no such kind", select(2, results({}, 'function() return probe.redos { host = "x" } end')), 1, true)
+  end)
+
   it("takes a fake for any call", function()
     local world = tend.world { fakes = { ["net.tcp"] = function(o) return o.host .. "!" end } }
     assert.same({ true, "x!" }, { world:call(fn_of(world, 'function() return net.tcp { host = "x", port = 1 } end')) })

@@ -245,9 +245,18 @@ describe("the recipe", function()
     stop(p)
   end)
 
+  recipe("Remember something, and show it", function(r)
+    local p = r.run()
+    p:wait_event "startup_completed"
+    assert.equal("0, the last one never\n", (r.ask(p, "exits")))
+    r.ask(p, "restart", "main")
+    assert.matches("^1, the last one 20", (r.ask(p, "exits")))
+    stop(p)
+  end)
+
   recipe("What would last night have been?", function()
     -- pages_spec.lua types it, with the events of the recipe before
-    assert.matches("simulate --flow-name tidy --events", recipes["What would last night have been?"][1].text, 1, true)
+    assert.matches("simulate --flow-name remembering --events", recipes["What would last night have been?"][1].text, 1, true)
   end)
 end)
 
