@@ -301,9 +301,9 @@ local function all_halves()
   if not f then return halves end
   f:seek("set", 0)
   while true do
-    local name, size = (f:read "l" or ""):match "^tend%.(%S+) (%d+)$"
+    local name, size = (f:read "l" or ""):match "^(%S+) (%d+)$"
     if not name then return halves end
-    halves[name] = f:read(tonumber(size)) or ""
+    halves[name:gsub("^tend%.", "")] = f:read(tonumber(size)) or ""
   end
 end
 
