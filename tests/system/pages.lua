@@ -9,7 +9,7 @@ local h = require "harness"
 local pages = {}
 
 local PROGRAMS = { make = true, tend = true, ["build/tend"] = true, docker = true, grep = true, export = true, mkdir = true, touch = true,
-  rm = true, kubectl = true, curl = true, psql = true, promtool = true, ["$"] = true,
+  rm = true, mv = true, cp = true, sed = true, echo = true, kubectl = true, curl = true, psql = true, promtool = true, ["$"] = true,
   ["deploy/compose/secrets.sh"] = true }
 
 local function kind_of(line)
@@ -137,6 +137,10 @@ end
 
 function Sandbox:inside(text)
   return (text:gsub("%f[%w/]/tmp/", self.dir .. "/tmp/"))
+end
+
+function Sandbox:outside(text)
+  return (text:gsub(self.dir:gsub("%p", "%%%0") .. "/tmp/", "/tmp/"))
 end
 
 function Sandbox:write(path, text)
