@@ -74,7 +74,6 @@ static int go_on(struct init *in) {
   int r = signals_open(in);
   if (r < 0) return r;
   find_self(in);
-  launch_open(in);
   oom_open(in);
   tty_open(in);
   output_open(in);
@@ -110,7 +109,7 @@ static void dispatch(struct init *in, const struct epoll_event *e) {
 
 static int64_t earliest(const struct init *in) {
   int64_t due = in->ack_due_ns;
-  int64_t others[] = {output_due(in), alone_due(in), end_due(in), revive_due(in)};
+  int64_t others[] = {output_due(in), alone_due(in), end_due(in), launch_due(in), revive_due(in)};
   for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
     if (others[i] < due) due = others[i];
   return due;
@@ -150,6 +149,7 @@ static void run(struct init *in) {
       channel_flush(in); /* the engine need not wait while their pipes are closed */
     }
     for (int i = 0; i < n; i++) dispatch(in, &events[i]);
+    launch_turn(in);
     channel_flush(in);
     check_engine(in);
     revive_turn(in);

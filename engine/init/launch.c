@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
@@ -11,39 +12,53 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "init/rawcall.h"
 #include "init/state.h"
 
-enum { PAGE = 4096, STACK_BYTES = 3 * PAGE + PAGE / 4, PLACES = 24, OWN_FDS = 3, MANY_CHILDREN = 32 };
+enum {
+  PAGE = 4096,
+  STACK_BYTES = 3 * PAGE + PAGE / 4,
+  PLACES = 16,
+  OWN_FDS = 2,
+  SOME_CHILDREN = 4,  /* from here on descriptors are kept for the places, while the numbers are still low */
+  MANY_CHILDREN = 16, /* and from here on new processes share our table, and have no status pipe */
+};
+#define WAIT_NS (2 * NS_PER_MS)
+#define HUNG_NS NS_PER_S
+#define LOOK_NS NS_PER_MS
+#define LOOK_SELDOM_NS (64 * NS_PER_MS)
 
 /* Untouched pages of it cost nothing: the top of the stack, the launch and a usual request lie in one. */
 static struct place {
   char stack[STACK_BYTES] __attribute__((aligned(PAGE)));
   struct launch launch;
-  int fds[OWN_FDS]; /* numbers kept for its output and its status, below lowest_foreign */
+  int fds[OWN_FDS]; /* numbers kept for its output, below lowest_foreign */
   char blob[LIMIT_SPAWN_INLINE] __attribute__((aligned(16)));
 } places[PLACES];
 
-/* No descriptor of a new process is here or above; 0: they are not set apart. */
+/* No descriptor of a new process is here or above; 0: none is set apart yet; -1: none can be. */
 static int lowest_foreign;
 
-const char launch_unshared = 1;
+static int64_t no_wait_ns;    /* until then nobody waits for a place */
+static unsigned silent;       /* launches whose end has to be looked for */
+static int64_t look_again_ns; /* after so long */
 
 static struct launch forked;
 
 /* --- the new process; nothing here may call the C library -------------------------------------------------------- */
 
-static _Noreturn void die(const struct launch *l, enum spawn_stage stage, long error) {
-  int32_t why[2] = {(int32_t)stage, (int32_t)-error};
-  long r = RAWCALL(write, l->status_fd, why, sizeof why, 0, 0);
-  for (;;) RAWCALL(exit_group, r > 0 ? 127 : 126, 0, 0, 0, 0);
+static _Noreturn void die(struct launch *l, enum spawn_stage stage, long error) {
+  l->why = (struct launch_end){(int32_t)stage, (int32_t)-error};
+  if (!l->place) RAWCALL(write, l->status_fd, &l->why, sizeof l->why, 0, 0);
+  for (;;) RAWCALL(exit_group, 127, 0, 0, 0, 0);
 }
 
-static void check(const struct launch *l, enum spawn_stage stage, long r) {
+static void check(struct launch *l, enum spawn_stage stage, long r) {
   if (r < 0) die(l, stage, r);
 }
 
-static void become(const struct launch *l) {
+static void become(struct launch *l) {
   /* /dev/stdout can then be opened by the workload; where they are not ours to give, it works without */
   if (!(l->flags & (PROTO_HELPER | PROTO_TTY)) && RAWCALL(fchown, 1, l->uid, -1, 0, 0) == 0)
     RAWCALL(fchown, 2, l->uid, -1, 0, 0);
@@ -57,7 +72,7 @@ static void become(const struct launch *l) {
 
 /* As execvp does it: the next candidate where a file is not there or not permitted, the shell where the file has no
  * format that the kernel knows. */
-static _Noreturn void run(const struct launch *l) {
+static _Noreturn void run(struct launch *l) {
   static char shell[] = "/bin/sh";
   const struct blob *b = &l->blob;
   long error = -ENOENT;
@@ -77,14 +92,14 @@ static _Noreturn void run(const struct launch *l) {
   die(l, SPAWN_EXEC, error);
 }
 
-static _Noreturn void run_self(const struct launch *l) {
+static _Noreturn void run_self(struct launch *l) {
   const struct init *in = l->in;
   if (in->self_path[0]) RAWCALL(execve, in->self_path, l->blob.argv, l->blob.envp, 0, 0);
   /* replaced or out of sight: by descriptor */
   die(l, SPAWN_EXEC, RAWCALL(execveat, in->self_fd, "", l->blob.argv, l->blob.envp, AT_EMPTY_PATH));
 }
 
-static void settle(const struct launch *l) {
+static void settle(struct launch *l) {
   const struct init *in = l->in;
   if (l->flags & PROTO_TTY) {
     pid_t pid = (pid_t)RAWCALL(getpid, 0, 0, 0, 0, 0);
@@ -109,17 +124,15 @@ static void settle(const struct launch *l) {
   RAWCALL(rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none, 0);
 }
 
-/* What other new processes have here goes too: their status pipes must not wait for our exec. */
-static void leave_table(const struct launch *l, const struct place *own) {
-  check(l, SPAWN_STDIO, RAWCALL(close_range, lowest_foreign, ~0U, CLOSE_RANGE_UNSHARE, 0, 0));
+/* What other new processes have here goes too: their pipes must not wait for our exec. */
+static void leave_table(struct launch *l, const struct place *own) {
+  check(l, SPAWN_STDIO, RAWCALL(close_range, own->fds[OWN_FDS - 1] + 1, ~0U, CLOSE_RANGE_UNSHARE, 0, 0));
   if (own > places) RAWCALL(close_range, places[0].fds[0], own->fds[0] - 1, 0, 0, 0);
-  if (own->fds[OWN_FDS - 1] < lowest_foreign - 1)
-    RAWCALL(close_range, own->fds[OWN_FDS - 1] + 1, lowest_foreign - 1, 0, 0, 0);
-  RAWCALL(write, l->status_fd, &launch_unshared, 1, 0, 0);
+  __atomic_store_n(&l->left_table, true, __ATOMIC_RELEASE);
 }
 
 static int new_process(void *arg) {
-  const struct launch *l = arg;
+  struct launch *l = arg;
   if (l->shares_fds) leave_table(l, l->place);
   settle(l);
   if (l->flags & PROTO_SELF) run_self(l);
@@ -127,7 +140,7 @@ static int new_process(void *arg) {
 }
 
 /* One of our own helpers: a fork that goes on in this program, without the exec. */
-static _Noreturn void be_helper(const struct launch *l) {
+static _Noreturn void be_helper(struct launch *l) {
   settle(l);
   close_range(3, ~0U, 0);
   exit(l->in->opt.helper((int)l->blob.head->argc - 1, l->blob.argv + 1));
@@ -135,31 +148,64 @@ static _Noreturn void be_helper(const struct launch *l) {
 
 /* --- init -------------------------------------------------------------------------------------------------------- */
 
-void launch_open(const struct init *in) {
-  if (close_range(~0U, ~0U, CLOSE_RANGE_UNSHARE) != 0) return; /* an old kernel */
-  int top = 0;
+static bool keep_fds(const struct init *in) {
+  if (close_range(~0U, ~0U, CLOSE_RANGE_UNSHARE) != 0) return false; /* an old kernel */
+  int fd = -1;
   for (int i = 0; i < PLACES * OWN_FDS; i++) {
-    int fd = fcntl(in->null_fd, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0) return;
+    fd = fcntl(in->null_fd, F_DUPFD_CLOEXEC, fd + 1);
+    if (fd < 0) return false;
     places[i / OWN_FDS].fds[i % OWN_FDS] = fd;
-    top = fd;
   }
-  lowest_foreign = top + 1;
+  lowest_foreign = fd + 1;
+  return true;
+}
+
+/* The end of the middle one of the launches: then there is room for more than the next. */
+static void wait_for_place(void) {
+  int64_t now_ns = clock_mono_ns();
+  if (now_ns < no_wait_ns) return;
+  const struct launch *middle = NULL;
+  for (int i = 0; i < PLACES && !middle; i++) {
+    int before = 0;
+    for (int k = 0; k < PLACES; k++) before += places[k].launch.child->number < places[i].launch.child->number;
+    if (before == PLACES / 2) middle = &places[i].launch;
+  }
+  int pid = middle ? __atomic_load_n(&middle->pid, __ATOMIC_ACQUIRE) : 0;
+  if (!pid) return;
+  const struct timespec most = {.tv_nsec = WAIT_NS};
+  if (syscall(SYS_futex, &middle->pid, FUTEX_WAIT, pid, &most, NULL, 0) != 0 && errno == ETIMEDOUT)
+    no_wait_ns = now_ns + HUNG_NS;
+}
+
+static struct place *free_place(struct init *in) {
+  for (int i = 0; i < PLACES; i++)
+    if (!places[i].launch.used || spawn_over(in, places[i].launch.child)) return &places[i];
+  return NULL;
 }
 
 struct launch *launch_new(struct init *in, struct child *c, const struct proto_spawn *m) {
   struct launch *l = &forked;
   struct place *place = NULL;
-  bool share = RAWCALL_PURE && !(m->flags & PROTO_INSIDE);
-  for (int i = 0; share && i < PLACES && !place; i++)
-    if (!places[i].launch.used || spawn_over(in, places[i].launch.child)) place = &places[i];
+  if (RAWCALL_PURE && !(m->flags & PROTO_INSIDE)) {
+    place = free_place(in);
+    if (!place) {
+      wait_for_place();
+      place = free_place(in);
+    }
+  }
   if (place) l = &place->launch;
+  if (place && !lowest_foreign && in->top > SOME_CHILDREN && !keep_fds(in)) lowest_foreign = -1;
   *l = (struct launch){
       .in = in, .child = c, .place = place, .flags = m->flags, .uid = m->uid, .gid = m->gid, .used = true};
+  l->silent = place && in->top > MANY_CHILDREN;
+  if (l->silent) look_again_ns = LOOK_NS;
+  silent += l->silent;
   return l;
 }
 
 bool launch_pending(const struct launch *l) { return l != &forked; }
+
+bool launch_ended(const struct launch *l) { return __atomic_load_n(&l->pid, __ATOMIC_ACQUIRE) == 0; }
 
 int launch_read(struct launch *l, char *inside, size_t n) {
   if (n > LIMIT_SPAWN_INLINE) return -E2BIG;
@@ -172,20 +218,20 @@ int launch_map(struct launch *l, int fd) { return blob_map(&l->blob, fd); }
 /* A thousand children have thousands of descriptors here. To copy them for each new process, which closes them at its
  * exec, costs more than all the rest: so it shares the table, and leaves it with the few that it needs. Those keep
  * their numbers until it says so. */
-static bool set_apart(struct launch *l, const int fds[OWN_FDS]) {
-  int from[OWN_FDS] = {l->stdio[1], l->stdio[2], l->status_fd};
-  for (int i = 0; i < OWN_FDS; i++)
-    if (dup3(from[i], fds[i], O_CLOEXEC) < 0) return false;
-  l->stdio[1] = fds[0];
-  l->stdio[2] = fds[1];
-  l->status_fd = fds[2];
-  return true;
+static void set_apart(struct launch *l, const int fds[OWN_FDS]) {
+  for (int i = 0; i < OWN_FDS; i++) {
+    dup3(l->stdio[1 + i], fds[i], O_CLOEXEC);
+    l->stdio[1 + i] = fds[i];
+  }
+}
+
+static void give_back(struct launch *l) {
+  l->shares_fds = false;
+  for (int i = 0; i < OWN_FDS; i++) dup3(l->in->null_fd, ((struct place *)l->place)->fds[i], O_CLOEXEC);
 }
 
 void launch_left(struct launch *l) {
-  if (!l->shares_fds) return;
-  l->shares_fds = false;
-  for (int i = 0; i < OWN_FDS; i++) dup3(l->in->null_fd, ((struct place *)l->place)->fds[i], O_CLOEXEC);
+  if (l->shares_fds && (launch_ended(l) || __atomic_load_n(&l->left_table, __ATOMIC_ACQUIRE))) give_back(l);
 }
 
 pid_t launch_go(struct launch *l) {
@@ -198,15 +244,29 @@ pid_t launch_go(struct launch *l) {
     pid = _Fork();
     if (pid == 0) new_process(l);
   } else {
-    bool many = l->in->top > MANY_CHILDREN && lowest_foreign && l->stdio[0] < lowest_foreign;
-    l->shares_fds = many && !(l->flags & PROTO_TTY) && set_apart(l, place->fds);
-    pid = clone(new_process, place->stack + STACK_BYTES, CLONE_VM | SIGCHLD | (l->shares_fds ? CLONE_FILES : 0), l);
-    if (pid < 0) launch_left(l);
+    unsigned flags = CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
+    l->shares_fds = l->silent && lowest_foreign > 0 && l->stdio[0] < places[0].fds[0] && !(l->flags & PROTO_TTY);
+    if (l->shares_fds) {
+      set_apart(l, place->fds);
+      flags |= CLONE_FILES;
+    }
+    pid = clone(new_process, place->stack + STACK_BYTES, (int)flags, l, &l->pid, NULL, &l->pid);
   }
   return pid < 0 ? -errno : pid;
 }
 
 void launch_over(struct launch *l) {
+  if (l->shares_fds) give_back(l);
   blob_free(&l->blob);
+  silent -= l->silent;
   l->used = false;
 }
+
+void launch_turn(struct init *in) {
+  if (!silent) return;
+  look_again_ns = look_again_ns < LOOK_SELDOM_NS ? 2 * look_again_ns : LOOK_SELDOM_NS;
+  for (int i = 0; i < PLACES; i++)
+    if (places[i].launch.used && places[i].launch.silent) spawn_status(in, places[i].launch.child);
+}
+
+int64_t launch_due(const struct init *in) { return silent ? in->now_ns + look_again_ns : TIME_NEVER; }

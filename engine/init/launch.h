@@ -3,7 +3,9 @@
  * Until its exec it shares init's memory (to copy it would cost more than all the rest together) while init goes on,
  * because an exec can hang on a dead mount. So it has a stack and a request of its own, which init does not touch until
  * the exec is known to be over, and it makes its system calls itself, since the C library's would write init's errno.
- * When no such place is free, or where this cannot be done, it is an ordinary fork.
+ * The kernel writes 0 over its pid when it leaves this memory; a pipe that closes with it wakes init, but for where
+ * there are many: there init looks after a moment. When no place is free for long, or where this cannot be done, it is
+ * an ordinary fork, and tells over the pipe.
  */
 #ifndef TEND_INIT_LAUNCH_H
 #define TEND_INIT_LAUNCH_H
@@ -25,6 +27,11 @@ struct blob {
   const struct proto_blob *head;
 };
 
+/* Why there is no exec; error 0: there is. */
+struct launch_end {
+  int32_t stage, error;
+};
+
 /* Filled in by the caller; what its pointers lead to must live until launch_over. */
 struct launch {
   const struct init *in;
@@ -35,14 +42,14 @@ struct launch {
   gid_t gid;
   struct blob blob;
   int stdio[3];
-  int status_fd;   /* close-on-exec: its end is the exec, else it tells {stage, errno} */
-  bool shares_fds; /* until it says launch_unshared on the status pipe, or is dead */
+  int status_fd; /* close-on-exec; -1: silent */
+  int pid;       /* 0 once it has left our memory */
+  struct launch_end why;
+  bool shares_fds; /* until left_table, or its end */
+  bool left_table;
+  bool silent; /* no pipe tells of its end */
   bool used;
 };
-
-void launch_open(const struct init *in);
-
-extern const char launch_unshared;
 
 struct launch *launch_new(struct init *in, struct child *c, const struct proto_spawn *m);
 /* Takes the blob that came with the request, a copy where it lies in the message, or maps a sealed memfd. -errno. */
@@ -52,7 +59,10 @@ int launch_map(struct launch *l, int fd);
 pid_t launch_go(struct launch *l);
 /* After launch_go: whether it is to be kept until the status pipe ends. */
 bool launch_pending(const struct launch *l);
-void launch_left(struct launch *l); /* it has descriptors of its own now */
+bool launch_ended(const struct launch *l); /* one that is kept: it has left our memory */
+void launch_left(struct launch *l);        /* gives its descriptors back where it has its own by now */
 void launch_over(struct launch *l);
+void launch_turn(struct init *in); /* looks for the end of those that tell nothing */
+int64_t launch_due(const struct init *in);
 
 #endif

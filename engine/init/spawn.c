@@ -1,5 +1,5 @@
-/* A request is carried out: pipes, the process, the result of its exec. That comes over a close-on-exec pipe, which the
- * loop watches, because an exec can hang on a dead mount. */
+/* A request is carried out: pipes, the process, the result of its exec. For that the loop goes on meanwhile, because an
+ * exec can hang on a dead mount. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -56,6 +56,8 @@ static int prepare(struct init *in, struct child *c, const struct proto_spawn *m
     l->stdio[1] = p->out[1];
     l->stdio[2] = p->err[1];
   }
+  l->status_fd = -1;
+  if (l->silent) return 0;
   if (pipe2(p->status, O_CLOEXEC | O_NONBLOCK) != 0 ||
       watch_add(in, p->status[0], EPOLLIN, TAG_STATUS, (unsigned)(c - in->children)) != 0) {
     fail(in, c, SPAWN_PIPE, errno);
@@ -110,41 +112,39 @@ void spawn_child(struct init *in, struct proto_spawn *m, size_t blob_bytes, int 
   close_pair(p.err);
 }
 
-static void release_place(struct child *c) {
-  if (c->launch) launch_over(c->launch);
-  c->launch = NULL;
+/* What is known of the exec of a fork: over its pipe. */
+static bool fork_ended(const struct child *c, struct launch_end *why) {
+  ssize_t n = read(c->status_fd, why, sizeof *why);
+  if (n < 0 && errno == EAGAIN && c->pid) return false;
+  if (n != sizeof *why) why->error = 0;
+  return true;
 }
 
-/* End of file: the exec took place (or the child died before it, which its end will tell). */
+/* Its exec took place (or it died before that, which its end will tell), or not. */
 void spawn_status(struct init *in, struct child *c) {
-  if (c->status_fd < 0) return;
-  int32_t why[2];
-  char text[1 + sizeof why];
-  ssize_t n = read(c->status_fd, text, sizeof text);
-  const char *p = text;
-  if (n > 0 && *p == launch_unshared && n != sizeof why) {
+  struct launch_end why;
+  if (c->launch) {
     launch_left(c->launch);
-    p++;
-    n = n > 1 ? n - 1 : read(c->status_fd, text + 1, sizeof why);
+    if (c->pid && !launch_ended(c->launch)) return;
+    why = c->launch->why;
+    launch_over(c->launch);
+    c->launch = NULL;
+  } else if (c->status_fd < 0 || !fork_ended(c, &why)) {
+    return;
   }
-  if (n < 0 && errno == EAGAIN && c->pid) return; /* of one that has ended no more will come */
-  if (n == sizeof why) memcpy(why, p, sizeof why);
-  watch_remove(in, c->status_fd);
-  close(c->status_fd);
+  if (c->status_fd >= 0) {
+    watch_remove(in, c->status_fd);
+    close(c->status_fd);
+  }
   c->status_fd = -1;
-  if (n != sizeof why || !c->pid) release_place(c); /* one that has failed is still about to end */
   c->tell_start = in->tell = true;
-  if (n == sizeof why)
-    fail(in, c, (enum spawn_stage)why[0], why[1]);
+  if (why.error)
+    fail(in, c, (enum spawn_stage)why.stage, why.error);
   else
     c->started = true;
 }
 
-void spawn_ended(struct init *in, struct child *c) {
-  if (c->launch) launch_left(c->launch);
-  spawn_status(in, c);
-  release_place(c);
-}
+void spawn_ended(struct init *in, struct child *c) { spawn_status(in, c); }
 
 bool spawn_over(struct init *in, struct child *c) {
   spawn_status(in, c);
