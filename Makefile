@@ -6,6 +6,7 @@ CC := $(if $(shell command -v ccache),ccache gcc,gcc)
 
 # --- flags ----------------------------------------------------------------------------------------------------------
 CFLAGS ?= -O2 -g
+comma := ,
 SAN ?=# sanitizers and coverage; set by `make asan` and `make coverage`
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 \
   -Wundef -Wwrite-strings -Wno-format-nonliteral
@@ -15,8 +16,10 @@ COMMON := -std=gnu11 -D_GNU_SOURCE -Iinclude -include engine/base/banned.h -MMD 
 ENGINE := $(COMMON) -fPIE -Iengine -isystem /usr/include/lua5.4
 # Few segments: less to map and to copy at each start. No packed relocations: they would ask for glibc 2.36.
 LINK := $(CFLAGS) $(SAN) -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,-z,noseparate-code
-# The old kind of run path, since it counts for the libraries of the libraries too (deploy/image/bundle.sh).
-RPATH := -Wl,-rpath,'$$ORIGIN/../lib/tend/lib' -Wl,--disable-new-dtags
+# BUNDLE=1: for a tree with its libraries beside it (deploy/image/bundle.sh). The old kind of run path, since it counts for
+# the libraries of the libraries too; the loader's look at it is 2 % of a start, so other trees have none.
+BUNDLE ?=
+RPATH := $(if $(BUNDLE),-Wl$(comma)-rpath$(comma)'$$ORIGIN/../lib/tend/lib' -Wl$(comma)--disable-new-dtags)
 # No libm: each shared object more makes each start later (base/late_math.c).
 LIBS := -l:liblua5.4.a -l:libev.a -l:libcares.a -lcjson -ldl
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts the shared objects that an installed tend and its parts need, beyond glibc, beside them, so that the tree runs
-# wherever there is glibc. They go to PREFIX/lib/tend/lib, where the program's run path looks first, and their licences
-# to PREFIX/share/doc/tend/licenses.
+# wherever there is glibc. They go to PREFIX/lib/tend/lib, where the run path of a program that was built with
+# `make BUNDLE=1` looks first, and their licences to PREFIX/share/doc/tend/licenses.
 #   deploy/image/bundle.sh PREFIX
 #   deploy/image/bundle.sh --glibc PREFIX ROOT     only copies glibc's own into ROOT, under the names they have here
 set -eu
