@@ -33,7 +33,8 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c
 PART_postgres := libpq
 PART_http := libcurl
 PART_server := libmicrohttpd
-ALL_PARTS := postgres http server
+PART_prompt := libedit
+ALL_PARTS := postgres http server prompt
 PARTS := $(foreach p,$(ALL_PARTS),$(if $(wildcard engine/parts/$(p)*.c),$(if $(shell pkg-config --exists $(PART_$(p)) 2>/dev/null && echo y),$(p))))
 PART_OBJ := $(patsubst engine/%.c,$(BUILD)/obj/%.o,$(foreach p,$(PARTS),$(wildcard engine/parts/$(p)*.c)))
 

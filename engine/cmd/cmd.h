@@ -25,7 +25,7 @@ size_t command_names(const char **names, size_t max);
 /* The operation that is a command of this name, NULL: none. */
 const struct operation *command_operation(const char *name);
 
-cmd_fn cmd_run, cmd_check, cmd_config, cmd_script, cmd_client, cmd_explain, cmd_simulate, cmd_test, cmd_helper,
-    cmd_other, cmd_version, cmd_help;
+cmd_fn cmd_run, cmd_repl, cmd_check, cmd_config, cmd_script, cmd_client, cmd_explain, cmd_simulate, cmd_test,
+    cmd_helper, cmd_other, cmd_version, cmd_help;
 
 #endif

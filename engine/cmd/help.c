@@ -17,6 +17,8 @@ const struct command commands[] = {
     {"test", cmd_test, "FLOW [--json|--tap]", "run the specs of a flow; starts nothing"},
     {"config", cmd_config, "[--flow-name F] [--json]", "every setting, its value, and where it came from"},
     {"", cmd_client, "", NULL}, /* what asks a running engine: core/operation */
+    {"repl", cmd_repl, "[--read-only|--dry] [--offline] [-e CHUNK]... [FILE] [--json] [--flow-name F]",
+     "a Lua prompt inside the running engine"},
     {"script", cmd_script, "FILE [ARG...]", "a Lua file with all primitives, without an engine"},
     {"explain", cmd_explain, "[CODE|SIGNAL|EVENT|STATE|REASON|SETTING] [--flow-name F] [--json]",
      "what an exit code, event, setting, state or reason means"},

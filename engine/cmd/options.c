@@ -21,6 +21,10 @@ enum option_kind {
   OPT_CHECK,
   OPT_PLOT,
   OPT_TAP,
+  OPT_READ_ONLY,
+  OPT_DRY,
+  OPT_OFFLINE,
+  OPT_CHUNK,
   OPT_HELP
 };
 
@@ -51,6 +55,10 @@ static const struct option_def {
     {"--check", OPT_CHECK, OPTIONS_SIMULATE, NULL, false},
     {"--plot", OPT_PLOT, OPTIONS_SIMULATE, NULL, true},
     {"--tap", OPT_TAP, OPTIONS_TEST, NULL, true},
+    {"-e", OPT_CHUNK, OPTIONS_REPL, NULL, false},
+    {"--read-only", OPT_READ_ONLY, OPTIONS_REPL, NULL, true},
+    {"--dry", OPT_DRY, OPTIONS_REPL, NULL, true},
+    {"--offline", OPT_OFFLINE, OPTIONS_REPL, NULL, true},
     {"--help", OPT_HELP, ~0U, NULL, true},
 };
 
@@ -118,6 +126,22 @@ static int take(struct options *o, const char *command, const struct option_def 
       break;
     case OPT_CHECK:
       o->expected = value;
+      break;
+    case OPT_READ_ONLY:
+      o->read_only = true;
+      break;
+    case OPT_DRY:
+      o->dry = true;
+      break;
+    case OPT_OFFLINE:
+      o->offline = true;
+      break;
+    case OPT_CHUNK:
+      if (o->n_chunks == OPTIONS_CHUNKS) {
+        fprintf(stderr, "tend %s: more than %d times -e\n", command, OPTIONS_CHUNKS);
+        return EXIT_USAGE;
+      }
+      o->chunks[o->n_chunks++] = value;
       break;
     case OPT_PLOT:
       o->plot = true;

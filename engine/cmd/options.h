@@ -6,7 +6,7 @@
 
 #include "core/settings.h"
 
-enum { OPTIONS_GIVEN = 16 };
+enum { OPTIONS_GIVEN = 16, OPTIONS_CHUNKS = 32 };
 
 struct options {
   const char *flow_name;     /* --flow-name */
@@ -18,6 +18,9 @@ struct options {
   bool tap;                  /* --tap */
   bool simple;               /* --mode simple */
   bool tty, json, dependencies, docs, help;
+  bool read_only, dry, offline;
+  const char *chunks[OPTIONS_CHUNKS]; /* -e CHUNK */
+  int n_chunks;
   char **command; /* what follows `--`, NULL-terminated; NULL when there is no `--` */
   char **rest;    /* positional arguments before `--` */
   int n_rest;
@@ -35,6 +38,7 @@ enum {
   OPTIONS_DEPENDENCIES = 8, /* --dependencies */
   OPTIONS_REST = 16,        /* positional arguments; parsing stops at the first one */
   OPTIONS_DOCS = 32,        /* --docs: for the generated page */
+  OPTIONS_REPL = 128,       /* -e, --read-only, --dry, --offline */
   OPTIONS_SIMULATE = 64,    /* --scenario, --events, --check, --plot */
   OPTIONS_TEST = 128,       /* --tap */
 };

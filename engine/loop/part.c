@@ -15,7 +15,7 @@
 /* What the parts of our own need; Debian's names. */
 static const struct {
   const char *name, *package;
-} needs[] = {{"postgres", "libpq5"}, {"http", "libcurl4"}, {"server", "libmicrohttpd12"}};
+} needs[] = {{"postgres", "libpq5"}, {"http", "libcurl4"}, {"server", "libmicrohttpd12"}, {"prompt", "libedit2"}};
 
 struct loaded {
   char name[LIMIT_NAME];
