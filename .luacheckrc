@@ -8,6 +8,7 @@ local api = { "lifecycle", "process", "probe", "timer", "signal", "metrics", "lo
   "cron", "event", "hooks", "state" }
 files["scripts"] = { read_globals = api }
 files["scripts/tend/_meta"] = { ignore = { "121", "122", "212", "241" } } -- stubs for editors
+files["scripts/tend/repl_stubs.lua"] = { ignore = { "111", "112", "121", "122", "131", "212" } } -- stubs of the prompt
 files["flows"] = { read_globals = api }
 files["examples"] = { read_globals = api }
 files["spec"] = { std = "+busted", max_line_length = 180 }

@@ -21,6 +21,8 @@ RUN mkdir -p /root-fs/etc/ssl/certs /root-fs/opt \
  && cp /etc/ssl/certs/ca-certificates.crt /root-fs/etc/ssl/certs/ \
  && printf 'root:x:0:0:root:/:/nologin\ntend:x:10001:10001:tend:/app:/nologin\n' >/root-fs/etc/passwd \
  && printf 'root:x:0:\ntend:x:10001:\n' >/root-fs/etc/group \
+ && for t in d/dumb l/linux s/screen s/screen-256color t/tmux t/tmux-256color v/vt100 x/xterm x/xterm-256color; do \
+      install -D -m 644 "/lib/terminfo/$t" "/root-fs/lib/terminfo/$t"; done \
  && echo 'hosts: files dns' >/root-fs/etc/nsswitch.conf \
  && install -d -m 1777 /root-fs/tmp \
  && install -d -o 10001 -g 0 -m 775 /root-fs/app /root-fs/app/logs /root-fs/app/data /root-fs/app/data/input /root-fs/app/output

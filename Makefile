@@ -60,7 +60,7 @@ $(BUILD)/obj/parts/server_page.o: $(BUILD)/page.html
 $(BUILD)/obj/parts/server_page.o: COMMON += -DSERVER_PAGE='"$(BUILD)/page.html"'
 
 # holds the Lua halves as text, and the stubs
-$(BUILD)/stubs.lua: $(wildcard scripts/tend/_meta/*.lua)
+$(BUILD)/stubs.lua: $(wildcard scripts/tend/_meta/*.lua) scripts/tend/repl_stubs.lua
 	@mkdir -p $(@D)
 	@cat $(sort $^) >$@
 $(BUILD)/obj/lua/embed.o: $(wildcard scripts/tend/*.lua) $(BUILD)/stubs.lua

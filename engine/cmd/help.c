@@ -62,6 +62,13 @@ static const struct {
     {"config", "--json", "for programs"},
     {"explain", "--flow-name F", "with the flow's own settings"},
     {"explain", "--json", "for programs"},
+    {"repl", "-e CHUNK", "run this, and no more; as often as wanted"},
+    {"repl", "--read-only", "effects are refused"},
+    {"repl", "--dry", "effects are listed, not done"},
+    {"repl", "--offline", "without an engine: all primitives, no processes"},
+    {"repl", "--json", "for programs: values on standard output, what is printed on the other"},
+    {"repl", "--flow-name F", "which engine, where several run; offline: whose settings"},
+    {"repl", "--state-dir DIR", "where the control socket is looked for"},
 };
 
 int cmd_version(int argc, char **argv) {

@@ -1,5 +1,6 @@
 /* Connections of the control socket: frames in and out, and everything that a bad client may do to us. */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -211,6 +212,8 @@ static void set_watch(struct client *k) {
 
 /* The peer has sent its last byte: it may still wait for answers, but not for streams without end. */
 static bool waits(const struct client *k) {
+  struct pollfd p = {.fd = k->fd};
+  if (poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR)) return false; /* it has closed, not only its half */
   if (client_unsent(k)) return true;
   for (const struct control_reply *r = k->replies; r; r = r->next)
     if (!r->endless) return true;

@@ -132,11 +132,11 @@ function api.show(x)
 end
 
 local function shown(value)
-  return (print_.text(value, { width = core.width(), live = live, name_of = namer() }))
+  return (print_.text(value, { width = core.width() - 10, live = live, name_of = namer() }))
 end
 
 local function stamp()
-  return clock.format(clock.now(), "%H:%M:%S")
+  return clock.format(clock.now()):match("T([%d:]+)")
 end
 
 local function watch_events(seconds, level)
