@@ -175,6 +175,9 @@ enum eval_end repl_eval(struct repl_prompt *p, const struct repl_chunk *c) {
   auto_buf struct buf args = {0};
   struct err err = ERR_INIT;
   add_arguments(p, c, &args);
+  struct signalfd_siginfo before;
+  while (read(p->sig_fd, &before, sizeof before) > 0)
+    ; /* Ctrl-C at the prompt is none of this chunk */
   int64_t id =
       args.failed ? err_set(&err, -ENOMEM, "out of memory") : repl_wire_send(&p->wire, "eval", buf_cstr(&args), &err);
   bool cancelled = false;

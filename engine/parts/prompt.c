@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "tend/part.h"
@@ -141,6 +142,17 @@ static void prompt_close(void *prompt) {
   free(p);
 }
 
+/* Between two lines, too, the terminal keeps what is typed as it is, and shows it when it is read; the library does the
+ * same from the first line on, and restores all at the end. */
+static void keep_typed_ahead(void) {
+  struct termios t;
+  if (tcgetattr(STDIN_FILENO, &t)) return;
+  t.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+  t.c_cc[VMIN] = 1;
+  t.c_cc[VTIME] = 0;
+  tcsetattr(STDIN_FILENO, TCSADRAIN, &t);
+}
+
 static void *prompt_open(const struct tend_prompt_host *host, int lines) {
   if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) return NULL;
   setlocale(LC_CTYPE, "");
@@ -163,6 +175,8 @@ static void *prompt_open(const struct tend_prompt_host *host, int lines) {
   el_set(p->el, EL_EDITOR, "emacs");
   el_set(p->el, EL_SIGNAL, 0);
   el_set(p->el, EL_SETTY, "-d", "-isig", NULL);
+  el_set(p->el, EL_SETTY, "-x", "-icanon", "-echo", NULL);
+  keep_typed_ahead();
   el_set(p->el, EL_ADDFN, "tend-complete", "What may follow", on_complete);
   el_set(p->el, EL_ADDFN, "tend-interrupt", "Give up the line", on_interrupt);
   el_set(p->el, EL_BIND, "^I", "tend-complete", NULL);
