@@ -1,8 +1,7 @@
 -- A world for the functions of a flow: the globals that they have in a container, with fakes for whatever is outside, and a
 -- clock that moves only when they wait or a spec says so.
 local cores = require "testing.cores"
-local cron = require "testing.cron"
-local json = require "testing.json"
+local plain = require "testing.plain"
 local program = require "testing.program"
 local times = require "testing.times"
 
@@ -56,11 +55,9 @@ end
 
 -- Time -------------------------------------------------------------------------------------------------------------------
 
-local Late = { __tostring = function() return "over its time" end }
-
-local function next_timer(world, till)
+function World:next_timer(till)
   local best
-  for timer in pairs(world.timers) do
+  for timer in pairs(self.timers) do
     local first = not best or timer.due < best.due or timer.due == best.due and timer.serial < best.serial
     if timer.due <= till and first then best = timer end
   end
@@ -72,7 +69,7 @@ end
 function World:advance(time)
   local till = self.now + times.seconds(time, 2)
   while true do
-    local timer = next_timer(self, till)
+    local timer = self:next_timer(till)
     if not timer then break end
     self.now = math.max(self.now, timer.due)
     timer.due = timer.every and math.max(timer.due + timer.every, self.now) or nil
@@ -83,204 +80,6 @@ function World:advance(time)
   end
   self.now = math.max(self.now, till)
 end
-
-local function clock_of(world)
-  return {
-    now = function() return world.now end,
-    monotonic = function() return world.now - world.begun + 1000 end,
-    format = function(seconds)
-      local at = seconds or world.now
-      return os.date("!%Y-%m-%dT%H:%M:%S", math.floor(at)) .. (".%03dZ"):format(math.floor(at % 1 * 1000))
-    end,
-  }
-end
-
-local function check_seconds(who, seconds)
-  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
-    error(("%s: expected seconds as a number, got %s"):format(who, tostring(seconds)), 3)
-  end
-end
-
-local function timer_of(world)
-  local Timer = {}
-  Timer.__index = Timer
-  function Timer:cancel() world.timers[self] = nil end
-  local function add(seconds, fn, every)
-    world.serial = world.serial + 1
-    local t = setmetatable({ due = world.now + seconds, fn = fn, every = every, serial = world.serial }, Timer)
-    world.timers[t] = true
-    return t
-  end
-  return {
-    sleep = function(seconds)
-      check_seconds("timer.sleep", seconds)
-      if world.deadline and world.now + seconds > world.deadline then
-        world:advance(world.deadline - world.now)
-        world.late = true
-        error(setmetatable({}, Late), 0)
-      end
-      world:advance(seconds)
-    end,
-    after = function(seconds, fn) check_seconds("timer.after", seconds) return add(seconds, fn) end,
-    every = function(seconds, fn) check_seconds("timer.every", seconds) return add(seconds, fn, seconds) end,
-  }
-end
-
-local open_module
-
--- The modules that are C alone ----------------------------------------------------------------------------------------------
-
-local function log_of(world)
-  local log = {}
-  for _, level in ipairs { "debug", "info", "warning", "error" } do
-    log[level] = function(message, fields)
-      world.log[#world.log + 1] = { level = level, message = tostring(message), fields = fields }
-    end
-  end
-  return log
-end
-
-local function json_of(world)
-  return {
-    null = json.null,
-    encode = json.encode,
-    decode = function(text)
-      local value, problem = json.decode(text)
-      if problem then return world.fail("json", problem) end
-      return value
-    end,
-  }
-end
-
-local NUMBERS = { HUP = 1, INT = 2, QUIT = 3, KILL = 9, USR1 = 10, USR2 = 12, TERM = 15 }
-
-local function signal_of(world)
-  return {
-    number = function(name)
-      return math.tointeger(name) or NUMBERS[name:gsub("^SIG", "")] or error("signal.number: no signal " .. name, 2)
-    end,
-    name = function(number)
-      for name, n in pairs(NUMBERS) do if n == number then return name end end
-      error("signal.name: no signal " .. tostring(number), 2)
-    end,
-    on = function() error("signal.on is there only in tend script", 2) end,
-    stopping = function() return world.stopping or false end,
-  }
-end
-
-local function cron_of(world)
-  local function schedule(expression, options, level)
-    local c, problem = cron.parse(expression, options and options.utc)
-    if not c and level then error("cron.every: " .. problem, level + 1) end
-    if not c then return world.fail("cron", problem) end
-    return c
-  end
-  local module = {}
-
-  function module.parse(expression, options)
-    local c, err = schedule(expression, options)
-    if not c then return nil, err end
-    return {
-      next = function(_, after) return c.next(after or world.now) end,
-      matches = function(_, at) return c.matches(at or world.now) end,
-    }
-  end
-
-  function module.every(expression, fn, options)
-    local c = schedule(expression, options, 2)
-    local timer, job = open_module(world, "timer"), {}
-    local function arm()
-      local at = c.next(world.now)
-      job.at, job.timer = at, at and timer.after(at - world.now, function() arm() fn() end)
-    end
-    arm()
-    function job:next() return self.at end
-    function job:cancel()
-      if self.timer then self.timer:cancel() end
-      self.at = nil
-    end
-    return job
-  end
-
-  return module
-end
-
-local function named(names, name)
-  if names == "*" or names == name then return true end
-  for _, n in ipairs(type(names) == "table" and names or {}) do
-    if n == "*" or n == name then return true end
-  end
-  return false
-end
-
---- An event of the engine's, for those that have subscribed: world:emit("health_check_failed", { check = "orders" }).
----@param name string
----@param details? table
----@param options? table level, message, component
-function World:emit(name, details, options)
-  local o = options or {}
-  local e = {
-    seq = #self.events + 1, time = self.now, timestamp = open_module(self, "clock").format(), level = o.level or "INFO",
-    component = o.component or "lifecycle_manager", event = name, message = o.message, details = details or {},
-  }
-  self.events[e.seq] = e
-  for subscription in pairs(self.subscriptions) do
-    if named(subscription.names, name) and subscription.busy ~= true then
-      subscription.busy = true
-      local ok, problem = pcall(subscription.fn, e)
-      subscription.busy = false
-      if self.missing then error(self.missing, 0) end
-      if not ok then self.errors[#self.errors + 1] = tostring(problem) end
-    end
-  end
-end
-
-local function event_of(world)
-  local event = {}
-
-  function event.emit(name, details, options)
-    world:note("event.emit", name, details)
-    world:emit(name, details, { level = options and options.level, message = options and options.message, component = "script" })
-    return true
-  end
-
-  function event.subscribe(names, fn)
-    local subscription = { names = names, fn = fn }
-    function subscription:cancel() world.subscriptions[self] = nil end
-    world.subscriptions[subscription] = true
-    return subscription
-  end
-
-  function event.wait(names, seconds)
-    local from, till = #world.events, world.now + (seconds or 3600)
-    while true do
-      for i = from + 1, #world.events do
-        if named(names, world.events[i].event) then return world.events[i] end
-      end
-      local timer = next_timer(world, till)
-      if not timer then break end
-      open_module(world, "timer").sleep(timer.due - world.now)
-    end
-    open_module(world, "timer").sleep(till - world.now)
-    return world.fail("timeout", "event.wait: it has not come")
-  end
-
-  function event.list(options)
-    local o, list = options or {}, {}
-    for _, e in ipairs(world.events) do
-      if e.seq > (o.since or 0) and named(o.name or "*", e.event) then list[#list + 1] = e end
-    end
-    while #list > (o.max or 1000) do table.remove(list, 1) end
-    return list
-  end
-
-  return event
-end
-
-local plain = {
-  clock = clock_of, timer = timer_of, log = log_of, json = json_of, signal = signal_of, cron = cron_of, event = event_of,
-  state = function(world) return world.state end,
-}
 
 -- What a part of the API does that this library has no stand-in for.
 local function no_core(world, module)
@@ -313,6 +112,12 @@ local function half(name)
   return select(2, program.find(program.scripts .. ":./scripts", "tend/" .. name .. ".lua"))
 end
 
+-- Whether the API has a table of that name, also one for which there is nothing here.
+local function is_told(name)
+  local text = all_halves().stubs or select(2, program.find(program.scripts .. ":./scripts", "tend/_meta/" .. name .. ".lua"))
+  return text and ("\n" .. text):find("\n" .. name .. " = {}\n", 1, true) ~= nil
+end
+
 local function overlay(world, name, module)
   for key, fake in pairs(world.given.fakes or {}) do
     local of, field = key:match "^([%w_]+)%.([%w_]+)$"
@@ -328,21 +133,51 @@ local function overlay(world, name, module)
 end
 
 -- The module, made where it is used first; nil where there is none of that name.
-function open_module(world, name)
+local function open_module(world, name)
   local made = world.modules[name]
   if made ~= nil then return made end
-  if plain[name] then
-    made = plain[name](world)
+  if plain.modules[name] then
+    made = plain.modules[name](world)
   else
     local text = name ~= "prelude" and not name:find "^repl" and half(name)
     if text then
       local chunk = assert(load(text, "@scripts/tend/" .. name .. ".lua", "t", world.env))
       made = chunk(cores[name] and cores[name](world) or no_core(world, name))
+    elseif type(name) == "string" and name:find "^%l[%l_]*$" and is_told(name) then
+      made = no_core(world, name)
     end
   end
   made = overlay(world, name, made)
   world.modules[name] = made
   return made
+end
+
+--- A part of the API by its name; nil where there is none.
+---@param name string
+function World:module(name)
+  return open_module(self, name)
+end
+
+--- An event of the engine's, for those that have subscribed: world:emit("health_check_failed", { check = "orders" }).
+---@param name string
+---@param details? table
+---@param options? table level, message, component
+function World:emit(name, details, options)
+  local o = options or {}
+  local e = {
+    seq = #self.events + 1, time = self.now, timestamp = open_module(self, "clock").format(), level = o.level or "INFO",
+    component = o.component or "lifecycle_manager", event = name, message = o.message, details = details or {},
+  }
+  self.events[e.seq] = e
+  for subscription in pairs(self.subscriptions) do
+    if plain.named(subscription.names, name) and subscription.busy ~= true then
+      subscription.busy = true
+      local ok, problem = pcall(subscription.fn, e)
+      subscription.busy = false
+      if self.missing then error(self.missing, 0) end
+      if not ok then self.errors[#self.errors + 1] = tostring(problem) end
+    end
+  end
 end
 
 -- The environment ----------------------------------------------------------------------------------------------------------
@@ -396,7 +231,7 @@ local function environment(world)
   env.pcall = function(fn, ...)
     local results = table.pack(pcall(fn, ...))
     if world.missing then error(world.missing, 0) end
-    if world.late then error(setmetatable({}, Late), 0) end
+    if world.late then error(plain.LATE, 0) end
     return table.unpack(results, 1, results.n)
   end
   env.xpcall = function(fn, handler, ...)
@@ -484,7 +319,7 @@ function World:call(fn, seconds, ...)
   debug.sethook(function()
     if os.clock() - cpu > CPU_SECONDS then
       self.late = true
-      error(setmetatable({}, Late), 0)
+      error(plain.LATE, 0)
     end
   end, "", 1000000)
   local results = table.pack(pcall(fn, ...))

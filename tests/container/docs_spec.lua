@@ -23,6 +23,32 @@ local function elsewhere(text)
   return false
 end
 
+-- The last chapter of a page: only its commands for docker, and what is typed beside them.
+describe("docs/tutorial.md", function()
+  it("ends in a container that does what it says", function()
+    local path, dir = "docs/tutorial.md", box.get().dir .. "/tutorial"
+    h.sh("mkdir -p " .. dir .. "/flows")
+    local function flow_of(block) return block.file and block.file:find "^flows/[^/]+$" end
+    local begun = false
+    for _, block in ipairs(pages.blocks(path)) do
+      if flow_of(block) then h.write(dir .. "/" .. block.file, block.text) end
+      if block.kind == "sh" and block.text:find("docker run", 1, true) then begun = true end
+      for _, command in ipairs(begun and block.kind == "sh" and pages.commands(block) or {}) do
+        if command.text ~= "make image" then
+          local out, code
+          h.wait_for(function()
+            out, code = box.sh(command.text, { cwd = dir })
+            local ask = command.text:find "^docker exec"
+            return not ask or code == 0 and (not command.shape or pages.same_shape(command.shape, out))
+          end, 30, command.text)
+          assert.equal(0, code, command.text .. "\n" .. out)
+        end
+      end
+    end
+    assert.is_true(begun)
+  end)
+end)
+
 describe("docs/docker.md", function()
   it("tells what works", function()
     local dir = box.get().dir .. "/checkout"

@@ -31,7 +31,12 @@ local PAGES = {
     end,
   },
   ["docs/probes.md"] = { env = { CONTAINER_ENVIRONMENT = "test" } },
-  ["docs/tutorial.md"] = {},
+  ["docs/tutorial.md"] = {
+    commands = {
+      ["make image"] = { test = "tests/container/images.sh", says = "deploy/image/build.sh", why = "it builds an image" },
+      ["docker …"] = { test = "tests/container/docs_spec.lua", says = '"docs/tutorial.md"', why = "there is a real container" },
+    },
+  },
   ["docs/recipes.md"] = { env = { CONTAINER_ENVIRONMENT = "test" } },
   ["docs/flows.md"] = {
     env = { CONTAINER_ENVIRONMENT = "test", CONTAINER_EXECUTION_MODE = "single", CONTAINER_MAX_MEMORY_MB = "16", CONTAINER_MAX_CPU_PERCENT = "1",
