@@ -23,3 +23,9 @@ function log.warning(message, fields) end
 ---@param message string
 ---@param fields? table<string, any>
 function log.error(message, fields) end
+
+---The level from which on lines are written. With a name it is set, until the engine ends: settings and a reload do not change it
+---any more. The same as `tend log-level`.
+---@param level? "DEBUG"|"INFO"|"WARNING"|"ERROR"|"CRITICAL"
+---@return string level the one before
+function log.level(level) end
