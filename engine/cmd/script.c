@@ -110,6 +110,7 @@ static int open_all(struct script *s, int channel_fd, int log_fd, struct err *er
       (struct probe_env){.loop = s->loop, .children = s->children, .sink = s->sink, .settings = s->load.settings};
   probe_env_init(&s->probes);
   s->sched = sched_new(s->loop, err);
+  if (s->sched) sched_on_stuck(s->sched, STUCK_NS, NULL);
   if (!s->sched) return err->code;
   const struct vm_host host = {.sched = s->sched,
                                .loop = s->loop,

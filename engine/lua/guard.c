@@ -1,11 +1,15 @@
-/* Keeps scripts within their CPU: a timer on the thread's CPU clock, whose signal sets a hook on the coroutine that
- * runs; the hook yields, raises, or lets it go on. */
+/* Keeps scripts within their CPU: a timer, whose signal sets a hook on the coroutine that runs; the hook yields, raises,
+ * or lets it go on. Where no hook is called for a second, the process ends. */
 #include <errno.h>
 #include <lauxlib.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/exits.h"
+#include "base/keep.h"
 #include "base/str.h"
 #include "lua/l.h"
 #include "lua/task_inner.h"
@@ -15,12 +19,7 @@ static volatile sig_atomic_t fired;
 
 static void hook(lua_State *L, lua_Debug *ar);
 
-static void on_signal(int sig) {
-  (void)sig;
-  lua_State *L = running;
-  fired = 1;
-  if (L) lua_sethook(L, hook, LUA_MASKCOUNT, 1);
-}
+static struct sched *volatile guarded; /* NULL: no timer is armed */
 
 static int64_t cpu_ns(void) {
   struct timespec t;
@@ -28,17 +27,66 @@ static int64_t cpu_ns(void) {
   return t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
+/* The innermost line of a script. In a signal's handler: reads, and makes nothing. */
+static void find_line(lua_State *L, char *to, size_t size) {
+  lua_Debug ar;
+  for (int level = 0; lua_getstack(L, level, &ar); level++) {
+    if (!lua_getinfo(L, "Sl", &ar) || ar.currentline <= 0) continue;
+    snprintf(to, size, "%s:%d", ar.source + (*ar.source == '@'), ar.currentline);
+    return;
+  }
+}
+
+/* It is in a call that will not end. The name first: the state may be in the middle of something. */
+static void end_stuck(struct sched *s, lua_State *L, int64_t ran_ns) {
+  static struct keep_culprit own;
+  struct keep_culprit *c = s->culprit ? s->culprit : &own;
+  *c = (struct keep_culprit){.ran_ns = ran_ns, .loading = lua_owner(L)->vm->loading};
+  str_copy(c->task, sizeof c->task, s->current ? s->current->name : "");
+  atomic_signal_fence(memory_order_seq_cst);
+  find_line(L, c->where, sizeof c->where);
+  if (s->culprit) kill(getpid(), SIGKILL);
+  char text[512];
+  int n = snprintf(text, sizeof text,
+                   "tend: %s: %s: %d ms of CPU in one call that nothing can interrupt; a pattern that goes back and "
+                   "forth? make it simpler\n",
+                   c->where, c->loading ? "while it is loaded" : c->task, (int)(ran_ns / NS_PER_MS));
+  (void)!write(STDERR_FILENO, text, (size_t)n < sizeof text ? (size_t)n : sizeof text);
+  _exit(c->loading ? EXIT_CONFIG : EXIT_INTERNAL);
+}
+
+static void on_signal(int sig) {
+  (void)sig;
+  int error = errno;
+  lua_State *L = running;
+  struct sched *s = guarded;
+  fired = 1;
+  if (L && s) {
+    int64_t ran = cpu_ns() - (s->seen_ns > s->mark_ns ? s->seen_ns : s->mark_ns);
+    if (ran > s->stuck_ns) end_stuck(s, L, ran);
+  }
+  if (L) lua_sethook(L, hook, LUA_MASKCOUNT, 1);
+  errno = error;
+}
+
+void sched_on_stuck(struct sched *s, int64_t limit_ns, struct keep_culprit *culprit) {
+  s->stuck_ns = limit_ns;
+  s->culprit = culprit;
+}
+
 void guard_arm(struct sched *s) {
-  const struct itimerspec when = {.it_value = {0, TASK_SLICE_NS}, .it_interval = {0, TASK_SLICE_NS / 5}};
+  const struct itimerspec when = {.it_value = {0, TASK_SLICE_NS}, .it_interval = {0, TASK_SLICE_NS / 2}};
+  s->mark_ns = cpu_ns();
   if (!s->armed) timer_settime(s->timer, 0, &when, NULL);
   s->armed = true;
-  s->mark_ns = cpu_ns();
+  guarded = s;
 }
 
 void guard_disarm(struct sched *s) {
   const struct itimerspec off = {0};
   if (s->armed) timer_settime(s->timer, 0, &off, NULL);
   s->armed = false;
+  guarded = NULL;
 }
 
 /* Adds what was used since the mark to the task. */
@@ -56,7 +104,7 @@ const char *guard_end_text(enum task_end why) { return why == TASK_TIMEOUT ? "th
 int guard_raise_end(lua_State *L, struct task *t) {
   if (!t->told) {
     t->told = true;
-    t->grace_ns = t->used_ns + (cpu_ns() - t->sched->mark_ns) + TASK_SLICE_NS;
+    t->grace_ns = t->used_ns + (cpu_ns() - t->sched->mark_ns) + TASK_GRACE_NS;
   }
   l_push_error(L, end_code(t->why), "%s: %s", t->name, guard_end_text(t->why));
   return lua_error(L);
@@ -74,7 +122,8 @@ static void hook(lua_State *L, lua_Debug *ar) {
     lua_sethook(L, NULL, 0, 0);
     guard_raise_end(L, t);
   }
-  int64_t slice = cpu_ns() - s->mark_ns;
+  s->seen_ns = cpu_ns();
+  int64_t slice = s->seen_ns - s->mark_ns;
   int64_t used = t->used_ns + slice;
   bool over = (t->budget_ns && used > t->budget_ns) || (t->ending && used > t->grace_ns);
   if (over) {
@@ -105,8 +154,9 @@ int guard_open(struct sched *s, struct err *err) {
   sigaddset(&unblock, SIGVTALRM);
   struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGVTALRM};
   ev._sigev_un._tid = gettid();
+  s->stuck_ns = TASK_STUCK_NS;
   if (sigaction(SIGVTALRM, &sa, NULL) || sigprocmask(SIG_UNBLOCK, &unblock, NULL) ||
-      timer_create(CLOCK_THREAD_CPUTIME_ID, &ev, &s->timer))
+      timer_create(CLOCK_MONOTONIC, &ev, &s->timer))
     return err_errno(err, -errno, "cannot make the timer that guards scripts");
   return 0;
 }
@@ -142,7 +192,7 @@ void guard_close_thread(struct sched *s, struct task *t) {
   s->current = t;
   t->immediate = true;
   t->told = true; /* an error is no use here */
-  t->budget_ns = t->used_ns + TASK_SLICE_NS;
+  t->budget_ns = t->used_ns + TASK_GRACE_NS;
   t->where[0] = 0;
   guard_arm(s);
   running = t->co;

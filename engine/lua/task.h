@@ -6,8 +6,9 @@
  * (late, double, cancelled) is a counted no-op. Cancel, deadline and shutdown are one function: the operation is
  * cancelled and the waiting call raises an error; so does each later one; what goes on all the same is closed.
  *
- * Runaways: while Lua runs, a timer on the thread's CPU clock sends SIGVTALRM, whose handler only sets a hook on the
- * coroutine that runs. A task yields after a slice of 50 ms and is closed when its budget is spent.
+ * Runaways: while Lua runs, a timer sends SIGVTALRM, whose handler only sets a hook on the coroutine that runs. A task
+ * yields after a slice of 3 ms of CPU and is closed when its budget is spent. What no hook can stop (a pattern that
+ * backtracks for ever) ends the whole process after a second of CPU, with the name of who it was.
  */
 #ifndef TEND_LUA_TASK_H
 #define TEND_LUA_TASK_H
@@ -20,10 +21,13 @@
 #include "loop/loop.h"
 
 struct effects;
+struct keep_culprit;
 struct sched;
 struct vm;
 
-#define TASK_SLICE_NS (50 * INT64_C(1000000))
+#define TASK_SLICE_NS (3 * INT64_C(1000000))
+#define TASK_GRACE_NS (50 * INT64_C(1000000)) /* for what a task that is being ended has to close */
+#define TASK_STUCK_NS INT64_C(1000000000)     /* CPU inside one call that nothing can interrupt */
 #define TASK_BUDGET_NS INT64_C(1000000000)
 
 enum task_end {
@@ -55,6 +59,9 @@ struct task_spec {
 };
 
 struct sched *sched_new(struct loop *loop, struct err *err);
+/* Who is stuck in a call for limit_ns of CPU: the process ends by SIGKILL, once the name is in *culprit; where there is no
+ * culprit, with a line on standard error, and 78 (while a file loads) or 70. Without this: TASK_STUCK_NS, NULL. */
+void sched_on_stuck(struct sched *s, int64_t limit_ns, struct keep_culprit *culprit);
 void sched_free(struct sched *s);             /* after all vms */
 int64_t sched_used_ns(const struct sched *s); /* CPU time of all tasks so far */
 

@@ -61,7 +61,10 @@ struct sched {
   struct task *current;
   struct task *finishing; /* its done callback runs */
   int64_t mark_ns;        /* CPU clock at the start of this resume */
-  bool forced;            /* the hook yielded */
+  int64_t seen_ns;        /* CPU clock when the hook was called last */
+  int64_t stuck_ns;       /* so long without a hook or a new resume: see sched_on_stuck */
+  struct keep_culprit *culprit;
+  bool forced; /* the hook yielded */
   timer_t timer;
   bool armed;
   bool deferred; /* a wake-up of the loop is queued */
