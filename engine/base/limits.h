@@ -27,6 +27,7 @@ enum {
   LIMIT_SWEEP = 8192,                     /* processes looked at in one sweep, the lowest pids first */
   LIMIT_KEPT = 64,                        /* descriptors kept by init */
   LIMIT_KEEP_MB = 32,                     /* memory for what a new engine must know, twice; used as far as needed */
+  LIMIT_QUARANTINE = 32,                  /* functions of scripts that are not called again */
   LIMIT_LINE = 64 * 1024,                 /* output: a longer line keeps the stream */
   LIMIT_JSON_PART = 16 * 1024,            /* output json: longer lines go in parts */
   LIMIT_TAIL = 64 * 1024,                 /* last output kept of each process, bytes */

@@ -17,6 +17,8 @@
 #include "helper/helper.h"
 #include "init/init.h"
 
+#define STUCK_NS (5 * NS_PER_S) /* of CPU: a job may look through large texts */
+
 struct script {
   const struct options *options;
   char path[PATH_MAX];

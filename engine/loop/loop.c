@@ -4,6 +4,8 @@
 #include <ev.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
@@ -25,10 +27,16 @@ struct loop {
   loop_lag_fn *lag;
   void *lag_arg;
   int64_t now_ns;
+  struct timer *armed; /* all that are, in no order */
+  unsigned n_armed;
+  int alive_fd;         /* -1: nobody watches */
+  int64_t alive_ns;     /* it comes then; TIME_NEVER: it is off */
+  struct timer *awake;  /* where there are too many timers to look through: makes the loop wake up in time */
 };
 
 struct timer {
   struct loop *loop;
+  struct timer *next, **link; /* among those that are armed; link NULL: it is not */
   int64_t due_ns;
   ev_timer ev; /* its data is the argument: each check has a timer, so they are small */
   loop_fn *fn;
@@ -40,6 +48,69 @@ struct watch {
   watch_fn *fn;
   void *arg;
 };
+
+/* --- alive ------------------------------------------------------------------------------------------------------- */
+
+enum { FEW_TIMERS = 64 };
+#define LATE_NS (5 * NS_PER_S)
+#define LATE_LEAST_NS (3 * NS_PER_S)
+#define LATE_MOST_NS (8 * NS_PER_S)
+
+static void arm_alive(struct loop *loop, int64_t at_ns) {
+  if (loop->alive_ns == at_ns) return;
+  struct itimerspec when = {.it_value = {0, 0}};
+  if (at_ns != TIME_NEVER) when.it_value = (struct timespec){at_ns / NS_PER_S, at_ns % NS_PER_S};
+  loop->alive_ns = at_ns;
+  timerfd_settime(loop->alive_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* Before the loop sleeps. A call of the system only when the present setting is far off. */
+static void say_alive(struct loop *loop) {
+  int64_t due = TIME_NEVER;
+  if (loop->n_armed <= FEW_TIMERS) {
+    for (const struct timer *t = loop->armed; t; t = t->next)
+      if (t->due_ns < due) due = t->due_ns;
+    if (due != TIME_NEVER && due < loop->now_ns) due = loop->now_ns;
+  } else {
+    due = loop->now_ns + LATE_NS;
+    if (!loop->awake->link) timer_after(loop->awake, LATE_NS);
+  }
+  if (due == TIME_NEVER)
+    arm_alive(loop, TIME_NEVER);
+  else if (loop->alive_ns < due + LATE_LEAST_NS || loop->alive_ns > due + LATE_MOST_NS)
+    arm_alive(loop, due + LATE_NS);
+}
+
+static void on_awake(void *arg) { (void)arg; }
+
+int loop_alive(struct loop *loop, int *fd) {
+  if (!loop->awake) loop->awake = timer_new(loop, on_awake, loop);
+  if (!loop->awake) return -ENOMEM;
+  if (loop->alive_fd < 0) loop->alive_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  if (loop->alive_fd < 0) return -errno;
+  *fd = loop->alive_fd;
+  return 0;
+}
+
+static void note_armed(struct timer *t) {
+  struct loop *loop = t->loop;
+  if (t->link) return;
+  t->next = loop->armed;
+  t->link = &loop->armed;
+  if (t->next) t->next->link = &t->next;
+  loop->armed = t;
+  loop->n_armed++;
+}
+
+static void note_stopped(struct timer *t) {
+  if (!t->link) return;
+  *t->link = t->next;
+  if (t->next) t->next->link = t->link;
+  t->link = NULL;
+  t->loop->n_armed--;
+}
+
+/* --- turns ------------------------------------------------------------------------------------------------------- */
 
 static void run_deferred(struct loop *loop) {
   /* what is deferred by these waits for the next round of this function */
@@ -66,6 +137,7 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
     ev_idle_stop(ev, &loop->idle);
   /* callbacks of this turn saw the time of its start; timers armed by them count from now */
   ev_now_update(ev);
+  if (loop->alive_fd >= 0) say_alive(loop);
 }
 
 static void on_idle(struct ev_loop *ev, ev_idle *w, int revents) {
@@ -82,6 +154,8 @@ struct loop *loop_new(void) {
     free(loop);
     return NULL;
   }
+  loop->alive_fd = -1;
+  loop->alive_ns = TIME_NEVER;
   loop->now_ns = clock_mono_ns();
   ev_prepare_init(&loop->prepare, on_prepare);
   loop->prepare.data = loop;
@@ -92,6 +166,8 @@ struct loop *loop_new(void) {
 
 void loop_free(struct loop *loop) {
   if (!loop) return;
+  timer_free(loop->awake);
+  if (loop->alive_fd >= 0) close(loop->alive_fd);
   ev_loop_destroy(loop->ev);
   free(loop->queue);
   free(loop);
@@ -113,6 +189,7 @@ static void on_timer(struct ev_loop *ev, ev_timer *w, int revents) {
   (void)revents;
   struct timer *t = (struct timer *)((char *)w - offsetof(struct timer, ev));
   int64_t now = t->loop->now_ns = clock_mono_ns();
+  note_stopped(t);
   if (t->loop->lag) t->loop->lag(t->loop->lag_arg, now > t->due_ns ? now - t->due_ns : 0);
   t->fn(w->data);
 }
@@ -128,7 +205,7 @@ struct timer *timer_new(struct loop *loop, loop_fn *fn, void *arg) {
 }
 
 void timer_after(struct timer *t, int64_t delay_ns) {
-  ev_timer_stop(t->loop->ev, &t->ev);
+  timer_stop(t);
   if (delay_ns == TIME_NEVER) return;
   /* libev counts from its own idea of now, which is as old as the turn */
   ev_tstamp late = ev_time() - ev_now(t->loop->ev);
@@ -137,13 +214,17 @@ void timer_after(struct timer *t, int64_t delay_ns) {
   t->due_ns = clock_mono_ns() + delay_ns;
   ev_timer_set(&t->ev, (double)delay_ns / (double)NS_PER_S + late, 0.);
   ev_timer_start(t->loop->ev, &t->ev);
+  note_armed(t);
 }
 
 void timer_at(struct timer *t, int64_t due_ns) {
   timer_after(t, due_ns == TIME_NEVER ? TIME_NEVER : due_ns - clock_mono_ns());
 }
 
-void timer_stop(struct timer *t) { ev_timer_stop(t->loop->ev, &t->ev); }
+void timer_stop(struct timer *t) {
+  ev_timer_stop(t->loop->ev, &t->ev);
+  note_stopped(t);
+}
 
 void timer_free(struct timer *t) {
   if (!t) return;

@@ -74,6 +74,8 @@ void supervisor_keep_sockets(void *arg) {
   struct supervisor *s = arg;
   if (!s->o.keep || s->ended) return;
   s->sockets_kept = true;
+  int alive;
+  if (loop_alive(s->o.loop, &alive) == 0) children_alive(s->o.children, alive);
   if (s->control) children_keep(s->o.children, "control", control_fd(s->control));
   sink_keep(s->o.sink, s->o.keep);
   dependencies_keep(s->dependencies, s->o.keep);
