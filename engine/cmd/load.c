@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "loop/part.h"
+#include "core/quarantine.h"
 #include "loop/settings_source.h"
 
 /* --- where flows and scripts are --------------------------------------------------------------------------------- */
@@ -178,8 +180,17 @@ static void plan_of_file(struct load *l, const struct vm_host *given) {
   load_host(l, &host);
   host.problems = &l->problems;
   struct err err = ERR_INIT;
+  if (l->stuck) {
+    err_set(&err, -ETIME,
+            "%s: %lld ms of CPU in one call that nothing can interrupt, while it is loaded; a pattern that "
+            "goes back and forth? make it simpler",
+            l->stuck->where, (long long)(l->stuck->ran_ns / NS_PER_MS));
+    flow_problem(l, NULL, "a Lua file that describes a flow", err.msg);
+    return;
+  }
   l->sched = sched_new(host.loop, &err);
   host.sched = l->sched;
+  if (l->sched && host.quarantine) sched_on_stuck(l->sched, TASK_STUCK_NS, &keep_words(host.quarantine->keep)->culprit);
   l->vm = l->sched ? vm_new(&host, &err) : NULL;
   auto_json cJSON *json = NULL;
   if (!l->vm || vm_load_flow(l->vm, l->file, &json, &err)) {

@@ -17,15 +17,16 @@
 struct load {
   const struct options *options;
   struct settings *settings;
-  struct problems problems;  /* of settings and flow file */
-  char flow[LIMIT_NAME];     /* "" when none is named */
-  bool command_only;         /* a command, and no flow of that name: the built-in policy */
-  bool unnamed;              /* a command, and no flow name at all */
-  bool starts;               /* given by who starts the flow: what a check alone needs is not loaded for it */
-  char file[PATH_MAX];       /* the flow file, "" for none */
-  struct buf text;           /* of the flow file, once a line of it was asked for */
-  struct buf flows, scripts; /* colon lists that are searched */
-  char near[LIMIT_NAME];     /* the nearest flow there is, when this one is missing */
+  struct problems problems;         /* of settings and flow file */
+  char flow[LIMIT_NAME];            /* "" when none is named */
+  bool command_only;                /* a command, and no flow of that name: the built-in policy */
+  bool unnamed;                     /* a command, and no flow name at all */
+  const struct keep_culprit *stuck; /* given: where loading it has ended an engine; NULL: nowhere */
+  bool starts;                      /* given by who starts the flow: what a check alone needs is not loaded for it */
+  char file[PATH_MAX];              /* the flow file, "" for none */
+  struct buf text;                  /* of the flow file, once a line of it was asked for */
+  struct buf flows, scripts;        /* colon lists that are searched */
+  char near[LIMIT_NAME];            /* the nearest flow there is, when this one is missing */
   struct sched *sched;
   struct vm *vm; /* NULL without a flow file */
   struct policy policy;

@@ -10,6 +10,7 @@
 #include "cmd/cmd.h"
 #include "cmd/load.h"
 #include "core/metric.h"
+#include "core/quarantine.h"
 #include "helper/helper.h"
 #include "init/init.h"
 #include "loop/script_state.h"
@@ -18,6 +19,8 @@
 #include "supervisor/supervisor.h"
 
 struct engine {
+  struct quarantine quarantine;
+  const struct quarantined *stuck; /* who has ended the engine before this one; NULL: nobody */
   const struct options *options;
   struct loop *loop;
   struct children *children;
@@ -98,6 +101,13 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
                              .state = &e->state,
                              .ask = ask,
                              .ask_arg = e};
+  if (init_keep()) {
+    e->stuck = quarantine_open(&e->quarantine, init_keep(), clock_real_ns());
+    e->host.quarantine = &e->quarantine;
+    size_t n;
+    const struct keep_culprit *c = &keep_words(init_keep())->culprit;
+    if (*c->task && !keep_get(init_keep(), "machine", &n)) e->load.stuck = c; /* it has never come further */
+  }
   int rc = load_flow(&e->load, &e->host, err);
   if (rc) return rc;
   so = load_sink_options(&e->load, log_fd); /* the flow may have settings of its own for these */
@@ -121,6 +131,8 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
           .loaded_ns = clock_mono_ns() - started,
           .keep = init_keep(),
           .revival = init_revival(),
+          .quarantine = init_keep() ? &e->quarantine : NULL,
+          .stuck = e->stuck,
       },
       err);
   return e->supervisor ? 0 : -ENOMEM;

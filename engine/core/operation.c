@@ -75,6 +75,12 @@ static const struct operation_arg check_args[] = {{.name = "name",
 static const struct operation_arg process_args[] = {PROCESS_ARG("which; without: all"), WAIT_ARG, {0}};
 static const struct operation_arg wait_args[] = {WAIT_ARG, {0}};
 static const struct operation_arg reload_args[] = {DRY_RUN_ARG, WAIT_ARG, {0}};
+static const struct operation_arg release_args[] = {{.name = "task",
+                                                     .type = ARG_STRING,
+                                                     .place = ARG_WORD,
+                                                     .value = "TASK",
+                                                     .doc = "which, as status names it; without: all"},
+                                                    {0}};
 static const struct operation_arg remediate_args[] = {{.name = "action",
                                                        .type = ARG_STRING,
                                                        .place = ARG_WORD,
@@ -141,6 +147,7 @@ const struct operation operations[] = {
     {"restart", "stop, and start again", true, CHANGES, .args = process_args},
     {"shutdown", "stop everything in order, and end tend", true, CHANGES, .args = wait_args},
     {"reload", "load flow and scripts anew", false, CHANGES, .reads_with = "dry_run", .args = reload_args},
+    {"release", "let a function run again that was quarantined", true, CHANGES, .args = release_args},
     {"remediate", "run a remedy, or one of its steps, now", true, CHANGES, .reads_with = "dry_run",
      .args = remediate_args},
     {"maintenance", "on: checks run, remedies do not", true, CHANGES, .args = maintenance_args},

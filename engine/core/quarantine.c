@@ -26,7 +26,7 @@ const struct quarantined *quarantine_open(struct quarantine *q, struct keep *kee
     new = &q->list[q->n++];
     *new = (struct quarantined){.culprit = *c, .at_real_ns = now_real_ns};
   }
-  put(q);
+  if (q->n) put(q);
   if (new) c->task[0] = 0; /* and one that dies before this begins with it again */
   return new;
 }
@@ -54,10 +54,11 @@ bool quarantine_lift(struct quarantine *q, const char *task) {
 
 void quarantine_text(const struct quarantined *e, struct buf *out) {
   const struct keep_culprit *c = &e->culprit;
-  buf_fmt(out,
-          "%s is quarantined: it spent %lld ms in one call at %s that nothing can interrupt, so that a new engine had to "
-          "be made; it runs again when its function has changed, or after tend release",
-          c->task, (long long)(c->ran_ns / NS_PER_MS), *c->where ? c->where : "an unknown place");
+  buf_fmt(
+      out,
+      "%s is quarantined: it spent %lld ms in one call at %s that nothing can interrupt, so that a new engine had to "
+      "be made; it runs again when its function has changed, or after tend release",
+      c->task, (long long)(c->ran_ns / NS_PER_MS), *c->where ? c->where : "an unknown place");
 }
 
 void quarantine_json(const struct quarantine *q, struct json *j, const char *key) {

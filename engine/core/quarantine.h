@@ -1,5 +1,5 @@
-/* Functions of scripts that ended an engine: they are not called again until they have changed, or an operator lifts it.
- * A plain struct, so that it goes over the life of an engine as it is. Pure but for keep_put. */
+/* Functions of scripts that ended an engine: they are not called again until they have changed, or an operator lifts
+ * it. A plain struct, so that it goes over the life of an engine as it is. Pure but for keep_put. */
 #ifndef TEND_CORE_QUARANTINE_H
 #define TEND_CORE_QUARANTINE_H
 

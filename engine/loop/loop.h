@@ -27,8 +27,8 @@ int64_t loop_now_ns(const struct loop *loop); /* the time of this turn */
 int64_t loop_update_now(struct loop *loop);   /* after something slow; returns the time */
 
 /* For whoever watches over the engine: a timer of the kernel that is set ahead of the time when the loop wakes up by
- * itself, so that it only comes when the loop is late by some seconds; nothing due: off. Polled by another process. 0 with
- * *fd, which stays the loop's; or -errno. */
+ * itself, so that it only comes when the loop is late by some seconds; nothing due: off. Polled by another process. 0
+ * with *fd, which stays the loop's; or -errno. */
 int loop_alive(struct loop *loop, int *fd);
 
 /* A one-shot timer, made stopped. NULL when there is no memory. */

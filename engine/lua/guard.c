@@ -1,5 +1,5 @@
-/* Keeps scripts within their CPU: a timer, whose signal sets a hook on the coroutine that runs; the hook yields, raises,
- * or lets it go on. Where no hook is called for a second, the process ends. */
+/* Keeps scripts within their CPU: a timer, whose signal sets a hook on the coroutine that runs; the hook yields,
+ * raises, or lets it go on. Where no hook is called for a second, the process ends. */
 #include <errno.h>
 #include <lauxlib.h>
 #include <stdatomic.h>
@@ -65,7 +65,8 @@ static void on_signal(int sig) {
     int64_t ran = cpu_ns() - (s->seen_ns > s->mark_ns ? s->seen_ns : s->mark_ns);
     if (ran > s->stuck_ns) end_stuck(s, L, ran);
   }
-  if (L) lua_sethook(L, hook, LUA_MASKCOUNT, 1);
+  /* setting it walks through all calls that are open, of which a recursion has many */
+  if (L && !lua_gethookmask(L)) lua_sethook(L, hook, LUA_MASKCOUNT, 1);
   errno = error;
 }
 
@@ -75,7 +76,7 @@ void sched_on_stuck(struct sched *s, int64_t limit_ns, struct keep_culprit *culp
 }
 
 void guard_arm(struct sched *s) {
-  const struct itimerspec when = {.it_value = {0, TASK_SLICE_NS}, .it_interval = {0, TASK_SLICE_NS / 2}};
+  const struct itimerspec when = {.it_value = {0, TASK_SLICE_NS}, .it_interval = {0, TASK_SLICE_NS}};
   s->mark_ns = cpu_ns();
   if (!s->armed) timer_settime(s->timer, 0, &when, NULL);
   s->armed = true;
@@ -137,7 +138,7 @@ static void hook(lua_State *L, lua_Debug *ar) {
     /* the hook stays: whatever catches this error is interrupted again */
     luaL_error(L, "%s used more CPU than it may", t->name);
   }
-  if (slice < TASK_SLICE_NS || !lua_isyieldable(L)) {
+  if (slice < TASK_SLICE_NS * 3 / 4 || !lua_isyieldable(L)) {
     lua_sethook(L, NULL, 0, 0); /* the timer comes again */
     return;
   }

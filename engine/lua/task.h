@@ -59,8 +59,8 @@ struct task_spec {
 };
 
 struct sched *sched_new(struct loop *loop, struct err *err);
-/* Who is stuck in a call for limit_ns of CPU: the process ends by SIGKILL, once the name is in *culprit; where there is no
- * culprit, with a line on standard error, and 78 (while a file loads) or 70. Without this: TASK_STUCK_NS, NULL. */
+/* Who is stuck in a call for limit_ns of CPU: the process ends by SIGKILL, once the name is in *culprit; where there is
+ * no culprit, with a line on standard error, and 78 (while a file loads) or 70. Without this: TASK_STUCK_NS, NULL. */
 void sched_on_stuck(struct sched *s, int64_t limit_ns, struct keep_culprit *culprit);
 void sched_free(struct sched *s);             /* after all vms */
 int64_t sched_used_ns(const struct sched *s); /* CPU time of all tasks so far */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "core/quarantine.h"
 #include "lua/conv.h"
 #include "lua/l.h"
 #include "lua/script_probe.h"
@@ -209,9 +210,21 @@ static int l_prepare(lua_State *L) {
   return lua_gettop(L);
 }
 
+static bool is_quarantined(struct vm *vm, int ref, const char *task, struct err *err) {
+  struct quarantine *q = vm->host.quarantine;
+  if (!q || !q->n) return false;
+  const struct quarantined *e = quarantine_find(q, task, identity_find(vm, ref));
+  if (!e) return false;
+  auto_buf struct buf text = {0};
+  quarantine_text(e, &text);
+  err_set(err, -EPERM, "%s", buf_cstr(&text));
+  return true;
+}
+
 uint64_t vm_start_ref(struct vm *vm, int ref, int (*l_push)(lua_State *L, void *arg), void *push_arg,
                       const struct task_spec *spec, struct err *err) {
   lua_State *L = vm->L;
+  if (is_quarantined(vm, ref, spec->name, err)) return 0;
   struct start start = {ref, l_push, push_arg};
   int base = lua_gettop(L);
   if (!lua_checkstack(L, 8)) {

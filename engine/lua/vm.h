@@ -25,26 +25,28 @@
 struct vm;
 struct metrics;
 struct script_state;
+struct quarantine;
 struct sources;
 
 /* What a generation may use. Pointers may be NULL where said; calls that need them then give nil, err. */
 struct vm_host {
   struct sched *sched; /* shared by all generations */
   struct loop *loop;
-  struct sink *sink;           /* NULL: log lines go nowhere */
-  struct settings *settings;   /* never NULL; settings.declare adds to it and resolves anew, without telling problems */
-  struct problems *problems;   /* what was wrong with files of declared settings (NAME_FILE); NULL: nobody hears */
-  struct probe_env *probes;    /* NULL: no probes */
-  struct children *children;   /* NULL: no processes */
-  struct metrics *metrics;     /* NULL: counted for nobody */
-  struct script_state *state;  /* what the table `state` is kept in; NULL: nobody keeps it */
-  const char *scripts;         /* colon list of directories for require */
-  const char *flows;           /* colon list, searched after the scripts; NULL: none */
-  const char *flow;            /* the flow's name */
-  const struct sources *given; /* these are loaded in place of files; NULL: the disk. As long as the vm loads */
-  bool script;                 /* tend script: file calls are direct */
-  size_t memory_mb;            /* 0: LIMIT_LUA_MB */
-  int64_t budget_ns;           /* CPU of one task; 0: TASK_BUDGET_NS. Not for the task of a script */
+  struct sink *sink;          /* NULL: log lines go nowhere */
+  struct settings *settings;  /* never NULL; settings.declare adds to it and resolves anew, without telling problems */
+  struct problems *problems;  /* what was wrong with files of declared settings (NAME_FILE); NULL: nobody hears */
+  struct probe_env *probes;   /* NULL: no probes */
+  struct children *children;  /* NULL: no processes */
+  struct metrics *metrics;    /* NULL: counted for nobody */
+  struct script_state *state; /* what the table `state` is kept in; NULL: nobody keeps it */
+  struct quarantine *quarantine; /* functions in it are not started; NULL: none is */
+  const char *scripts;           /* colon list of directories for require */
+  const char *flows;             /* colon list, searched after the scripts; NULL: none */
+  const char *flow;              /* the flow's name */
+  const struct sources *given;   /* these are loaded in place of files; NULL: the disk. As long as the vm loads */
+  bool script;                   /* tend script: file calls are direct */
+  size_t memory_mb;              /* 0: LIMIT_LUA_MB */
+  int64_t budget_ns;             /* CPU of one task; 0: TASK_BUDGET_NS. Not for the task of a script */
   /* What the engine knows, as JSON: what is "metrics" (the lifecycle counters), "report" or "status". Appends to out; 0
    * or a negative errno. NULL: there is no engine around. */
   int (*ask)(void *arg, const char *what, struct buf *out);

@@ -249,13 +249,15 @@ void supervisor_tell(struct supervisor *s, const struct machine_action *a);
 
 /* supervisor_view.c */
 /* A status view and what it points to. */
+enum { QUARANTINE_SHOWN = 4 };
 struct views {
   struct status_view v;
   struct report_process *processes;
   struct report_check *dependencies, *checks;
   struct report_remedy *remedies;
   struct report_remediation *remediations;
-  const char *warnings[4];
+  char quarantined[QUARANTINE_SHOWN][320];
+  const char *warnings[8 + QUARANTINE_SHOWN];
   char reason[256];
 };
 void supervisor_views(struct supervisor *s, bool brief, struct views *out); /* brief: no history of checks */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "core/quarantine.h"
 #include "supervisor/impl.h"
 
 static void op_status(void *arg, const struct control_request *q, struct control_reply *r) {
@@ -259,6 +260,15 @@ static void op_shutdown(void *arg, const struct control_request *q, struct contr
   supervisor_feed(s, &(struct machine_input){.kind = IN_STOP, .level = STOP_BEGIN, .cause = CAUSE_SHUTDOWN});
 }
 
+static void op_release(void *arg, const struct control_request *q, struct control_reply *r) {
+  struct supervisor *s = arg;
+  const char *task = control_arg_str(q, "task", NULL);
+  if (s->o.quarantine && quarantine_lift(s->o.quarantine, task))
+    control_answer(r, "{\"message\": \"it runs again\"}");
+  else
+    control_refuse(r, "nothing%s%s is quarantined", task ? " named " : "", task ? task : "");
+}
+
 const struct control_op supervisor_ops[] = {
     {"status", op_status, NULL},
     {"health", op_health, NULL},
@@ -268,6 +278,7 @@ const struct control_op supervisor_ops[] = {
     {"logs", op_logs, NULL},
     {"setting", op_setting, NULL},
     {"check-now", supervisor_check_now, NULL},
+    {"release", op_release, NULL},
     {"remediate", supervisor_remediate, NULL},
     {"maintenance", supervisor_maintain, NULL},
     {"start", op_start, NULL},

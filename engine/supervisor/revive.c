@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/keep.h"
 #include "base/str.h"
+#include "core/quarantine.h"
 #include "supervisor/keep.h"
 
 /* --- what was kept ----------------------------------------------------------------------------------------------- */
@@ -135,17 +136,33 @@ static void take_children(struct supervisor *s) {
 
 /* --- going on ---------------------------------------------------------------------------------------------------- */
 
+/* Whose call nothing could interrupt. */
+static void tell_stuck(struct supervisor *s) {
+  auto_buf struct buf details = {0}, message = {0};
+  const struct keep_culprit *c = &s->o.stuck->culprit;
+  struct json j = JSON_INIT(&details);
+  json_object(&j, NULL);
+  json_str(&j, "task", c->task);
+  json_str(&j, "where", c->where);
+  json_int(&j, "cpu_ms", c->ran_ns / NS_PER_MS);
+  json_object_end(&j);
+  quarantine_text(s->o.stuck, &message);
+  sink_emit(s->o.sink, EVENT_QUARANTINED,
+            &(struct sink_event){.level = LEVEL_ERROR, .message = buf_cstr(&message), .details = buf_cstr(&details)});
+}
+
 static void tell(struct supervisor *s) {
   const struct revival *r = s->o.revival;
   auto_buf struct buf details = {0};
   struct json j = JSON_INIT(&details);
   char name[16];
   json_object(&j, NULL);
-  json_str(&j, "cause", r->hung ? "hung" : WIFSIGNALED(r->status) ? "signal" : "exit");
+  json_str(&j, "cause", s->o.stuck ? "script" : r->hung ? "hung" : WIFSIGNALED(r->status) ? "signal" : "exit");
   if (WIFSIGNALED(r->status))
     json_str(&j, "signal", str_signal_name(WTERMSIG(r->status), name, sizeof name));
   else
     json_int(&j, "exit_code", WEXITSTATUS(r->status));
+  if (s->o.stuck) json_str(&j, "quarantined", s->o.stuck->culprit.task);
   json_int(&j, "deaths", r->deaths);
   json_bool(&j, "safe_mode", r->safe);
   json_object_end(&j);
@@ -154,6 +171,7 @@ static void tell(struct supervisor *s) {
                                  .message = r->safe ? "a new engine goes on, in safe mode: no scripts, no checks"
                                                     : "a new engine goes on where the one before was",
                                  .details = buf_cstr(&details)});
+  if (s->o.stuck) tell_stuck(s);
 }
 
 bool supervisor_revive(struct supervisor *s) {

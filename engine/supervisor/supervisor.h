@@ -24,6 +24,8 @@ struct control;
 struct supervisor;
 struct keep;
 struct metrics;
+struct quarantine;
+struct quarantined;
 struct revival;
 
 struct supervisor_options {
@@ -38,10 +40,12 @@ struct supervisor_options {
   struct problems *problems;   /* found while settings and flow were loaded; the validation adds its own */
   bool simple;                 /* --mode simple */
   bool tty;
-  pid_t pid;               /* tend's, as the world sees it */
-  int64_t loaded_ns;       /* how long the loading took */
-  struct keep *keep;       /* what is put there outlives the engine; NULL: nothing does */
-  struct revival *revival; /* this one takes over from one that died; NULL: it is the first */
+  pid_t pid;                       /* tend's, as the world sees it */
+  int64_t loaded_ns;               /* how long the loading took */
+  struct keep *keep;               /* what is put there outlives the engine; NULL: nothing does */
+  struct quarantine *quarantine;   /* NULL: there is none */
+  const struct quarantined *stuck; /* the one of them who has ended the engine before; NULL: nobody has */
+  struct revival *revival;         /* this one takes over from one that died; NULL: it is the first */
 };
 
 /* NULL with err: no memory. */

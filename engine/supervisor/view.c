@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "core/quarantine.h"
 #include "supervisor/impl.h"
 
 void supervisor_views_free(struct views *v) {
@@ -150,6 +151,14 @@ void supervisor_views(struct supervisor *s, bool brief, struct views *out) {
   size_t w = 0;
   if (m.degraded && m.state == STATE_RUNNING)
     out->warnings[w++] = "a process that is not essential has failed, or waits for its restart";
+  for (unsigned i = 0; s->o.quarantine && i < s->o.quarantine->n && i < QUARANTINE_SHOWN; i++) {
+    snprintf(out->quarantined[i], sizeof out->quarantined[i],
+             "%s is quarantined (%s): it runs again when it has changed, or after tend release",
+             s->o.quarantine->list[i].culprit.task, s->o.quarantine->list[i].culprit.where);
+    out->warnings[w++] = out->quarantined[i];
+  }
+  if (s->o.revival && s->o.revival->safe)
+    out->warnings[w++] = "safe mode: no scripts and no checks, the engine died too often";
   if (!s->control) out->warnings[w++] = "there is no control socket";
   if (!s->log_dir[0]) out->warnings[w++] = "there is no log directory: no events.jsonl";
   out->v.maintenance = remedies_in_maintenance(s->remedies, &until);
