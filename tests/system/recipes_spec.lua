@@ -254,6 +254,20 @@ describe("the recipe", function()
     stop(p)
   end)
 
+  recipe("Find out why, from inside", function()
+    -- pages_spec.lua types it; what a read-only prompt refuses is in repl_spec.lua
+    local text = recipes["Find out why, from inside"][1].text
+    local p = h.spawn { args = { "run", "--", "sh", "-c", "echo at work; exec sleep 1000" }, env = { CONTAINER_EXECUTION_MODE = "server" } }
+    p:wait_event "startup_completed"
+    local code, out, err = h.ask(p, "repl", "--read-only", "-e", text:match "'(logs [^']*)'", "-e", text:match "'(probe[^']*)'")
+    assert.equal(0, code, err)
+    assert.matches("at work", out, 1, true)
+    assert.matches("127.0.0.1", out, 1, true)
+    code = h.ask(p, "repl", "--read-only", "-e", 'assert(restart "main")')
+    assert.equal(1, code)
+    stop(p)
+  end)
+
   recipe("What would last night have been?", function()
     -- pages_spec.lua types it, with the events of the recipe before
     assert.matches("simulate --flow-name remembering --events", recipes["What would last night have been?"][1].text, 1, true)
