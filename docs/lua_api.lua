@@ -5,7 +5,7 @@ local to = ... or "docs"
 local meta = "scripts/tend/_meta"
 local modules = {
   "settings", "lifecycle", "control", "process", "probe", "postgres", "http", "net", "dns", "fs", "timer",
-  "cron", "event", "state", "retry", "signal", "metrics", "log", "json", "clock",
+  "cron", "event", "hooks", "state", "retry", "signal", "metrics", "log", "json", "clock",
 }
 local problems = {}
 

@@ -16,6 +16,7 @@ enum {
   LIMIT_REMEDY_RUNS = 64,                 /* runs of one remedy in its window */
   LIMIT_REMEDY_PAST = 32,                 /* past runs of remedies that are kept */
   LIMIT_CLEANUPS = 256,                   /* cleanup handlers of one plan */
+  LIMIT_HOOKS = 32,                       /* hooks of one point of the lifecycle */
   LIMIT_PATTERNS = 32,                    /* patterns of one cleanup handler */
   LIMIT_DIRECTORIES = 64,                 /* directories of one plan */
   LIMIT_NEEDS = 256,                      /* required settings of one plan */

@@ -83,7 +83,7 @@ struct lifecycle *lifecycle_new(const struct plan *plan, const struct settings *
     lifecycle_free(l);
     return NULL;
   }
-  unsigned hooks = (plan->hooks[PLAN_HOOK_DRAIN].fn != PLAN_NO_FN) + (plan->hooks[PLAN_HOOK_STOP].fn != PLAN_NO_FN);
+  unsigned hooks = (unsigned)(plan->hooks[PLAN_HOOK_DRAIN].n + plan->hooks[PLAN_HOOK_STOP].n);
   l->config = (struct machine_config){
       .simple = simple,
       .on_failure = (enum on_failure)settings_choice(settings, SET_ON_FAILURE),

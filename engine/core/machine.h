@@ -112,17 +112,22 @@ const char *machine_action_name(enum machine_action_kind k); /* "SPAWN" */
 
 struct machine_input {
   enum machine_input_kind kind;
-  uint32_t slot;            /* STARTED SPAWN_FAILED STARTUP_CHECK EXITED CHECK_FAILED */
-  uint32_t process;         /* OPERATOR_*: index or MACHINE_ALL; SCALE: index */
-  uint32_t count;           /* SCALE: from 1 to its instances; not of main */
-  bool ok;                  /* VALIDATED DEPENDENCIES STARTUP_CHECK HEALTH */
-  bool can_pass;            /* VALIDATED, not ok: the reason can pass (75, 73), so the restart policy decides */
-  int exit_code;            /* VALIDATED, not ok: 73 75 78 */
-  bool stopped_mark;        /* BEGIN: the mark of an operator's stop was found (matters under unless-stopped) */
-  bool dependency_bad;      /* EXITED: a required dependency is bad now, so its return ends the wait */
-  int status;               /* EXITED: as of wait(2) */
-  bool oom;                 /* EXITED */
-  bool alone;               /* EXITED: nobody else of its group is left */
+  uint32_t slot;                /* STARTED SPAWN_FAILED STARTUP_CHECK EXITED CHECK_FAILED */
+  uint32_t process;             /* OPERATOR_*: index or MACHINE_ALL; SCALE: index */
+  uint32_t count;               /* SCALE: from 1 to its instances; not of main */
+  bool ok;                      /* VALIDATED DEPENDENCIES STARTUP_CHECK HEALTH */
+  bool can_pass;                /* VALIDATED, not ok: the reason can pass (75, 73), so the restart policy decides */
+  int exit_code;                /* VALIDATED, not ok: 73 75 78 */
+  bool stopped_mark;            /* BEGIN: the mark of an operator's stop was found (matters under unless-stopped) */
+  bool dependency_bad;          /* EXITED: a required dependency is bad now, so its return ends the wait */
+  int status;                   /* EXITED: as of wait(2) */
+  bool oom;                     /* EXITED */
+  bool alone;                   /* EXITED: nobody else of its group is left */
+  bool decided;                 /* EXITED: a policy has said what follows, in place of rules and restart policy */
+  enum restart_verdict verdict; /* then; the window still limits restarts */
+  int64_t delay_ns;             /* of its restart; negative: as usual */
+  int64_t late_ns;              /* EXITED: how long ago that was */
+  bool skip_drain;              /* HOOKS_DONE: the stop signals need not wait for the drain either */
   bool more;                /* another one of this kind, of another slot, follows at once: they are judged together */
   enum spawn_stage stage;   /* SPAWN_FAILED */
   int error;                /* SPAWN_FAILED: positive errno */
@@ -199,6 +204,17 @@ bool machine_load(struct machine *m, const void *bytes, size_t n);
 void machine_resume(struct machine *m, int64_t now_ns, struct machine_out *out);
 
 /* --- what can be seen -------------------------------------------------------------------------------------------- */
+
+/* What would follow if that instance ended now. */
+struct machine_preview {
+  enum end_reason reason;
+  enum restart_verdict verdict;
+  int64_t delay_ns; /* of a restart, without jitter */
+  unsigned n, in_window;
+};
+/* False: its end is not judged, since it is being stopped or was asked to. */
+bool machine_preview_exit(struct machine *m, const struct machine_input *exited, int64_t now_ns,
+                          struct machine_preview *out);
 
 unsigned machine_slots(const struct machine *m);
 uint32_t machine_slot(const struct machine *m, unsigned process, unsigned instance);

@@ -131,11 +131,12 @@ static void follow_main(struct machine *m) {
   machine_retry_with_main(m);
 }
 
-static void restart(struct machine *m, struct slot *s, enum end_reason reason, bool all) {
+static void restart(struct machine *m, struct slot *s, enum end_reason reason, bool all, int64_t given_ns) {
   const struct restart_config *c = &slot_process(m, s)->restart;
   if (reason != END_CLEAN) tell_failure(m, s, reason, false);
   struct machine_action *a = tell_of(m, s, EVENT_RESTART_INITIATED, LEVEL_WARNING);
   int64_t delay = restart_take(&s->restart, c, m->now, &m->seed);
+  if (given_ns >= 0) delay = given_ns;
   a->cause = CAUSE_PROCESS;
   a->reason = reason;
   a->delay_ns = delay;
@@ -161,13 +162,21 @@ static void end_well(struct machine *m, struct slot *s) {
   machine_end(m, CAUSE_COMPLETED);
 }
 
-static void judge(struct machine *m, struct slot *s, enum end_reason reason, int code, int signal) {
+static enum restart_verdict verdict_on(const struct machine *m, struct slot *s, const struct machine_input *in,
+                                       enum end_reason reason, int code, int signal) {
+  const struct machine_process *p = slot_process(m, s);
+  enum restart_verdict verdict =
+      in->decided ? in->verdict
+                  : restart_judge(&p->restart, p->mode, m->config->simple, p->rules, p->n_rules, reason, code, signal);
+  bool again = verdict == VERDICT_RESTART || verdict == VERDICT_RESTART_ALL;
+  return again && restart_exhausted(&s->restart, &p->restart, m->now) ? VERDICT_FINAL : verdict;
+}
+
+static void judge(struct machine *m, struct slot *s, const struct machine_input *in, enum end_reason reason, int code,
+                  int signal) {
   const struct machine_process *p = slot_process(m, s);
   if (reason == END_CLEAN) s->restart.n = 0;
-  enum restart_verdict verdict =
-      restart_judge(&p->restart, p->mode, m->config->simple, p->rules, p->n_rules, reason, code, signal);
-  bool again = verdict == VERDICT_RESTART || verdict == VERDICT_RESTART_ALL;
-  if (again && restart_exhausted(&s->restart, &p->restart, m->now)) verdict = VERDICT_FINAL;
+  enum restart_verdict verdict = verdict_on(m, s, in, reason, code, signal);
   switch (verdict) {
     case VERDICT_AGAIN:
       slot_set(m, s, INSTANCE_INTERVAL);
@@ -178,7 +187,7 @@ static void judge(struct machine *m, struct slot *s, enum end_reason reason, int
       break;
     case VERDICT_RESTART:
     case VERDICT_RESTART_ALL:
-      restart(m, s, reason, verdict == VERDICT_RESTART_ALL);
+      restart(m, s, reason, verdict == VERDICT_RESTART_ALL, in->decided ? in->delay_ns : -1);
       break;
     case VERDICT_FINAL:
       tell_failure(m, s, reason, true);
@@ -239,7 +248,7 @@ void machine_on_exited(struct machine *m, const struct machine_input *in) {
   a->reason = reason;
   a->exit_code = code;
   a->signal = signal;
-  a->duration_ns = m->now - s->run_ns;
+  a->duration_ns = m->now - in->late_ns - s->run_ns;
   if (!in->alone) {
     a = machine_act(m, ACT_KILL);
     a->slot = slot_index(m, s);
@@ -257,11 +266,31 @@ void machine_on_exited(struct machine *m, const struct machine_input *in) {
   } else {
     s->why = WHY_NONE;
     if (m->goal == GOAL_NONE) {
-      judge(m, s, reason, code, signal);
+      judge(m, s, in, reason, code, signal);
     } else { /* on its own, while everything is being stopped */
       slot_set(m, s, INSTANCE_DOWN);
     }
   }
+}
+
+bool machine_preview_exit(struct machine *m, const struct machine_input *in, int64_t now_ns,
+                          struct machine_preview *out) {
+  if (in->slot >= m->slots) return false;
+  struct slot *s = &m->slot[in->slot];
+  if (!slot_live(s) || s->state == INSTANCE_SPAWNING || m->goal != GOAL_NONE) return false;
+  int signal = WIFSIGNALED(in->status) ? WTERMSIG(in->status) : 0;
+  int code = signal ? EXIT_SIGNALED + signal : WEXITSTATUS(in->status);
+  enum end_reason reason = classify(m, s, in, code, signal);
+  if (reason == END_STOPPED) return false;
+  m->now = now_ns;
+  slot_note_good_run(m, s);
+  const struct restart_config *c = &slot_process(m, s)->restart;
+  *out = (struct machine_preview){.reason = reason,
+                                  .verdict = verdict_on(m, s, in, reason, code, signal),
+                                  .delay_ns = restart_delay_ns(c, reason == END_CLEAN ? 0 : s->restart.n),
+                                  .n = s->restart.n,
+                                  .in_window = restart_in_window(&s->restart, c, now_ns)};
+  return true;
 }
 
 /* What no later try can change: the code to end with; 0: it can. */

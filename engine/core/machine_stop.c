@@ -320,8 +320,8 @@ void machine_on_stop(struct machine *m, const struct machine_input *in) {
 }
 
 void machine_on_hooks_done(struct machine *m, const struct machine_input *in) {
-  (void)in;
   m->hooks_running = false;
+  if (in->skip_drain && m->phase == PHASE_HOOKS) m->drain_ns = m->now;
 }
 
 void machine_on_swept(struct machine *m, const struct machine_input *in) {

@@ -96,7 +96,7 @@ struct plan_process {
   struct plan_stop stop;
   int64_t start_timeout_ns;   /* until the start-up check must have passed */
   struct plan_check *startup; /* NULL: started means executed */
-  bool restart_on_change;     /* a reload that changes what is executed restarts it; else that waits for its next start */
+  bool restart_on_change; /* a reload that changes what is executed restarts it; else that waits for its next start */
   /* made by a reload, for as long as something of it runs (plan_retire) */
   bool retired;   /* it is in the flow no more */
   unsigned extra; /* instances beyond those of the flow */
@@ -176,7 +176,10 @@ struct plan_setting {
   P(START, "on_start", "Dependencies are ready; the processes are about to be started.") \
   P(RUNNING, "on_running", "The start is complete.") \
   P(DRAIN, "on_drain", "A stop begins; the processes still serve.") \
-  P(STOP, "on_stop", "Before the stop signals.")
+  P(STOP, "on_stop", "Before the stop signals.") \
+  P(EXIT, "on_exit", "A process has ended by itself; what follows can be decided.") \
+  P(UNHEALTHY, "on_unhealthy", "A check has become unhealthy; whether its remedy begins can be decided.") \
+  P(RELOAD, "on_reload", "New policies are about to be in force; they can be refused.")
 
 enum plan_hook_kind {
 #define P(id, key, doc) PLAN_HOOK_##id,
@@ -186,8 +189,15 @@ enum plan_hook_kind {
 };
 
 struct plan_hook {
+  const char *name;
   int fn;
   int64_t timeout_ns;
+};
+
+/* In the order in which they are called. */
+struct plan_hooks {
+  struct plan_hook *list;
+  size_t n;
 };
 
 struct plan {
@@ -212,7 +222,7 @@ struct plan {
   size_t remedies_n;
   struct plan_cleanup *cleanup; /* in the order of registration */
   size_t cleanup_n;
-  struct plan_hook hooks[PLAN_HOOKS_N];
+  struct plan_hooks hooks[PLAN_HOOKS_N];
 
   cJSON *json_;               /* what most texts above point into */
   struct plan_block *blocks_; /* memory of the rest */
@@ -250,8 +260,8 @@ static inline unsigned plan_slots(const struct plan_process *p) {
   return (p->scale ? p->scale->max : p->instances) + p->extra;
 }
 
-/* Processes of `from` (which: n indices) that a reload has taken away are in the new plan, behind its own, until nothing
- * of them runs: name, stop and order. Copied. -ENOMEM; -E2BIG: there are too many together. */
+/* Processes of `from` (which: n indices) that a reload has taken away are in the new plan, behind its own, until
+ * nothing of them runs: name, stop and order. Copied. -ENOMEM; -E2BIG: there are too many together. */
 int plan_retire(struct plan *plan, const struct plan *from, const size_t *which, size_t n);
 /* The plan as its flow says; plan_retire begins with this. */
 void plan_forget_retired(struct plan *plan);

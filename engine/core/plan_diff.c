@@ -308,13 +308,16 @@ static void compare_hooks(struct compare *c) {
 #undef P
   };
   for (int i = 0; i < PLAN_HOOKS_N; i++) {
-    const struct plan_hook *a = &c->from->plan->hooks[i], *b = &c->to->plan->hooks[i];
-    if (same_fn(c, a->fn, b->fn) && a->timeout_ns == b->timeout_ns) continue;
-    plan_diff_add(c->d, DIFF_HOOK,
-                  a->fn == PLAN_NO_FN   ? DIFF_ADDED
-                  : b->fn == PLAN_NO_FN ? DIFF_REMOVED
-                                        : DIFF_CHANGED,
-                  names[i], NULL, DIFF_AT_ONCE);
+    const struct plan_hooks *a = &c->from->plan->hooks[i], *b = &c->to->plan->hooks[i];
+    bool same = a->n == b->n;
+    for (size_t k = 0; k < a->n && same; k++)
+      same = same_fn(c, a->list[k].fn, b->list[k].fn) && a->list[k].timeout_ns == b->list[k].timeout_ns;
+    if (!same)
+      plan_diff_add(c->d, DIFF_HOOK,
+                    !a->n   ? DIFF_ADDED
+                    : !b->n ? DIFF_REMOVED
+                            : DIFF_CHANGED,
+                    names[i], NULL, DIFF_AT_ONCE);
   }
 }
 

@@ -55,8 +55,8 @@ struct plan_diff {
   struct diff_item *items;
   size_t n, cap;
   bool no_memory;
-  /* of each thing of the new plan: the number of the old one; -1: there is none. Of a check, dependency and remedy: none
-   * that is unchanged. */
+  /* of each thing of the new plan: the number of the old one; -1: there is none. Of a check, dependency and remedy:
+   * none that is unchanged. */
   int *process, *check, *dependency, *remedy;
   bool *restart; /* of each process: what runs is not what it says now, and it wants to be restarted */
   bool *startup; /* of each process: its start-up check is as before */

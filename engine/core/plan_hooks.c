@@ -1,158 +1,150 @@
-/* Cleanup handlers and hooks. */
-#include <stdio.h>
+/* Hooks: what a flow wants to do at points of the lifecycle, put into order by the names that each gives with before
+ * and after; where these say nothing the order of the flow. */
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/str.h"
 #include "core/plan_read.h"
 
-/* The kinds of cleanup that C carries out, and what each takes: the options of the helper of that kind, with '_' for
- * '-'. */
-static const struct {
-  const char *name, *helper;
-  const char *keys[8];
-  size_t keys_n;
-} cleanup_kinds[] = {
-    {"sync", "sync", {"path"}, 1},
-    {"remove_temporary",
-     "clean",
-     {"path", "pattern", "older_than_s", "max_files", "max_mb", "empty_dirs", "dry_run"},
-     7},
-    {"close_files", "handles", {"path", "wait_s"}, 2},
-    {"rotate_logs", "rotate", {"path", "pattern", "max_mb", "keep", "max_age_s"}, 5},
+static const char *const points[] = {
+#define P(id, key, doc) key,
+    PLAN_HOOKS(P)
+#undef P
 };
 
-static bool pattern_good(const cJSON *v) {
-  return cJSON_IsString(v) && v->valuestring[0] && !strchr(v->valuestring, '/');
+/* The entries of one point, while they are read. */
+struct entries {
+  const cJSON *value[LIMIT_HOOKS];
+  size_t place[LIMIT_HOOKS]; /* in the list of the flow */
+  struct plan_hook hook[LIMIT_HOOKS];
+  size_t n;
+  const struct at *at; /* of the point */
+  bool list;           /* the flow gives a list */
+};
+
+static int find(const struct entries *e, const char *name) {
+  for (size_t i = 0; i < e->n; i++)
+    if (STR_EQ(e->hook[i].name, name)) return (int)i;
+  return -1;
 }
 
-/* One pattern of file names, or a list of them. */
-static void check_pattern(struct plan_reader *r, const struct at *at, const cJSON *v) {
-  const char *allowed = "a pattern of file names (\"*.tmp\"), or a list of them";
-  if (!cJSON_IsArray(v)) {
-    if (!pattern_good(v)) plan_problem(r, at, v, allowed, "leave out any \"/\"");
+static void read_entry(struct plan_reader *r, const struct at *at, const cJSON *v, struct entries *e) {
+  e->place[e->n] = at->index;
+  static const char *const keys[] = {"run", "timeout", "name", "before", "after"};
+  struct plan_hook *hook = &e->hook[e->n];
+  *hook = (struct plan_hook){.timeout_ns = PLAN_UNSET, .fn = json_fn(v)};
+  if (!hook->fn && !cJSON_IsObject(v)) {
+    plan_problem(r, at, v, "a function, { run = function, timeout = 5 }, or a list of these", "%s", "");
     return;
   }
+  if (!hook->fn) {
+    read_keys(r, at, v, keys, ARRAY_LEN(keys));
+    read_fn(r, at, v, "run", &hook->fn);
+    if (!read_get(v, "run")) plan_problem(r, AT_KEY(at, "run"), NULL, "a function", "it is missing");
+    read_duration(r, at, v, "timeout", NS_PER_MS, 3600 * NS_PER_S, &hook->timeout_ns);
+    if (read_text(r, at, v, "name", &hook->name)) plan_check_name(r, AT_KEY(at, "name"), hook->name);
+  }
+  if (!hook->name) hook->name = plan_text_fmt(r, "%s_%zu", e->at->key, e->n + 1);
+  if (!hook->name) return;
+  if (find(e, hook->name) >= 0) {
+    plan_problem(r, AT_KEY(at, "name"), read_get(v, "name"), "a name that no other hook of this point has",
+                 "rename one of the two");
+    return;
+  }
+  e->value[e->n++] = v;
+}
+
+/* before[a][b]: a is called before b. */
+struct order {
+  bool before[LIMIT_HOOKS][LIMIT_HOOKS];
+};
+
+static void read_name(struct plan_reader *r, const struct at *at, const cJSON *v, const struct entries *e, size_t self,
+                      bool before, struct order *order) {
+  const char *name = cJSON_GetStringValue(v);
+  int other = name ? find(e, name) : -1;
+  if (other < 0 || (size_t)other == self) {
+    const char *names[LIMIT_HOOKS];
+    for (size_t i = 0; i < e->n; i++) names[i] = e->hook[i].name;
+    const char *near = name && other < 0 ? str_nearest(name, names, e->n) : NULL;
+    plan_problem(r, at, v, "the name of another hook of this point", near ? "did you mean \"%s\"?" : "%s",
+                 near ? near : "");
+  } else if (before) {
+    order->before[self][other] = true;
+  } else {
+    order->before[other][self] = true;
+  }
+}
+
+static void read_names(struct plan_reader *r, const struct at *at, const struct entries *e, size_t self,
+                       const char *key, struct order *order) {
+  const cJSON *v = cJSON_IsObject(e->value[self]) ? read_get(e->value[self], key) : NULL;
+  const struct at here = {.up = at, .key = key};
+  bool before = STR_EQ(key, "before");
   size_t i = 0;
-  const cJSON *e;
-  cJSON_ArrayForEach(e, v) {
-    if (!pattern_good(e)) plan_problem(r, AT_INDEX(at, i), e, allowed, "leave out any \"/\"");
-    i++;
+  const cJSON *item;
+  if (cJSON_IsArray(v)) {
+    cJSON_ArrayForEach(item, v) read_name(r, AT_INDEX(&here, i++), item, e, self, before, order);
+  } else if (v) {
+    read_name(r, &here, v, e, self, before, order);
   }
-  if (i < 1 || i > LIMIT_PATTERNS) plan_problem(r, at, v, allowed, "1 to 32 are possible");
 }
 
-bool plan_is_cleanup_kind(const char *kind) {
-  for (size_t i = 0; i < ARRAY_LEN(cleanup_kinds); i++)
-    if (STR_EQ(kind, cleanup_kinds[i].name)) return true;
-  return false;
-}
-
-void plan_read_cleanup_kind(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_cleanup *out) {
-  static const char *const numbers[] = {"older_than_s", "max_files", "max_mb", "keep", "max_age_s", "wait_s"};
-  const char *names[ARRAY_LEN(cleanup_kinds)];
-  for (size_t i = 0; i < ARRAY_LEN(cleanup_kinds); i++) names[i] = cleanup_kinds[i].name;
-  int kind = -1;
-  if (!read_choice(r, at, v, "kind", names, ARRAY_LEN(names), &kind)) return;
-  static const cJSON nothing = {.type = cJSON_Object};
-  const cJSON *params = read_object(r, at, v, "params");
-  const struct at here = {.up = at, .key = "params"};
-  out->kind = names[kind];
-  out->helper = cleanup_kinds[kind].helper;
-  out->params = params && cJSON_IsObject(params) ? params : &nothing;
-  read_keys(r, &here, out->params, cleanup_kinds[kind].keys, cleanup_kinds[kind].keys_n);
-  const char *path = NULL;
-  read_path(r, &here, out->params, "path", &path);
-  if (!read_get(out->params, "path"))
-    plan_problem(r, AT_KEY(&here, "path"), NULL, "the directory it is for", "it is missing");
-  if (path && path[0] != '/')
-    plan_problem(r, AT_KEY(&here, "path"), read_get(out->params, "path"), "an absolute path", "begin it with /");
-  const cJSON *pattern = read_get(out->params, "pattern");
-  if (pattern) check_pattern(r, AT_KEY(&here, "pattern"), pattern);
-  int number;
-  bool flag;
-  for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-    read_int(r, &here, out->params, numbers[i], 0, STR_EQ(numbers[i], "keep") ? 1000 : INT32_MAX, &number);
-  read_bool(r, &here, out->params, "empty_dirs", &flag);
-  read_bool(r, &here, out->params, "dry_run", &flag);
-}
-
-static bool read_handler(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_cleanup *out) {
-  static const char *const keys[] = {"name", "description", "kind", "params", "run", "timeout", "critical"};
-  *out = (struct plan_cleanup){.description = "", .timeout_ns = PLAN_UNSET};
-  if ((out->fn = json_fn(v))) {
-    out->name = plan_text_fmt(r, "cleanup_%zu", at->index + 1);
-    return true;
+/* The first of the flow that waits for none that is left. */
+static bool put_in_order(const struct entries *e, const struct order *order, struct plan_hooks *out) {
+  bool done[LIMIT_HOOKS] = {false};
+  while (out->n < e->n) {
+    size_t next = e->n;
+    for (size_t i = 0; i < e->n && next == e->n; i++) {
+      bool waits = done[i];
+      for (size_t k = 0; k < e->n; k++) waits |= !done[k] && order->before[k][i];
+      if (!waits) next = i;
+    }
+    if (next == e->n) return false;
+    done[next] = true;
+    out->list[out->n++] = e->hook[next];
   }
-  if (!cJSON_IsObject(v)) {
-    plan_problem(r, at, v, "a table or a function", "write { name = \"...\", run = function() ... end }");
-    return false;
-  }
-  read_keys(r, at, v, keys, ARRAY_LEN(keys));
-  if (read_text(r, at, v, "name", &out->name))
-    plan_check_name(r, AT_KEY(at, "name"), out->name);
-  else if (!read_get(v, "name"))
-    out->name = plan_text_fmt(r, "cleanup_%zu", at->index + 1);
-  if (!out->name) out->name = "";
-  read_text(r, at, v, "description", &out->description);
-  read_duration(r, at, v, "timeout", NS_PER_MS, 3600 * NS_PER_S, &out->timeout_ns);
-  read_bool(r, at, v, "critical", &out->critical);
-  read_fn(r, at, v, "run", &out->fn);
-  bool has_fn = read_get(v, "run") != NULL, has_kind = read_get(v, "kind") != NULL;
-  if (has_fn == has_kind)
-    plan_problem(r, at, NULL, "either kind = \"...\" with params, or run = function", "%s",
-                 has_fn ? "it has both: remove one" : "it has neither");
-  else if (has_kind)
-    plan_read_cleanup_kind(r, at, v, out);
   return true;
 }
 
-void plan_read_cleanup(struct plan_reader *r, const struct at *at, const cJSON *flow) {
-  struct plan *plan = r->plan;
-  const cJSON *list = read_list(r, at, flow, "cleanup", LIMIT_CLEANUPS);
-  if (!list || !list->child) return;
-  plan->cleanup = plan_alloc(r, (size_t)cJSON_GetArraySize(list), sizeof(*plan->cleanup));
-  if (!plan->cleanup) return;
-  const struct at here = {.up = at, .key = "cleanup"};
+static void read_point(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_hooks *out) {
+  static struct entries e; /* large, and not called by itself */
+  static struct order order;
+  e = (struct entries){.at = at, .list = cJSON_IsArray(v)};
+  memset(&order, 0, sizeof order);
+  const cJSON *item;
   size_t i = 0;
-  const cJSON *v;
-  cJSON_ArrayForEach(v, list) {
-    const struct at place = {.up = &here, .index = i++};
-    struct plan_cleanup *c = &plan->cleanup[plan->cleanup_n];
-    if (cJSON_IsFalse(v) || !read_handler(r, &place, v, c)) continue;
-    bool twice = false;
-    for (size_t k = 0; k < plan->cleanup_n && c->name[0]; k++) twice |= STR_EQ(plan->cleanup[k].name, c->name);
-    if (twice)
-      plan_problem(r, AT_KEY(&place, "name"), NULL, "a name that no other handler has", "rename one of the two");
-    else
-      plan->cleanup_n++;
+  if (!e.list) {
+    read_entry(r, at, v, &e);
+  } else {
+    cJSON_ArrayForEach(item, v) {
+      const struct at *place = AT_INDEX(at, i++);
+      if (cJSON_IsFalse(item)) continue;
+      if (e.n == LIMIT_HOOKS) {
+        plan_problem(r, at, NULL, "at most 32 hooks", "there are more");
+        break;
+      }
+      read_entry(r, place, item, &e);
+    }
   }
+  for (i = 0; i < e.n; i++) {
+    const struct at *place = e.list ? AT_INDEX(at, e.place[i]) : at;
+    read_names(r, place, &e, i, "before", &order);
+    read_names(r, place, &e, i, "after", &order);
+  }
+  out->list = e.n ? plan_alloc(r, e.n, sizeof *out->list) : NULL;
+  if (out->list && !put_in_order(&e, &order, out))
+    plan_problem(r, at, NULL, "an order that is possible", "before and after go round in a circle");
 }
 
 void plan_read_hooks(struct plan_reader *r, const struct at *at, const cJSON *flow) {
-  static const char *const keys[] = {
-#define P(id, key, doc) key,
-      PLAN_HOOKS(P)
-#undef P
-  };
-  static const char *const table_keys[] = {"run", "timeout"};
-  for (size_t i = 0; i < PLAN_HOOKS_N; i++) r->plan->hooks[i] = (struct plan_hook){.timeout_ns = PLAN_UNSET};
   const cJSON *hooks = read_object(r, at, flow, "hooks");
   if (!hooks) return;
   const struct at here = {.up = at, .key = "hooks"};
-  if (cJSON_IsObject(hooks)) read_keys(r, &here, hooks, keys, ARRAY_LEN(keys));
+  if (cJSON_IsObject(hooks)) read_keys(r, &here, hooks, points, ARRAY_LEN(points));
   for (size_t i = 0; i < PLAN_HOOKS_N; i++) {
-    const cJSON *v = read_get(hooks, keys[i]);
-    struct plan_hook *hook = &r->plan->hooks[i];
-    if (!v || (hook->fn = json_fn(v))) continue;
-    const struct at place = {.up = &here, .key = keys[i]};
-    if (!cJSON_IsObject(v)) {
-      plan_problem(r, &place, v, "a function, or { run = function, timeout = 5 }", "%s", "");
-      continue;
-    }
-    read_keys(r, &place, v, table_keys, ARRAY_LEN(table_keys));
-    read_fn(r, &place, v, "run", &hook->fn);
-    if (!read_get(v, "run")) plan_problem(r, AT_KEY(&place, "run"), NULL, "a function", "it is missing");
-    read_duration(r, &place, v, "timeout", NS_PER_MS, 3600 * NS_PER_S, &hook->timeout_ns);
+    const cJSON *v = read_get(hooks, points[i]);
+    const struct at place = {.up = &here, .key = points[i]};
+    if (v && !cJSON_IsFalse(v)) read_point(r, &place, v, &r->plan->hooks[i]);
   }
 }

@@ -145,6 +145,25 @@ static void print_checks(const struct plan *plan, struct buf *out, const char *t
   }
 }
 
+static const char *const points[] = {
+#define P(id, key, doc) key,
+    PLAN_HOOKS(P)
+#undef P
+};
+
+static void print_hooks(const struct plan *plan, struct buf *out) {
+  bool any = false;
+  for (size_t i = 0; i < PLAN_HOOKS_N; i++) {
+    for (size_t k = 0; k < plan->hooks[i].n; k++) {
+      if (!any) buf_str(out, "hooks:\n");
+      if (!k) buf_fmt(out, "  %s:", points[i]);
+      buf_fmt(out, "%s %s", k ? "," : "", plan->hooks[i].list[k].name);
+      any = true;
+    }
+    if (plan->hooks[i].n) buf_char(out, '\n');
+  }
+}
+
 void plan_print(const struct plan *plan, struct buf *out) {
   char text[32];
   buf_fmt(out, "flow %s", plan->name);
@@ -174,6 +193,7 @@ void plan_print(const struct plan *plan, struct buf *out) {
       if (c->description[0]) buf_fmt(out, "; %s", c->description);
       buf_char(out, '\n');
     }
+  print_hooks(plan, out);
 }
 
 static void json_seconds(struct json *j, const char *key, int64_t ns) {
@@ -299,5 +319,13 @@ void plan_json(const struct plan *plan, struct json *j, const char *key) {
     json_object_end(j);
   }
   json_array_end(j);
+  json_object(j, "hooks");
+  for (size_t i = 0; i < PLAN_HOOKS_N; i++) {
+    if (!plan->hooks[i].n) continue;
+    json_array(j, points[i]);
+    for (size_t k = 0; k < plan->hooks[i].n; k++) json_str(j, NULL, plan->hooks[i].list[k].name);
+    json_array_end(j);
+  }
+  json_object_end(j);
   json_object_end(j);
 }

@@ -102,15 +102,15 @@ void plan_read_dependencies(struct plan_reader *r, const struct at *at, const cJ
 /* One check; the entry v is a table or a function. */
 bool plan_read_check(struct plan_reader *r, const struct at *at, const cJSON *v, bool dependency,
                      struct plan_check *out);
-void plan_read_cleanup(struct plan_reader *r, const struct at *at, const cJSON *flow); /* plan_hooks.c */
+void plan_read_cleanup(struct plan_reader *r, const struct at *at, const cJSON *flow); /* plan_cleanup.c */
 bool plan_is_cleanup_kind(const char *kind);
 /* kind and params of a handler whose kind is one of them. */
 void plan_read_cleanup_kind(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_cleanup *out);
 void plan_read_remedies(struct plan_reader *r, const struct at *at,
                         const cJSON *flow); /* plan_remedy.c; after checks */
 void plan_read_scale(struct plan_reader *r, const struct at *at, const cJSON *process, struct plan_process *out);
-void plan_read_hooks(struct plan_reader *r, const struct at *at, const cJSON *flow);
-void plan_print_remedies(const struct plan *plan, struct buf *out); /* plan_print_remedy.c */
+void plan_read_hooks(struct plan_reader *r, const struct at *at, const cJSON *flow); /* plan_hooks.c */
+void plan_print_remedies(const struct plan *plan, struct buf *out);                  /* plan_print_remedy.c */
 void plan_remedies_json(const struct plan *plan, struct json *j);
 void plan_read_directories(struct plan_reader *r, const struct at *at, const cJSON *flow); /* plan_settings.c */
 void plan_read_settings(struct plan_reader *r, const struct at *at, const cJSON *flow);

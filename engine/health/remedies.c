@@ -197,11 +197,42 @@ static void on_due(void *arg) { remedies_feed(arg, &(struct remedy_input){.kind 
 
 /* --- what it hears of -------------------------------------------------------------------------------------------- */
 
+static void open_gate(struct remedies *r, size_t check) {
+  struct gate *g = &r->gates[check];
+  if (g->state == GATE_ASKED) r->given_up(r->gate_arg, check);
+  g->state = GATE_OPEN;
+}
+
+/* Whether this result is not to be heard of yet, or at all. */
+static bool is_held(struct remedies *r, const struct health_news *news, bool unhealthy) {
+  struct gate *g = &r->gates[news->check->index];
+  if (news->result->status != PROBE_FAIL) {
+    if (!unhealthy) open_gate(r, news->check->index);
+    return false;
+  }
+  bool turned = unhealthy && news->change->from != news->change->to;
+  if (turned && r->gate && g->state == GATE_OPEN && r->gate(r->gate_arg, news)) g->state = GATE_ASKED;
+  g->failures = news->change->failures;
+  g->unhealthy = unhealthy;
+  return g->state != GATE_OPEN;
+}
+
+void remedies_pass(struct remedies *r, size_t check, bool go) {
+  struct gate *g = &r->gates[check];
+  if (g->state != GATE_ASKED) return;
+  g->state = go ? GATE_OPEN : GATE_CLOSED;
+  if (go)
+    remedies_feed(
+        r, &(struct remedy_input){
+               .kind = REMEDY_IN_FAILING, .check = (uint16_t)check, .failures = g->failures, .on = g->unhealthy});
+}
+
 static void on_news(void *arg, const struct health_news *news) {
   struct remedies *r = arg;
   size_t i = news->check->index;
   if (i >= r->env.plan->checks_n || news->result->status == PROBE_UNKNOWN) return;
   bool unhealthy = news->change->to == CHECK_UNHEALTHY;
+  if (is_held(r, news, unhealthy)) return;
   if (news->result->status != PROBE_FAIL && !remedy_is_failing(r->core, (unsigned)i)) return;
   if (news->result->status == PROBE_FAIL)
     remedies_feed(
@@ -209,6 +240,14 @@ static void on_news(void *arg, const struct health_news *news) {
                .kind = REMEDY_IN_FAILING, .check = (uint16_t)i, .failures = news->change->failures, .on = unhealthy});
   else if (!unhealthy)
     remedies_feed(r, &(struct remedy_input){.kind = REMEDY_IN_GOOD, .check = (uint16_t)i});
+}
+
+int remedies_set_gate(struct remedies *r, remedies_gate_fn *gate, remedies_ungate_fn *given_up, void *arg) {
+  if (!r->n && health_listen(r->env.health, on_news, r)) return -ENOMEM;
+  r->gate = gate;
+  r->given_up = given_up;
+  r->gate_arg = arg;
+  return 0;
 }
 
 void remedies_follow(struct remedies *r, bool active, bool ended) {
@@ -229,6 +268,7 @@ void remedies_follow(struct remedies *r, bool active, bool ended) {
 }
 
 void remedies_check_anew(struct remedies *r, size_t check) {
+  if (check < r->env.plan->checks_n) open_gate(r, check);
   if (check < r->env.plan->checks_n && remedy_is_failing(r->core, (unsigned)check))
     remedies_feed(r, &(struct remedy_input){.kind = REMEDY_IN_ANEW, .check = (uint16_t)check});
 }
@@ -355,7 +395,8 @@ struct remedies *remedies_new(const struct remedies_env *env, struct err *err) {
   if (!r) goto memory;
   r->env = *env;
   r->timer = timer_new(env->loop, on_due, r);
-  if (!r->timer || !make_jobs(r)) goto memory;
+  r->gates = calloc(env->plan->checks_n + 1, sizeof *r->gates);
+  if (!r->timer || !r->gates || !make_jobs(r)) goto memory;
   r->core = remedy_new(&r->rules->config);
   if (!r->core || (r->n && health_listen(env->health, on_news, r))) goto memory;
   if (remedies_declare(r, err)) {
@@ -388,5 +429,6 @@ void remedies_free(struct remedies *r) {
   free(r->queue);
   remedy_plan_free(r->rules);
   free(r->job);
+  free(r->gates);
   free(r);
 }

@@ -54,6 +54,16 @@ void remedies_follow(struct remedies *r, bool active, bool ended);
 typedef int remedies_reset_fn(void *arg, const char *database, char *detail, size_t size);
 void remedies_on_reset(struct remedies *r, remedies_reset_fn *fn, void *arg);
 
+/* Asked when a check turns unhealthy, before anything is done about it: true, somebody thinks about it, and says so
+ * with remedies_pass; until then the check is not heard of. given_up: it is good again, or runs anew, and nobody need
+ * think any more. */
+typedef bool remedies_gate_fn(void *arg, const struct health_news *news);
+typedef void remedies_ungate_fn(void *arg, size_t check);
+/* 0 or -ENOMEM */
+int remedies_set_gate(struct remedies *r, remedies_gate_fn *gate, remedies_ungate_fn *given_up, void *arg);
+/* go: its remedy may begin; else nothing is done about the check until it was good. */
+void remedies_pass(struct remedies *r, size_t check, bool go);
+
 /* The check with this index was reset: a new run of its process. */
 void remedies_check_anew(struct remedies *r, size_t check);
 

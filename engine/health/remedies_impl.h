@@ -76,6 +76,14 @@ struct remedies {
   unsigned queued, queue_cap;
   bool busy;
   bool active, ended;
+  remedies_gate_fn *gate;
+  remedies_ungate_fn *given_up;
+  void *gate_arg;
+  struct gate {
+    enum { GATE_OPEN, GATE_ASKED, GATE_CLOSED } state;
+    unsigned failures; /* of the last bad result that did not pass */
+    bool unhealthy;
+  } * gates; /* of each check */
   remedies_reset_fn *reset;
   void *reset_arg;
   struct question *questions;

@@ -67,6 +67,28 @@ static int append(cJSON *flow, const char *key, cJSON **extra, struct err *err) 
   return 0;
 }
 
+/* Appends each { on = point, … } to the point's list in the flow's hooks. */
+static int append_hooks(cJSON *flow, cJSON **extra, struct err *err) {
+  if (!*extra) return 0;
+  cJSON *hooks = cJSON_GetObjectItemCaseSensitive(flow, "hooks");
+  if (!hooks) hooks = cJSON_AddObjectToObject(flow, "hooks");
+  cJSON *entry;
+  while (cJSON_IsObject(hooks) && (entry = cJSON_DetachItemFromArray(*extra, 0))) {
+    auto_json cJSON *on = cJSON_DetachItemFromObjectCaseSensitive(entry, "on");
+    cJSON *list = cJSON_GetObjectItemCaseSensitive(hooks, on->valuestring);
+    if (!cJSON_IsArray(list)) {
+      cJSON *one = cJSON_DetachItemFromObjectCaseSensitive(hooks, on->valuestring);
+      list = cJSON_AddArrayToObject(hooks, on->valuestring);
+      if (one) cJSON_AddItemToArray(list, one);
+    }
+    if (!cJSON_AddItemToArray(list, entry)) {
+      cJSON_Delete(entry);
+      return err_set(err, -ENOMEM, "no memory for hooks");
+    }
+  }
+  return 0;
+}
+
 static int take_result(lua_State *co, int nresults, const char *path, const char *what, const struct buf *text,
                        cJSON **out, struct err *err) {
   int i = -nresults;
@@ -107,6 +129,7 @@ int vm_load_table(struct vm *vm, const char *path, const char *what, cJSON **out
 static int complete(struct vm *vm, const char *path, cJSON *flow, struct err *err) {
   int rc = append(flow, "dependencies", &vm->dependencies, err);
   if (!rc) rc = append(flow, "cleanup", &vm->cleanup, err);
+  if (!rc) rc = append_hooks(flow, &vm->hooks, err);
   if (!rc && (rc = script_kinds_bind(vm, flow, err))) {
     auto_buf struct buf text = {0};
     if (script_source(vm, path, &text, NULL) == 0) place(path, &text, err);

@@ -29,10 +29,10 @@ struct vm {
   struct lua_owner owner;
   struct vm_host host;
   lua_State *L;
-  size_t used, max;              /* bytes */
-  size_t lower;                  /* the running task's own limit, 0: max */
-  bool loading;                  /* the flow file runs: registrations are possible */
-  cJSON *dependencies, *cleanup; /* added by lifecycle calls */
+  size_t used, max;                      /* bytes */
+  size_t lower;                          /* the running task's own limit, 0: max */
+  bool loading;                          /* the flow file runs: registrations are possible */
+  cJSON *dependencies, *cleanup, *hooks; /* added by lifecycle calls */
   struct lua_timer *timers;
   unsigned n_timers;
   uint64_t timer_serial;
@@ -126,6 +126,7 @@ int l_open_cron(lua_State *L);
 int l_open_dns(lua_State *L);
 int l_open_event(lua_State *L);
 int l_open_fs(lua_State *L);
+int l_open_hooks(lua_State *L);
 int l_open_http(lua_State *L);
 int l_open_json(lua_State *L);
 int l_open_lifecycle(lua_State *L);

@@ -27,6 +27,7 @@ static const struct module {
     {"net", l_open_net},           {"control", l_open_control},
     {"dns", l_open_dns},           {"cron", l_open_cron},
     {"event", l_open_event},       {"state", l_open_state},
+    {"hooks", l_open_hooks},
 };
 
 /* The counting allocator: what is refused here is an error in one task, after a full collection. */
@@ -170,6 +171,7 @@ void vm_free(struct vm *vm) {
   lua_close(vm->L);
   cJSON_Delete(vm->dependencies);
   cJSON_Delete(vm->cleanup);
+  cJSON_Delete(vm->hooks);
   sources_free(&vm->sources);
   free(vm->identities);
   free(vm);

@@ -16,6 +16,7 @@
 #include "supervisor/disks.h"
 #include "health/health.h"
 #include "loop/journal.h"
+#include "supervisor/hooks.h"
 #include "supervisor/log_follow.h"
 #include "health/remedies.h"
 #include "health/scaling.h"
@@ -122,10 +123,12 @@ struct supervisor {
   int64_t begun_ns, begun_real_ns, startup_ns;
 
   /* hooks */
-  uint64_t start_hook_task;
-  unsigned hook; /* index of the stop hook that runs */
-  uint64_t hook_task;
+  struct hook_run *start_hook, *running_hook, *stop_hook;
+  unsigned hook; /* index of the point before the stop whose hooks run */
+  bool skip_drain;
   int64_t hooks_deadline_ns;
+  struct held_exit *held_exits;   /* ends about which hooks are asked */
+  struct held_check *held_checks; /* the same of checks */
 
   struct cleanup_env cleanup_env;
   struct cleanup *cleanup;
@@ -227,6 +230,7 @@ void supervisor_check_now(void *supervisor, const struct control_request *q, str
 
 /* supervisor_remedy.c */
 int supervisor_remedies_new(struct supervisor *s, struct err *err);
+void supervisor_restart_process(struct supervisor *s, unsigned process);
 void supervisor_remedies_follow(struct supervisor *s); /* after each change of the machine */
 void supervisor_remediate(void *supervisor, const struct control_request *q, struct control_reply *r);
 void supervisor_maintain(void *supervisor, const struct control_request *q, struct control_reply *r);
@@ -234,8 +238,21 @@ void supervisor_maintain(void *supervisor, const struct control_request *q, stru
 /* supervisor_hook.c */
 void supervisor_hook_start(struct supervisor *s);   /* then the processes are started */
 void supervisor_hook_running(struct supervisor *s); /* nobody waits for it */
-void supervisor_hooks(struct supervisor *s, int64_t deadline_ns);
+void supervisor_cancel_start_hook(struct supervisor *s);
+void supervisor_hooks(struct supervisor *s, int64_t deadline_ns); /* before the stop signals */
 void supervisor_cancel_hooks(struct supervisor *s);
+/* An instance has ended: true when hooks are asked first, and the machine hears of it later. */
+bool supervisor_hook_exit(struct supervisor *s, const struct machine_input *exited);
+/* A check has turned unhealthy: true when hooks are asked before its remedy begins. A remedies_gate_fn. */
+bool supervisor_hook_unhealthy(void *supervisor, const struct health_news *news);
+void supervisor_forget_unhealthy(void *supervisor, size_t check);
+/* What hooks are being asked about goes its usual way now: before a stop, before another plan is in force. */
+void supervisor_settle_hooks(struct supervisor *s);
+/* Asks the hooks of a plan that is about to be in force, with its own policy; about as of hook_call. NULL: it has none.
+ */
+struct hook_run *supervisor_hook_reload(struct supervisor *s, const struct policy *const *policy,
+                                        const struct plan *plan, const char *about, hook_done_fn *done, void *arg);
+void supervisor_hooks_free(struct supervisor *s);
 
 /* supervisor_stop.c */
 void supervisor_sweep(struct supervisor *s, int sig);

@@ -7,7 +7,8 @@
 /* As they are: numbers, and pointers to literals. */
 #define KEPT_FIELDS(F) \
   F(counts) \
-  F(begun_ns) F(begun_real_ns) F(startup_ns) F(running_since_ns) F(running_total_ns) F(phases) F(phase_started_ns) \
+  F(begun_ns) \
+  F(begun_real_ns) F(startup_ns) F(running_since_ns) F(running_total_ns) F(phases) F(phase_started_ns) \
       F(startup_result) F(steps) F(n_steps) F(validation_checks) F(validation_failed) F(healthy) F(graceful) \
           F(from_workload) F(exit_code) F(exit_cause) F(hook)
 

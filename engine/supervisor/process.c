@@ -89,12 +89,13 @@ void supervisor_ops_exited(void *arg, uint32_t child, const struct child_exit *x
   else
     snprintf(slot->exit_text, sizeof slot->exit_text, "exit code %d", slot->exit.code);
   s->plan_stale = true;
-  supervisor_feed_later(s, &(struct machine_input){.kind = IN_EXITED,
-                                                   .slot = slot->index,
-                                                   .status = x->status,
-                                                   .oom = x->oom,
-                                                   .alone = !x->group_left,
-                                                   .dependency_bad = dependencies_bad(s->dependencies)});
+  const struct machine_input input = {.kind = IN_EXITED,
+                                      .slot = slot->index,
+                                      .status = x->status,
+                                      .oom = x->oom,
+                                      .alone = !x->group_left,
+                                      .dependency_bad = dependencies_bad(s->dependencies)};
+  if (!supervisor_hook_exit(s, &input)) supervisor_feed_later(s, &input);
 }
 
 const struct child_ops supervisor_process_ops = {

@@ -46,6 +46,11 @@ static bool restart(void *arg, unsigned process, uint64_t *mark) {
   return n > 0;
 }
 
+void supervisor_restart_process(struct supervisor *s, unsigned process) {
+  uint64_t mark;
+  restart(s, process, &mark);
+}
+
 struct restarted {
   uint64_t runs;
   bool failed;
@@ -135,6 +140,12 @@ int supervisor_remedies_new(struct supervisor *s, struct err *err) {
                                                     .signal = send_signal},
                              err);
   if (s->remedies) remedies_on_reset(s->remedies, reset_pool, s);
+  bool asks = s->o.plan->hooks[PLAN_HOOK_UNHEALTHY].n > 0;
+  if (s->remedies && asks &&
+      remedies_set_gate(s->remedies, supervisor_hook_unhealthy, supervisor_forget_unhealthy, s)) {
+    err_set(err, -ENOMEM, "no memory for hooks");
+    return -1;
+  }
   s->scaling = s->remedies ? scaling_new(&(struct scaling_env){.loop = s->o.loop,
                                                                .sink = s->o.sink,
                                                                .metrics = s->o.metrics,

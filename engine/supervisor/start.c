@@ -128,8 +128,7 @@ void supervisor_check_dependencies(struct supervisor *s, bool only_bad) {
 
 void supervisor_cancel_start(struct supervisor *s) {
   dependencies_stop(s->dependencies);
-  if (s->start_hook_task) s->o.policy->cancel(s->o.policy->self, s->start_hook_task);
-  s->start_hook_task = 0;
+  supervisor_cancel_start_hook(s);
 }
 
 /* --- what it had to wait for ------------------------------------------------------------------------------------- */

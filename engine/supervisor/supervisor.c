@@ -134,7 +134,14 @@ static void take_queue(struct supervisor *s) {
   supervisor_answer_waiters(s);
 }
 
+/* What decides about everything does not wait for hooks that decide about one thing. */
+static bool is_above_hooks(enum machine_input_kind kind) {
+  return kind == IN_STOP || kind == IN_OPERATOR_STOP || kind == IN_OPERATOR_START || kind == IN_OPERATOR_RESTART ||
+         kind == IN_FAIL;
+}
+
 void supervisor_feed(struct supervisor *s, const struct machine_input *in) {
+  if (is_above_hooks(in->kind)) supervisor_settle_hooks(s);
   supervisor_feed_later(s, in);
   take_queue(s);
 }
@@ -273,6 +280,7 @@ void supervisor_free(struct supervisor *s) {
   timer_free(s->put_timer);
   cleanup_free(s->cleanup);
   dependencies_free(s->dependencies);
+  supervisor_hooks_free(s);
   supervisor_health_free(s);
   free(s->slots);
   free(s->standings);

@@ -106,7 +106,7 @@ static void test_smallest(void **state) {
   assert_true(p->essential);
   assert_int_equal(p->success_set[0], 1);
   assert_int_equal(plan->memory_mb, PLAN_UNSET);
-  assert_int_equal(plan->hooks[PLAN_HOOK_DRAIN].fn, PLAN_NO_FN);
+  assert_int_equal(plan->hooks[PLAN_HOOK_DRAIN].n, 0);
 }
 
 static void test_everything(void **state) {
@@ -188,8 +188,8 @@ static void test_everything(void **state) {
   assert_int_equal(plan->cleanup_n, 2);
   assert_string_equal(plan->cleanup[0].name, "cleanup_1");
   assert_true(plan->cleanup[1].critical);
-  assert_int_equal(plan->hooks[PLAN_HOOK_DRAIN].fn, 5);
-  assert_int_equal(plan->hooks[PLAN_HOOK_STOP].timeout_ns, 2 * NS_PER_S);
+  assert_int_equal(plan->hooks[PLAN_HOOK_DRAIN].list[0].fn, 5);
+  assert_int_equal(plan->hooks[PLAN_HOOK_STOP].list[0].timeout_ns, 2 * NS_PER_S);
   assert_int_equal(p->scale->min, 2);
   assert_int_equal(p->scale->max, 5);
   assert_int_equal(p->scale->step, 1);
