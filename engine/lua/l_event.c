@@ -1,250 +1,24 @@
 /* event: the engine's events seen by scripts, and events of their own. emit(name, details, options); subscribe(names,
  * fn, options) → subscription with cancel(); wait(names, timeout) → event; list(options) → events.
- *
- * Nothing is queued: a subscription keeps the number of the event that it has seen last and reads on in the ring, one
- * task at a time. What its own function emits is passed over, so that it cannot call itself for ever. */
+ */
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/limits.h"
 #include "base/str.h"
 #include "lua/effect.h"
 #include "lua/conv.h"
-#include "lua/l.h"
+#include "lua/events.h"
 
 #define SUBSCRIPTION "tend.subscription"
 
 enum {
-  NAMES_MAX = 16,
-  OWN_MAX = 32,     /* events that one call of a subscription may emit */
   SUBS_MAX = 64,    /* subscriptions of a generation */
   RATE_BURST = 200, /* events of a generation at once, and */
   RATE_PER_S = 50,  /* so many a second */
 };
-
-struct names {
-  bool all;
-  unsigned n;
-  char name[NAMES_MAX][LIMIT_NAME];
-};
-
-struct subscription {
-  struct vm *vm;
-  struct subscription *next;
-  struct names names;
-  uint64_t serial;
-  uint64_t seen; /* the last event that was looked at */
-  uint64_t task; /* the call that goes on */
-  uint64_t own[OWN_MAX];
-  unsigned n_own;
-  int64_t timeout_ns;
-  int fn;
-  bool gone;
-};
-
-/* A task that waits for an event. */
-struct waiter {
-  struct vm *vm;
-  struct waiter *next;
-  struct names names;
-  struct timer *timer;
-  uint64_t token;
-  uint64_t seq; /* the event; 0: the time is over */
-};
-
-struct vm_events {
-  struct vm *vm;
-  struct subscription *subs;
-  struct waiter *waiters;
-  unsigned n;
-  uint64_t serial;
-  bool due;
-  double allowance; /* events that may be emitted now */
-  int64_t since_ns; /* when that was so */
-};
-
-static bool fits(const struct names *names, const struct event *e) {
-  const char *name = event_title(e);
-  for (unsigned i = 0; i < names->n; i++)
-    if (STR_EQ(names->name[i], name)) return true;
-  return names->all;
-}
-
-static int l_push_event(lua_State *L, const struct event *e) {
-  char time[CLOCK_TEXT_MAX];
-  lua_createtable(L, 0, 9);
-  lua_pushinteger(L, (lua_Integer)e->seq);
-  lua_setfield(L, -2, "seq");
-  lua_pushstring(L, clock_format(e->real_ns, time));
-  lua_setfield(L, -2, "timestamp");
-  lua_pushnumber(L, (lua_Number)e->real_ns / (lua_Number)NS_PER_S);
-  lua_setfield(L, -2, "time");
-  lua_pushstring(L, level_name(e->level));
-  lua_setfield(L, -2, "level");
-  lua_pushstring(L, e->component ? e->component : event_component(e->kind));
-  lua_setfield(L, -2, "component");
-  lua_pushstring(L, event_title(e));
-  lua_setfield(L, -2, "event");
-  if (e->message) {
-    lua_pushstring(L, e->message);
-    lua_setfield(L, -2, "message");
-  }
-  if (e->duration_ns >= 0) {
-    lua_pushnumber(L, (lua_Number)e->duration_ns / (lua_Number)NS_PER_S);
-    lua_setfield(L, -2, "seconds");
-  }
-  cJSON *details = NULL;
-  if (e->details) json_parse(e->details, strlen(e->details), "details", &details, NULL);
-  int status = LUA_OK;
-  if (details)
-    status = conv_push_json(L, details);
-  else
-    lua_newtable(L);
-  cJSON_Delete(details);
-  if (status) return lua_error(L);
-  lua_setfield(L, -2, "details");
-  return 1;
-}
-
-/* --- delivery ---------------------------------------------------------------------------------------------------- */
-
-static const struct event *next_for(struct subscription *sub) {
-  const struct event_ring *ring = sink_ring(sub->vm->host.sink);
-  for (const struct event *e; (e = event_ring_from(ring, sub->seen + 1));) {
-    sub->seen = e->seq;
-    bool own = false;
-    for (unsigned i = 0; i < sub->n_own; i++) own |= sub->own[i] == e->seq;
-    if (!own && fits(&sub->names, e)) return e;
-  }
-  sub->n_own = 0;
-  return NULL;
-}
-
-static void release(struct subscription *sub) {
-  struct vm_events *all = sub->vm->events;
-  struct subscription **p = &all->subs;
-  while (*p != sub) p = &(*p)->next;
-  *p = sub->next;
-  all->n--;
-  if (sub->vm->L && sub->fn != LUA_NOREF) luaL_unref(sub->vm->L, LUA_REGISTRYINDEX, sub->fn);
-  free(sub);
-}
-
-static void go_on(struct subscription *sub);
-
-static void on_done(void *arg, enum task_end end, lua_State *co, int nresults, const struct err *err) {
-  (void)co;
-  (void)nresults;
-  struct subscription *sub = arg;
-  sub->task = 0;
-  if (end != TASK_DONE) vm_script_error(sub->vm, "event.subscribe", err, NULL);
-  if (sub->gone)
-    release(sub);
-  else
-    go_on(sub);
-}
-
-static void on_dropped(void *arg) { ((struct subscription *)arg)->task = 0; }
-
-static int l_push_argument(lua_State *L, void *event) { return l_push_event(L, event); }
-
-static void go_on(struct subscription *sub) {
-  if (sub->task || sub->gone || sub->vm->paused) return;
-  const struct event *e = next_for(sub);
-  if (!e) return;
-  struct err err = ERR_INIT;
-  char name[LIMIT_NAME + 8];
-  snprintf(name, sizeof name, "event %s", event_title(e));
-  const struct task_spec spec = {.name = name,
-                                 .deadline_ns = clock_mono_ns() + sub->timeout_ns,
-                                 .budget_ns = sub->vm->host.script ? 0 : sub->vm->host.budget_ns,
-                                 .done = on_done,
-                                 .dropped = on_dropped,
-                                 .arg = sub};
-  sub->task = vm_start_ref(sub->vm, sub->fn, l_push_argument, (void *)e, &spec, &err);
-  if (!sub->task) vm_script_error(sub->vm, name, &err, NULL);
-}
-
-static void on_due(void *arg) {
-  struct vm_events *all = arg;
-  all->due = false;
-  if (all->vm->paused) return;
-  for (struct subscription *sub = all->subs; sub; sub = sub->next) go_on(sub);
-}
-
-static void unlink_waiter(struct waiter *w) {
-  struct waiter **p = &w->vm->events->waiters;
-  while (*p && *p != w) p = &(*p)->next;
-  if (*p) *p = w->next;
-}
-
-static void waiter_free(void *arg) {
-  struct waiter *w = arg;
-  unlink_waiter(w);
-  timer_free(w->timer);
-  free(w);
-}
-
-static int l_push_waited(lua_State *L, void *data) {
-  const struct waiter *w = data;
-  const struct event *e = w->seq ? event_ring_from(sink_ring(w->vm->host.sink), w->seq) : NULL;
-  if (e && e->seq == w->seq) return l_push_event(L, e);
-  return l_fail(L, "timeout", "event.wait: the event did not come in time");
-}
-
-static void complete(struct waiter *w, uint64_t seq) {
-  w->seq = seq;
-  unlink_waiter(w);
-  timer_stop(w->timer);
-  task_ready(w->vm->host.sched, w->token, l_push_waited, w, waiter_free);
-}
-
-static void on_late(void *arg) { complete(arg, 0); }
-
-/* From inside whatever tells: nothing of Lua runs here. */
-static void on_event(void *arg, const struct event *e) {
-  struct vm_events *all = arg;
-  if (all->vm->paused) return;
-  struct waiter *next;
-  for (struct waiter *w = all->waiters; w; w = next) {
-    next = w->next;
-    if (fits(&w->names, e)) complete(w, e->seq);
-  }
-  if (!all->due && all->subs) all->due = loop_defer(all->vm->host.loop, on_due, all) == 0;
-}
-
-void events_pause(struct vm *vm) {
-  struct vm_events *all = vm->events;
-  for (struct subscription *sub = all && vm->host.sink ? all->subs : NULL; sub; sub = sub->next)
-    sub->seen = event_ring_last(sink_ring(vm->host.sink));
-}
-
-void events_free(struct vm *vm) {
-  struct vm_events *all = vm->events;
-  if (!all) return;
-  if (vm->host.sink) sink_unsubscribe(vm->host.sink, on_event, all);
-  loop_cancel(vm->host.loop, on_due, all);
-  while (all->subs) release(all->subs);
-  free(all);
-  vm->events = NULL;
-}
-
-static struct vm_events *l_events(lua_State *L) {
-  struct vm *vm = vm_of(L);
-  if (vm->events) return vm->events;
-  struct vm_events *all = calloc(1, sizeof *all);
-  if (!all || (vm->host.sink && sink_subscribe(vm->host.sink, on_event, all))) {
-    free(all);
-    l_raise(L, "event: no memory");
-    return NULL;
-  }
-  *all = (struct vm_events){.vm = vm, .allowance = RATE_BURST, .since_ns = clock_mono_ns()};
-  vm->events = all;
-  return all;
-}
 
 /* --- arguments --------------------------------------------------------------------------------------------------- */
 
@@ -278,7 +52,7 @@ static void l_name(lua_State *L, int i, struct names *out, const char *who) {
   if (!is_name(name))
     l_raise(L, "%s: expected an event's name, a list of names, or \"*\", got %s", who,
             *name ? name : luaL_typename(L, i));
-  if (out->n == NAMES_MAX) l_raise(L, "%s: at most %d names", who, NAMES_MAX);
+  if (out->n == EVENT_NAMES_MAX) l_raise(L, "%s: at most %d names", who, EVENT_NAMES_MAX);
   str_copy(out->name[out->n++], LIMIT_NAME, name);
   warn(vm_of(L), name, who);
 }
@@ -345,9 +119,9 @@ static int l_emit(lua_State *L) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  struct vm_events *all = l_events(L);
+  struct vm_events *all = l_events(L, RATE_BURST);
   struct subscription *sub = running_sub(all);
-  if ((sub && sub->n_own == OWN_MAX) || !may_emit(all))
+  if ((sub && sub->n_own == EVENT_OWN_MAX) || !may_emit(all))
     return l_fail(L, "busy", "%s: too many events in a short time; %d a second are possible", who, RATE_PER_S);
   struct buf details = {0};
   struct err err = ERR_INIT;
@@ -380,7 +154,7 @@ static int l_cancel(lua_State *L) {
   for (struct subscription *sub = all ? all->subs : NULL; sub; sub = sub->next) {
     if (sub->serial != h->serial) continue;
     sub->gone = true; /* a call that goes on ends by itself; it may be the one that called this */
-    if (!sub->task) release(sub);
+    if (!sub->task) subscription_free(sub);
     break;
   }
   return 0;
@@ -396,7 +170,7 @@ static int l_subscribe(lua_State *L) {
   lua_settop(L, 3);
   l_options(L, 3, known, who);
   lua_Number timeout = lua_istable(L, 3) ? l_opt_seconds(L, 3, "timeout", 10, who) : 10;
-  struct vm_events *all = l_events(L);
+  struct vm_events *all = l_events(L, RATE_BURST);
   struct vm *vm = all->vm;
   if (all->n == SUBS_MAX) return l_raise(L, "%s: there are %d already, there can be no more", who, SUBS_MAX);
   bool listed = l_effect(L, who, "%s", names.all ? "*" : names.name[0]);
@@ -429,12 +203,12 @@ static int l_wait(lua_State *L) {
   struct names names = {0};
   l_names(L, 1, &names, who);
   int64_t timeout_ns = lua_isnoneornil(L, 2) ? 0 : l_check_seconds(L, 2, who);
-  struct vm_events *all = l_events(L);
+  struct vm_events *all = l_events(L, RATE_BURST);
   struct vm *vm = all->vm;
   if (!vm->host.sink) return l_fail(L, "unavailable", "%s: there are no events here", who);
   uint64_t token = task_wait(L);
   struct waiter *w = calloc(1, sizeof *w);
-  if (!w || !(w->timer = timer_new(vm->host.loop, on_late, w))) {
+  if (!w || !(w->timer = timer_new(vm->host.loop, waiter_late, w))) {
     free(w);
     return l_raise(L, "%s: no memory", who);
   }
@@ -481,11 +255,11 @@ static int l_list(lua_State *L) {
   for (lua_Integer found = 0; from > since + 1 && found < max; from--) {
     const struct event *e = event_ring_from(ring, from - 1);
     if (!e || e->seq != from - 1) break;
-    found += fits(&names, e);
+    found += event_names_fit(&names, e);
   }
   lua_Integer n = 0;
   for (const struct event *e; (e = event_ring_from(ring, from)); from = e->seq + 1) {
-    if (!fits(&names, e)) continue;
+    if (!event_names_fit(&names, e)) continue;
     l_push_event(L, e);
     lua_rawseti(L, -2, ++n);
   }

@@ -3,7 +3,9 @@ local core = ...
 
 local hooks = {}
 
-local points = { on_start = true, on_running = true, on_exit = true, on_unhealthy = true, on_drain = true, on_stop = true, on_reload = true }
+local points = {
+  on_start = true, on_running = true, on_exit = true, on_unhealthy = true, on_drain = true, on_stop = true, on_reload = true,
+}
 local keys = { run = "function", name = "string", timeout = true, before = true, after = true }
 
 function hooks.add(point, given)

@@ -59,7 +59,7 @@ describe("hooks", function()
     assert.equal(78, code)
     for _, part in ipairs {
       "hooks.on_exit: ", "before and after go round in a circle", 'hooks.on_stop[2].before: value "frist"', 'did you mean "first"?',
-      "hooks.on_drain[2].name", "hooks.on_start.run", "on_exits", "hooks.on_running: value 7", "hooked.lua:4",
+      "hooks.on_drain[2].name", "hooks.on_start.run", "on_exits", 'hooks.on_running: value "7"', "hooked.lua:4",
     } do assert.is_true(out:find(part, 1, true) ~= nil, part .. "\n" .. out) end
     code, out = h.run { args = { "check", table.unpack(flow 'hooks.add("on_exits", say) return {}') }, env = { CONTAINER_ENVIRONMENT = "test" } }
     assert.equal(78, code)
