@@ -189,6 +189,29 @@ int client_script_main(int argc, char **argv) {
   return -1;
 }
 
+void client_names(const char *kind, client_name_fn *fn, void *arg, int argc, char **argv) {
+  static const char *const lists[][3] = {
+      {"process", "processes", NULL}, {"check", "checks", "dependencies"}, {"remedy", "remedies", NULL}};
+  struct asked where = {0};
+  struct engine_place engine;
+  asked_where(&where, argc, argv);
+  if (find_engine(where.state_dir, where.flow, false, &engine)) return;
+  auto_close int fd = engine.fd;
+  auto_json cJSON *status = NULL;
+  struct err err = ERR_INIT;
+  if (call_engine(fd, &(struct call){.op = "status", .patience_ns = NS_PER_S}, &status, &err)) return;
+  for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+    if (!STR_EQ(lists[i][0], kind)) continue;
+    const char *last = "";
+    const cJSON *item;
+    for (int k = 1; k < 3 && lists[i][k]; k++)
+      cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(status, lists[i][k])) {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name"));
+        if (name && !STR_EQ(name, last)) fn(arg, last = name);
+      }
+  }
+}
+
 cJSON *client_setting(const char *state_dir, const char *flow, const char *name) {
   struct engine_place engine;
   if (find_engine(state_dir, flow, false, &engine)) return NULL;

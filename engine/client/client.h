@@ -33,6 +33,10 @@ int client_scripts(client_script_fn *fn, void *arg, int argc, char **argv);
 /* Runs the one that is named argv[0]; its exit code, -1 where there is none. */
 int client_script_main(int argc, char **argv);
 
+/* What the engine that is meant has of a kind: "process", "check" (dependencies too), "remedy". fn for each name. */
+typedef void client_name_fn(void *arg, const char *name);
+void client_names(const char *kind, client_name_fn *fn, void *arg, int argc, char **argv);
+
 /* A setting as the engine that runs here uses it: {"flow", "value", "origin"}; NULL where none runs, or it does not
  * know the setting. The caller's to cJSON_Delete. */
 cJSON *client_setting(const char *state_dir, const char *flow, const char *name);

@@ -72,7 +72,7 @@ struct repl_wire {
   int fd;
   struct buf in;
   cJSON *held; /* a frame that came with Ctrl-C */
-  int64_t id; /* the last one given */
+  int64_t id;  /* the last one given */
 };
 
 /* The id of the request, or a negative errno. */

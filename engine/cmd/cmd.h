@@ -22,6 +22,8 @@ struct command {
 extern const struct command commands[];
 /* The names of all that people may type; how many. */
 size_t command_names(const char **names, size_t max);
+/* tend help --complete WORD...: what may follow; argv are the words. */
+int complete_words(int argc, char **argv);
 /* The operation that is a command of this name, NULL: none. */
 const struct operation *command_operation(const char *name);
 

@@ -163,6 +163,7 @@ static int help_of(const char *name) {
 }
 
 int cmd_help(int argc, char **argv) {
+  if (argc > 1 && STR_EQ(argv[1], "--complete")) return complete_words(argc - 2, argv + 2);
   if (argc > 1) return help_of(argv[1]);
   puts("tend: starts, watches and stops what runs in a container\n");
   for (const struct command *c = commands; c->name; c++) {

@@ -77,11 +77,12 @@ describe("the house", function()
 end)
 
 describe("completion", function()
+  local state = "/nowhere" -- no engine
   local function complete(...)
     local words = {}
     for i, w in ipairs { ... } do words[i] = h.quote(w) end
-    local script = ([[PATH=%s/%s:$PATH; . deploy/completion/tend.bash; COMP_WORDS=(tend %s); COMP_CWORD=%d; _tend; printf '%%s ' "${COMPREPLY[@]}"]])
-      :format(h.top, h.build, table.concat(words, " "), #words)
+    local script = ([[CONTAINER_STATE_DIR=%s; export CONTAINER_STATE_DIR; PATH=%s/%s:$PATH; . deploy/completion/tend.bash; COMP_WORDS=(tend %s); COMP_CWORD=%d; _tend; printf '%%s ' "${COMPREPLY[@]}"]])
+      :format(state, h.top, h.build, table.concat(words, " "), #words)
     local out = h.sh("bash -c " .. h.quote(script))
     return " " .. out
   end
@@ -100,10 +101,58 @@ describe("completion", function()
     assert.truthy(complete("run", "--", "Makef"):find(" Makefile ", 1, true))
   end)
 
-  it("parses in zsh", function()
-    local out, code = h.sh "command -v zsh >/dev/null || exit 77; zsh -n deploy/completion/_tend"
-    if code == 77 then return pending("zsh is not there") end
+  it("knows what asks an engine, its choices, and what the engine has", function()
+    assert.equal(" on off ", complete("maintenance", ""))
+    assert.equal(" for ", complete("maintenance", "on", ""))
+    assert.equal(" WARNING ", complete("events", "--level", "W"))
+    assert.equal(" DEBUG ", complete("log-level", "D"))
+    assert.equal(" --follow --flow-name ", complete("events", "--f"))
+    local dir = h.tempdir()
+    h.write(dir .. "/names.lua", [[
+      control.command { name = "greet", help = "says hello", run = print, args = { { name = "how", choices = { "softly", "loudly" } },
+        { name = "times", type = "integer", option = true } } }
+      return { mode = "server", processes = { main = { command = { "sleep", "1000" } }, side = { command = { "sleep", "1000" } } },
+        checks = { { name = "disk", kind = "directory", params = { path = "/" } } } }]])
+    local p = h.spawn { args = { "run", "--flow-name", "names", "--flows", dir } }
+    p:wait_event "startup_completed"
+    local function live(...)
+      state = p.env.CONTAINER_STATE_DIR
+      local out = complete(...)
+      state = "/nowhere"
+      return out
+    end
+    assert.equal(" main side ", live("restart", ""))
+    assert.equal(" side ", live("logs", "s"))
+    assert.equal(" disk ", live("check-now", ""))
+    assert.equal(" greet ", live "gre")
+    assert.equal(" softly loudly ", live("greet", ""))
+    assert.truthy(live("greet", "--"):find(" --times ", 1, true))
+  end)
+
+  it("works in zsh", function()
+    if select(2, h.sh "command -v zsh") ~= 0 then return pending("zsh is not there") end
+    local out, code = h.sh "zsh -n deploy/completion/_tend"
     assert.equal(0, code, out)
+    local script = h.write(h.tempdir() .. "/type", ([==[
+      zmodload zsh/zpty || exit 77
+      zpty z zsh -f -i
+      zpty -w z "PS1=; PATH=%s/%s:\$PATH; fpath=($PWD/deploy/completion \$fpath); autoload -U compinit; compinit -u -D"
+      # ^T tells what stands on the line
+      zpty -w z 'tell() { print -r -- "<<$BUFFER>>"; BUFFER=; }; zle -N tell; bindkey "^T" tell; print rea""dy'
+      zpty -r -m z x '*ready*' || exit 1
+      for line in "tend maint" "tend maintenance of" "tend run --mode s" "tend log-level W"; do
+        zpty -w -n z "$line"$'\t\024'
+        zpty -r -m z x '*<<*>>*'
+        print -r -- "${${x##*<<}%%%%>>*}"
+      done
+      zpty -d z
+    ]==]):format(h.top, h.build))
+    out, code = h.sh("zsh -f " .. script)
+    if code == 77 then return pending("zsh has no zpty here") end
+    assert.equal(0, code, out)
+    for line in ("tend maintenance\ntend maintenance off\ntend run --mode simple\ntend log-level WARNING\n"):gmatch "[^\n]+" do
+      assert.truthy(("\n" .. out):find("\n" .. line, 1, true), out)
+    end
   end)
 end)
 
