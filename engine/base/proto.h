@@ -166,7 +166,8 @@ struct proto_exited {
   struct proto_head head;
   int32_t status; /* as of wait(2) */
   bool oom;
-  bool group_left; /* others of its process group are still there */
+  bool group_left;  /* others of its process group are still there */
+  bool nobody_left; /* a stop is under way, and a sweep would find nobody */
   struct rusage usage;
 };
 

@@ -45,6 +45,16 @@ static void reap_row(struct init *in, pid_t pid) {
   while (++pid != in->engine && !child_of_pid(in, pid) && waitpid(pid, NULL, WNOHANG) == pid);
 }
 
+/* While a stop is under way the engine's next question after the last end is who else is left: it need not ask. */
+static void answer_sweep(struct init *in) {
+  if (!in->tell || in->stop.level == STOP_NONE || in->alone.active || in->exiting) return;
+  for (unsigned i = 0; i < in->top; i++)
+    if (child_live(&in->children[i]) && !(in->children[i].flags & PROTO_FINISHES)) return;
+  if (sweep_signal(in, 0) > 0) return;
+  for (unsigned i = 0; i < in->top; i++)
+    if (in->children[i].tell_exit) in->children[i].exited.nobody_left = true;
+}
+
 void reap_all(struct init *in) {
   in->reap_due = false;
   for (;;) {
@@ -68,5 +78,6 @@ void reap_all(struct init *in) {
       reap_row(in, pid);
   }
   if (in->opt.tty) tty_main_stopped(in);
+  answer_sweep(in);
   for (unsigned i = 0; i < in->top; i++) child_release(in, &in->children[i]);
 }

@@ -179,6 +179,7 @@ static void on_exited(struct children *c, const struct proto_exited *m) {
                             .usage = m->usage,
                             .oom = m->oom,
                             .group_left = m->group_left,
+                            .nobody_left = m->nobody_left,
                             .out = e->out_fd >= 0 ? &e->out : NULL,
                             .out_cut = e->cut};
   if (e->ops && e->ops->exited) e->ops->exited(e->arg, m->head.child, &exit);

@@ -46,6 +46,7 @@ struct child_exit {
   struct rusage usage;
   bool oom;              /* killed while the cgroup's oom_kill counter moved */
   bool group_left;       /* others of its process group are still there (a helper's are killed by init) */
+  bool nobody_left;      /* a stop that init has taken is under way, and a sweep would find nobody */
   const struct buf *out; /* helper: standard output and error together, capped; NULL for a process */
   bool out_cut;          /* there was more */
 };

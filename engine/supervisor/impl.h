@@ -91,6 +91,7 @@ struct supervisor {
   struct timer *settle_timer;
   bool settled; /* and has come */
   struct ends ends;
+  bool nobody_left;         /* init has seen with the last end that a sweep would find nobody */
   struct asked_tail *tails; /* not answered yet */
   uint64_t tails_asked;     /* up to this end */
   struct alert *alert;      /* NULL: no webhook */

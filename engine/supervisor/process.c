@@ -95,7 +95,9 @@ void supervisor_ops_exited(void *arg, uint32_t child, const struct child_exit *x
                                       .oom = x->oom,
                                       .alone = !x->group_left,
                                       .dependency_bad = dependencies_bad(s->dependencies)};
-  if (!supervisor_hook_exit(s, &input)) supervisor_feed_later(s, &input);
+  if (supervisor_hook_exit(s, &input)) return; /* whose commands may leave somebody */
+  s->nobody_left = x->nobody_left;
+  supervisor_feed_later(s, &input);
 }
 
 const struct child_ops supervisor_process_ops = {
@@ -112,6 +114,7 @@ void supervisor_spawn(struct supervisor *s, uint32_t index) {
   struct slot *slot = &s->slots[index];
   const struct plan_process *p = supervisor_process(s, index);
   slot->news = true;
+  s->nobody_left = false;
   if (s->o.revival && supervisor_take_child(s, slot)) return;
   unsigned instance = machine_slot_instance(s->machine, index);
   bool main = machine_slot_process(s->machine, index) == s->o.plan->main;

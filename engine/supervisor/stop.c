@@ -16,6 +16,11 @@ static void on_swept(void *arg, unsigned left) {
 
 void supervisor_sweep(struct supervisor *s, int sig) {
   supervisor_ask_tails(s); /* answered before the sweep is */
+  if (s->nobody_left && !s->tails) {
+    s->nobody_left = false;
+    on_swept(s, 0);
+    return;
+  }
   children_sweep(s->o.children, sig, on_swept, s);
 }
 
