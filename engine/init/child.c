@@ -13,8 +13,8 @@ bool child_is_process(const struct child *c) { return child_live(c) && !(c->flag
  * that pid means that the group died out and the number is somebody else's. */
 bool child_group_left(const struct child *c) {
   if (!c->group) return false;
-  if (!c->pid && kill(c->group, 0) == 0) return false;
-  return kill(-c->group, 0) == 0 || errno == EPERM;
+  if (kill(-c->group, 0) != 0 && errno != EPERM) return false;
+  return c->pid || kill(c->group, 0) != 0;
 }
 
 /* No engine has made it part of what it keeps, and one may still want to know: it is told to the next one. */

@@ -8,6 +8,8 @@
 
 #include "init/state.h"
 
+enum { TELL_AT_ONCE = 32 }; /* ends: the engine works on them while we reap the next */
+
 static bool stops_alone(const struct init *in) { return in->alone.active && in->alone.stopping; }
 
 /* Before the zombie goes: who else is in its group hears of it where that is due. */
@@ -56,6 +58,7 @@ static void answer_sweep(struct init *in) {
 }
 
 void reap_all(struct init *in) {
+  unsigned told = 0;
   in->reap_due = false;
   for (;;) {
     pid_t pid = -1;
@@ -70,12 +73,14 @@ void reap_all(struct init *in) {
     pid = wait4(pid, &status, WNOHANG, &usage);
     if (pid <= 0) break;
     struct child *c = child_of_pid(in, pid);
-    if (c)
+    if (c) {
       ended(in, c, status, &usage);
-    else if (pid == in->engine)
+      if (++told % TELL_AT_ONCE == 0) channel_flush(in);
+    } else if (pid == in->engine) {
       engine_gone(in, status);
-    else
+    } else {
       reap_row(in, pid);
+    }
   }
   if (in->opt.tty) tty_main_stopped(in);
   answer_sweep(in);
