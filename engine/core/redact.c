@@ -171,9 +171,10 @@ static bool keyed_value(const char *text, size_t n, size_t at, bool json, struct
   if (text[at] == ':' && !quoted) return false; /* "Token: x" in prose stays */
   size_t begin = end;
   while (begin > 0 && end - begin < NAME_MAX_BYTES && name_char(text[begin - 1])) begin--;
-  if (!redact_secret_name(text + begin, end - begin)) return false;
   size_t value = at + 1;
   for (int i = 0; i < BLANKS_MAX && value < n && blank(text[value]); i++) value++;
+  bool number = quoted && !inner && text[at] == ':' && (value >= n || text[value] != '"');
+  if (number || !redact_secret_name(text + begin, end - begin)) return false;
   if (quoted && text[at] == ':') {
     /* a JSON key: only a string can be a secret, and its quotes stay */
     if (inner && value < n && text[value] != '\\') return false;
@@ -195,23 +196,32 @@ static bool keyed_value(const char *text, size_t n, size_t at, bool json, struct
   return out->end > out->begin;
 }
 
-static const char *const whole_words[] = {"PASS", "PWD", "KEY", "DSN", "APIKEY", "PASSPHRASE"};
-static const char *const parts[] = {"PASSW", "SECRET", "TOKEN", "CREDENTIAL", "CONNECTION_STRING", "CONNECTIONSTRING"};
+struct word {
+  const char *text;
+  size_t n;
+};
+#define W(text) \
+  { text, sizeof text - 1 }
+static const struct word whole_words[] = {W("PASS"), W("PWD"), W("KEY"), W("DSN"), W("APIKEY"), W("PASSPHRASE")};
+static const struct word parts[] = {
+    W("PASSW"), W("SECRET"), W("TOKEN"), W("CREDENTIAL"), W("CONNECTION_STRING"), W("CONNECTIONSTRING")};
+#undef W
 
 bool redact_secret_name(const char *name, size_t n) {
-  for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-    size_t k = strlen(parts[i]);
-    for (size_t at = 0; at + k <= n; at++) /* each key of each event is looked at: most differ in the first letter */
-      if ((name[at] & ~0x20) == parts[i][0] && strncasecmp(name + at, parts[i], k) == 0) return true;
+  for (size_t at = 0; at < n; at++) {
+    char c = name[at] & ~0x20; /* each key of each event is looked at: most letters begin none of them */
+    if (c != 'P' && c != 'S' && c != 'T' && c != 'C') continue;
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+      if (c == parts[i].text[0] && parts[i].n <= n - at && strncasecmp(name + at, parts[i].text, parts[i].n) == 0)
+        return true;
   }
   for (size_t begin = 0; begin < n;) {
     size_t end = begin;
     while (end < n && isalnum((unsigned char)name[end])) end++;
     for (size_t i = 0; i < ARRAY_LEN(whole_words); i++) {
-      bool key_alone = STR_EQ(whole_words[i], "KEY") && end - begin == n; /* "key" names a key, "api_key" is one */
-      if (end - begin == strlen(whole_words[i]) && !key_alone &&
-          strncasecmp(name + begin, whole_words[i], end - begin) == 0)
-        return true;
+      if (end - begin != whole_words[i].n) continue;
+      bool key_alone = STR_EQ(whole_words[i].text, "KEY") && end - begin == n; /* "key" names a key, "api_key" is one */
+      if (!key_alone && strncasecmp(name + begin, whole_words[i].text, end - begin) == 0) return true;
     }
     begin = end + 1;
   }

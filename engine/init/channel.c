@@ -270,27 +270,37 @@ static int tell_exit(struct init *in, struct child *c) {
   return r;
 }
 
-void channel_flush(struct init *in) {
-  if (in->channel_waiting) return;
+/* False: the engine has to read first. */
+static bool send_all(struct init *in) {
   if (waiting.n) {
-    if (send_message(in, &waiting.m, waiting.n, waiting.fd) == -EAGAIN) return;
+    if (send_message(in, &waiting.m, waiting.n, waiting.fd) == -EAGAIN) return false;
     drop_waiting();
   }
   while (in->nsignals) {
-    if (send_message(in, &in->signals[0], sizeof in->signals[0], -1) == -EAGAIN) return;
+    if (send_message(in, &in->signals[0], sizeof in->signals[0], -1) == -EAGAIN) return false;
     memmove(in->signals, in->signals + 1, --in->nsignals * sizeof in->signals[0]);
   }
-  if (!in->tell) return;
+  if (!in->tell) return true;
   in->tell = false;
   for (unsigned i = 0; i < in->top; i++) {
     struct child *c = &in->children[i];
     if (!c->number) continue;
     if ((c->tell_start && tell_start(in, c) == -EAGAIN) || (c->tell_exit && tell_exit(in, c) == -EAGAIN)) {
       in->tell = true;
-      return;
+      return false;
     }
     child_release(in, c);
   }
+  return true;
+}
+
+/* Also while it waits for the engine: where a thousand pipes end at once, epoll says only after all of these that the
+ * engine has read. */
+void channel_flush(struct init *in) {
+  if (!send_all(in) || !in->channel_waiting) return;
+  in->channel_waiting = false;
+  watch_remove(in, in->channel);
+  watch_add(in, in->channel, EPOLLIN, TAG_CHANNEL, 0);
 }
 
 /* Its own count of messages begins with one: what it has read. */
@@ -307,11 +317,8 @@ void channel_again(struct init *in) {
 }
 
 void channel_writable(struct init *in) {
-  in->channel_waiting = false;
-  watch_remove(in, in->channel);
-  watch_add(in, in->channel, EPOLLIN, TAG_CHANNEL, 0);
   channel_flush(in);
-  channel_read(in); /* what came while an answer waited */
+  if (!in->channel_waiting) channel_read(in); /* what came while an answer waited */
 }
 
 void channel_close(struct init *in) {
