@@ -26,10 +26,13 @@ mkdir "$new/tables"
 limits >"$new/tables/limits"
 "$tend" explain --docs exits >"$new/tables/exits"
 "$tend" explain --docs signals >"$new/tables/signals"
-awk -v tables="$new/tables/" '
-  /^<!-- [a-z]+: written by/ { print; name = $2; sub(/:/, "", name); while ((getline line <(tables name)) > 0) print line; skip = 1; next }
-  /^<!-- end -->/ { skip = 0 }
-  !skip' docs/operations.md >"$new/operations.md"
+"$tend" help --docs >"$new/tables/operations"
+for page in operations control; do
+  awk -v tables="$new/tables/" '
+    /^<!-- [a-z]+: written by/ { print; name = $2; sub(/:/, "", name); while ((getline line <(tables name)) > 0) print line; skip = 1; next }
+    /^<!-- end -->/ { skip = 0 }
+    !skip' docs/$page.md >"$new/$page.md"
+done
 "$tend" explain --docs >"$new/events.md"
 
 # settings, from their tables: tend's own, then each flow's

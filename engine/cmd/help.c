@@ -162,8 +162,24 @@ static int help_of(const char *name) {
   return EXIT_USAGE;
 }
 
+/* For docs/control.md. */
+static int print_docs(void) {
+  puts("| operation | right | arguments | |\n| --- | --- | --- | --- |");
+  for (const struct operation *op = operations; op->name; op++) {
+    printf("| `%s` | %s%s |", op->name, right_name(op->right), op->audit ? ", audited" : "");
+    for (const struct operation_arg *a = op->args; a->name; a++)
+      if (!a->local) printf("%s `%s`%s", a == op->args ? "" : ",", a->name, a->required ? " (required)" : "");
+    printf(" | %s", op->summary);
+    if (op->reads_with) printf("; with `%s` true read-only is enough, and it is not audited", op->reads_with);
+    if (op->reads_without) printf("; without `%s` read-only is enough, and it is not audited", op->reads_without);
+    puts(" |");
+  }
+  return 0;
+}
+
 int cmd_help(int argc, char **argv) {
   if (argc > 1 && STR_EQ(argv[1], "--complete")) return complete_words(argc - 2, argv + 2);
+  if (argc > 1 && STR_EQ(argv[1], "--docs")) return print_docs();
   if (argc > 1) return help_of(argv[1]);
   puts("tend: starts, watches and stops what runs in a container\n");
   for (const struct command *c = commands; c->name; c++) {

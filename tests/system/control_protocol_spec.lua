@@ -181,6 +181,14 @@ describe("the control protocol", function()
     assert.truthy(err:find("expected DEBUG, INFO, WARNING, ERROR or CRITICAL, not LOUD", 1, true))
   end)
 
+  it("is spoken by the line of docs/control.md for socat", function()
+    if h.sh("command -v socat") == "" then return pending("socat is not there") end
+    local p = run()
+    local line = h.read("docs/control.md"):match "\n(printf [^\n]+)\n"
+    local out = h.sh("CONTAINER_STATE_DIR=" .. p.env.CONTAINER_STATE_DIR .. "; " .. line:gsub("/shop/", "/default/"))
+    assert.is_true(cjson.decode(out).ok)
+  end)
+
   it("waits with the answer for a client that has closed its half", function()
     local p = run()
     if h.sh("command -v socat") == "" then return pending("socat is not there") end
