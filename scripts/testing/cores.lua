@@ -349,6 +349,8 @@ function cores.control(world)
   }
 end
 
+cores.hooks = cores.lifecycle
+
 function cores.dns(world)
   return {
     resolve = function(name)

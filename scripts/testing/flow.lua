@@ -118,14 +118,68 @@ function Flow:command(name, args)
   return table.unpack(results, 2, results.n)
 end
 
---- Calls a hook of the flow's table.
----@param name string "on_start", …
----@return "ok"|"failed"|"timeout" outcome, string detail
-function Flow:hook(name, ...)
-  local hook = (self.table.hooks or {})[name]
-  if not hook then error(("flow %s has no hook %s"):format(self.name, tostring(name)), 2) end
-  if type(hook) == "function" then hook = { run = hook } end
-  return outcome(self.world:call(hook.run, seconds(hook.timeout, nil), ...))
+local CHOICES = {
+  on_start = { "start", "fail" }, on_exit = { "restart", "restart_all", "stop", "fail", "again" },
+  on_unhealthy = { "remedy", "ignore", "restart", "fail" }, on_drain = { "drain", "skip" }, on_stop = { "drain", "skip" },
+  on_reload = { "accept", "refuse" },
+}
+local QUICK = { on_exit = true, on_unhealthy = true, on_reload = true }
+
+local function as_list(value)
+  if value == nil then return {} end
+  return type(value) == "table" and not value.run and value or { value }
+end
+
+-- The hooks of a point: those of the table, those that were added, each after whom it wants to come after.
+local function hooks_of(flow, point)
+  local all, by_name = {}, {}
+  local function add(given)
+    local hook = type(given) == "function" and { run = given } or given
+    local entry = { hook = hook, name = hook.name or ("%s_%d"):format(point, #all + 1), before_me = {} }
+    all[#all + 1], by_name[entry.name] = entry, entry
+  end
+  for _, given in ipairs(as_list((flow.table.hooks or {})[point])) do add(given) end
+  for _, given in ipairs(flow.world.added.hooks or {}) do if given.on == point then add(given) end end
+  for _, entry in ipairs(all) do
+    local function names_of(value) return type(value) == "string" and { value } or value or {} end
+    for _, name in ipairs(names_of(entry.hook.after)) do if by_name[name] then entry.before_me[by_name[name]] = true end end
+    for _, name in ipairs(names_of(entry.hook.before)) do if by_name[name] then by_name[name].before_me[entry] = true end end
+  end
+  local sorted, done = {}, {}
+  local function visit(entry)
+    if done[entry] then return end
+    done[entry] = true
+    for _, other in ipairs(all) do if entry.before_me[other] then visit(other) end end
+    sorted[#sorted + 1] = entry
+  end
+  for _, entry in ipairs(all) do visit(entry) end
+  return sorted
+end
+
+--- Calls all hooks of a point in their order: what they have chosen together, else about.default; and the last choice as a table
+--- { action, reason, delay, by }. What one raises, or that it was late, is in world.errors.
+---@param point string "on_start", "on_exit", …
+---@param about? table what the hooks get: default and what the point has; choices where they are fewer
+---@return string? decision, table? choice
+function Flow:hook(point, about)
+  local list = hooks_of(self, point)
+  if not list[1] then error(("flow %s has no hook %s"):format(self.name, tostring(point)), 2) end
+  local choices = about and about.choices or CHOICES[point] or {}
+  local decision, choice = about and about.default, nil
+  for _, entry in ipairs(list) do
+    local given = { hook = point, name = entry.name, decision = decision, choices = choices }
+    for key, value in pairs(about or {}) do given[key] = value end
+    local ok, first, second = self.world:call(entry.hook.run, seconds(entry.hook.timeout, QUICK[point] and 2 or 10), given)
+    local taken = type(first) == "table" and first or { action = first, reason = second }
+    local known = false
+    for _, word in ipairs(choices) do known = known or word == taken.action end
+    if not ok or first ~= nil and not known then
+      table.insert(self.world.errors, ("%s: %s"):format(entry.name, not ok and first or "no such choice: " .. tostring(taken.action)))
+    elseif known then
+      decision, choice = taken.action, { action = taken.action, reason = taken.reason, delay = taken.delay, by = entry.name }
+    end
+  end
+  return decision, choice
 end
 
 --- How many instances the scale of a process asks for, rounded and bounded as tend does.
@@ -157,8 +211,10 @@ function flow.load(name, world)
   local ok, result = world:call(chunk, nil)
   if not ok then error(result, 0) end
   for list, entries in pairs(world.added) do
-    result[list] = result[list] or {}
-    for _, entry in ipairs(entries) do table.insert(result[list], entry) end
+    if list ~= "hooks" then -- those stay apart: Flow:hook puts all in their order
+      result[list] = result[list] or {}
+      for _, entry in ipairs(entries) do table.insert(result[list], entry) end
+    end
   end
   return setmetatable({ name = name, table = result, world = world }, Flow)
 end

@@ -54,6 +54,11 @@ local function log_of(world)
       world.log[#world.log + 1] = { level = level, message = tostring(message), fields = fields }
     end
   end
+  function log.level(level)
+    local before = world.level
+    world.level = level or before
+    return before
+  end
   return log
 end
 

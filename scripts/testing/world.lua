@@ -347,7 +347,7 @@ function world.new(given, flow_name)
   local w = setmetatable({
     given = given or {}, flow_name = flow_name, now = given and given.now or BEGIN, files = {}, log = {}, calls = {}, metrics = {},
     errors = {}, events = {}, subscriptions = {}, state = given and given.state or {}, timers = {}, serial = 0, modules = {}, added = {},
-    commands = {},
+    commands = {}, level = "INFO",
   }, World)
   w.begun = w.now
   for path, file in pairs(w.given.files or {}) do w.files[path] = file end

@@ -22,7 +22,7 @@ describe("docs/flow-file.md", function()
   end
 
   it("names every kind of cleanup and its parameters", function()
-    local kinds = read("engine/core/plan_hooks.c"):match "cleanup_kinds%[%] = (%b{})"
+    local kinds = read("engine/core/plan_cleanup.c"):match "cleanup_kinds%[%] = (%b{})"
     local n = 0
     for kind, params in kinds:gmatch '{"([%w_]+)",%s*"%w+",%s*(%b{})' do -- between them: the helper's action, an inner name
       n = n + 1

@@ -37,6 +37,46 @@ describe("a simulated run", function()
   end)
 end)
 
+describe("hooks of a loaded flow", function()
+  local program = require "testing.program"
+  local flows, dir = program.flows, os.tmpname()
+
+  setup(function()
+    os.remove(dir)
+    os.execute("mkdir " .. dir)
+    local f <close> = io.open(dir .. "/hooked.lua", "w")
+    f:write [[
+      hooks.add("on_exit", { name = "added", after = "second", run = function(about) if about.exit_code == 9 then return "fail", "nine" end end })
+      return { name = "hooked", processes = { main = { "true" } }, hooks = {
+        on_exit = {
+          { name = "second", after = "first", run = function(about) if about.decision == "restart" then return { action = "restart", delay = 60 } end end },
+          { name = "first", run = function(about) if about.exit_code == 75 then return "restart" end end },
+        },
+        on_stop = function() timer.sleep(20) end, on_start = function() return "nonsense" end,
+      } }
+    ]]
+    program.flows = dir
+  end)
+  teardown(function()
+    program.flows = flows
+    os.execute("rm -r " .. dir)
+  end)
+
+  it("decide in their order, over the default", function()
+    local flow = tend.load "hooked"
+    assert.equal("stop", (flow:hook("on_exit", { exit_code = 1, default = "stop" })))
+    assert.same({ "restart", { action = "restart", delay = 60, by = "second" } }, { flow:hook("on_exit", { exit_code = 75, default = "fail" }) })
+    assert.same({ "fail", { action = "fail", reason = "nine", by = "added" } }, { flow:hook("on_exit", { exit_code = 9, default = "restart" }) })
+  end)
+
+  it("that are late or make no sense count for nothing", function()
+    local flow = tend.load "hooked"
+    assert.is_nil((flow:hook "on_stop"))
+    assert.equal("start", (flow:hook("on_start", { default = "start" })))
+    assert.same({ "on_stop_1: timeout", "on_start_1: no such choice: nonsense" }, flow.world.errors)
+  end)
+end)
+
 describe("a loaded flow", function()
   it("is refused as tend refuses it", function()
     assert.error_matches(function() tend.load "nothing" end, "nothing")
