@@ -61,6 +61,7 @@ enum {
   LIMIT_TASKS = 16384,                  /* Lua tasks at once */
   LIMIT_WORD = 128 * 1024,              /* one word of a command and its NUL, in bytes: the kernel's bound */
   LIMIT_SETTINGS = 4096,                /* members of the configuration file */
+  LIMIT_WATCHED = 256,            /* files and folders that are watched for changes */
   LIMIT_TIMERS = 4096,                  /* timers of one Lua generation that wait or run */
   LIMIT_CRON_JOBS = 256,                /* cron jobs of one Lua generation */
   LIMIT_SCRIPT_STATE = 64 * 1024,       /* the table `state` of scripts, as JSON */

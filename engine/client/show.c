@@ -283,6 +283,8 @@ void show_message(const cJSON *v, int64_t now, struct buf *out) {
     buf_fmt(out, "tend ends with code %.0f%s\n", code->valuedouble, is_true(v, "graceful") ? "" : ", not gracefully");
   else
     buf_fmt(out, "%s\n", cJSON_IsString(v) ? v->valuestring : str(v, "message", "done"));
+  const cJSON *line;
+  cJSON_ArrayForEach(line, get(v, "lines")) buf_fmt(out, "%s\n", cJSON_IsString(line) ? line->valuestring : "");
 }
 
 void show_event(const cJSON *v, bool colour, struct buf *out) {

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "loop/part.h"
 #include "core/quarantine.h"
+#include "core/sources.h"
 #include "loop/settings_source.h"
 
 /* --- where flows and scripts are --------------------------------------------------------------------------------- */
@@ -86,9 +87,15 @@ static void built_in(struct load *l, const char *name, const char *value) {
 }
 
 int load_settings(struct load *l, const struct options *options, struct err *err) {
+  return load_settings_again(l, options, NULL, err);
+}
+
+int load_settings_again(struct load *l, const struct options *options, const struct settings *in_force,
+                        struct err *err) {
   *l = (struct load){.options = options};
   l->settings = settings_new();
   if (!l->settings) return err_set(err, -ENOMEM, "out of memory");
+  if (in_force) settings_keep_to(l->settings, in_force);
   options_settings(options, l->settings);
   settings_from_environ(l->settings, environ);
   settings_resolve(l->settings, NULL);
@@ -146,26 +153,15 @@ static void missing_flow(struct load *l) {
   flow_problem(l, l->flow, buf_cstr(&allowed), buf_cstr(&fix));
 }
 
-/* The text of the flow file, for the lines of keys. */
-static void read_text(const char *path, struct buf *out) {
-  enum { PIECE = 8 * 1024 };
-  auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  out->max = LIMIT_FLOW_FILE;
-  char *to;
-  ssize_t n;
-  while (fd >= 0 && (to = buf_room(out, PIECE)) && (n = read(fd, to, PIECE)) > 0) out->len += (size_t)n;
-}
-
 /* Dependencies, which are asked at once, are checked in full with the values of settings. */
 static int check_early(const char *kind, const cJSON *params, struct err *err) {
   return probe_check_early(NULL, kind, params, err);
 }
 
 static int locate(void *load, const char *path) {
-  struct load *l = load;
-  if (!l->text.len) read_text(l->file, &l->text);
-  struct plan_text text = {buf_cstr(&l->text), l->text.len};
-  return plan_locate(&text, path);
+  const struct load *l = load;
+  const struct source *s = sources_find(vm_sources(l->vm), l->file);
+  return s ? plan_locate(&(struct plan_text){s->text, s->n}, path) : 0;
 }
 
 void load_host(struct load *l, struct vm_host *host) {
@@ -175,36 +171,53 @@ void load_host(struct load *l, struct vm_host *host) {
   host->flow = l->flow;
 }
 
-static void plan_of_file(struct load *l, const struct vm_host *given) {
+int load_sched(struct load *l, struct vm_host *host, struct err *err) {
+  if (!l->sched) l->sched = sched_new(host->loop, err);
+  if (!l->sched) return -ENOMEM;
+  if (host->quarantine) sched_on_stuck(l->sched, TASK_STUCK_NS, &keep_words(host->quarantine->keep)->culprit);
+  l->own_sched = true;
+  host->sched = l->sched;
+  return 0;
+}
+
+/* Ready to run the flow file. */
+static int make_vm(struct load *l, const struct vm_host *given, struct err *err) {
   struct vm_host host = *given;
   load_host(l, &host);
   host.problems = &l->problems;
-  struct err err = ERR_INIT;
-  if (l->stuck) {
-    err_set(&err, -ETIME,
-            "%s: %lld ms of CPU in one call that nothing can interrupt, while it is loaded; a pattern that "
-            "goes back and forth? make it simpler",
-            l->stuck->where, (long long)(l->stuck->ran_ns / NS_PER_MS));
-    flow_problem(l, NULL, "a Lua file that describes a flow", err.msg);
-    return;
-  }
-  l->sched = sched_new(host.loop, &err);
-  host.sched = l->sched;
-  if (l->sched && host.quarantine) sched_on_stuck(l->sched, TASK_STUCK_NS, &keep_words(host.quarantine->keep)->culprit);
-  l->vm = l->sched ? vm_new(&host, &err) : NULL;
-  auto_json cJSON *json = NULL;
-  if (!l->vm || vm_load_flow(l->vm, l->file, &json, &err)) {
-    flow_problem(l, NULL, "a Lua file that describes a flow", err.msg[0] ? err.msg : "out of memory");
-    return;
-  }
+  if (l->stuck)
+    return err_set(err, -ETIME,
+                   "%s: %lld ms of CPU in one call that nothing can interrupt, while it is loaded; a pattern that "
+                   "goes back and forth? make it simpler",
+                   l->stuck->where, (long long)(l->stuck->ran_ns / NS_PER_MS));
+  if (!host.sched && load_sched(l, &host, err)) return -ENOMEM;
+  l->sched = host.sched;
+  l->vm = vm_new(&host, err);
+  return l->vm ? 0 : -ENOMEM;
+}
+
+static void unusable(struct load *l, const struct err *err) {
+  flow_problem(l, NULL, "a Lua file that describes a flow", err->msg[0] ? err->msg : "out of memory");
+}
+
+static void make_plan(struct load *l, const cJSON *flow) {
   l->policy = vm_policy(l->vm);
-  plan_from_json(json,
+  plan_from_json(flow,
                  &(struct plan_options){.file = l->file,
                                         .name = l->flow,
                                         .locate = locate,
                                         .locate_arg = l,
                                         .check_probe = l->starts ? check_early : probe_check},
                  &l->plan, &l->problems);
+}
+
+static void plan_of_file(struct load *l, const struct vm_host *host) {
+  struct err err = ERR_INIT;
+  auto_json cJSON *flow = NULL;
+  if (make_vm(l, host, &err) || vm_load_flow(l->vm, l->file, &flow, &err))
+    unusable(l, &err);
+  else
+    make_plan(l, flow);
 }
 
 static bool told(const struct problems *ps, const char *name) {
@@ -238,16 +251,21 @@ static void check_probes(struct load *l, const struct plan_check *checks, size_t
   }
 }
 
-int load_flow(struct load *l, const struct vm_host *host, struct err *err) {
-  const struct options *o = l->options;
+/* Whether there is a flow file; what to do without one is settled here. */
+static bool find_file(struct load *l) {
   bool named = plan_flow_name_valid(l->flow);
   if (named) find_flow(l);
-  if (l->file[0])
-    plan_of_file(l, host);
-  else if (o->command)
+  if (l->file[0]) return true;
+  if (l->options->command && !l->must_have_file)
     l->command_only = true;
   else if (named)
     missing_flow(l);
+  return false;
+}
+
+/* The plan is there, as far as it goes. */
+static int complete(struct load *l, struct err *err) {
+  const struct options *o = l->options;
   static char *nothing[] = {(char *)"false", NULL};
   if (!l->plan) l->plan = plan_default(*l->flow ? l->flow : "default", l->command_only ? o->command : nothing);
   if (!l->plan) return err_set(err, -ENOMEM, "out of memory");
@@ -263,6 +281,39 @@ int load_flow(struct load *l, const struct vm_host *host, struct err *err) {
   return 0;
 }
 
+int load_flow(struct load *l, const struct vm_host *host, struct err *err) {
+  if (find_file(l)) plan_of_file(l, host);
+  return complete(l, err);
+}
+
+static void on_flow(void *arg, cJSON *flow, const struct err *why) {
+  struct load *l = arg;
+  struct err err = ERR_INIT;
+  if (flow)
+    make_plan(l, flow);
+  else
+    unusable(l, why);
+  cJSON_Delete(flow);
+  complete(l, &err);
+  l->done(l->done_arg, &err);
+}
+
+void load_flow_aside(struct load *l, const struct vm_host *host, load_done_fn *done, void *arg) {
+  struct err err = ERR_INIT;
+  l->done = done;
+  l->done_arg = arg;
+  if (find_file(l)) {
+    if (make_vm(l, host, &err) == 0) {
+      vm_pause(l->vm, true);
+      if (vm_begin_flow(l->vm, l->file, on_flow, l, &err) == 0) return;
+    }
+    unusable(l, &err);
+    err = (struct err)ERR_INIT;
+  }
+  complete(l, &err);
+  done(arg, &err);
+}
+
 int load_rest(struct load *l, const struct vm_host *host, struct err *err) {
   settings_give(l->settings, LAYER_DEFAULT, "CONTAINER_FLOWS_DIR", buf_cstr(&l->flows), "default");
   settings_give(l->settings, LAYER_DEFAULT, "CONTAINER_SCRIPTS_DIR", buf_cstr(&l->scripts), "default");
@@ -272,13 +323,19 @@ int load_rest(struct load *l, const struct vm_host *host, struct err *err) {
   return 0;
 }
 
-void load_free(struct load *l) {
+void load_drop(struct load *l) {
   vm_free(l->vm);
-  sched_free(l->sched);
   plan_free(l->plan);
   problems_free(&l->problems);
   settings_free(l->settings);
-  buf_free(&l->text);
+  l->vm = NULL;
+  l->plan = NULL;
+  l->settings = NULL;
+}
+
+void load_free(struct load *l) {
+  load_drop(l);
+  if (l->own_sched) sched_free(l->sched);
   buf_free(&l->flows);
   buf_free(&l->scripts);
 }

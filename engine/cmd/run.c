@@ -8,7 +8,7 @@
 #include "base/str.h"
 #include "client/client.h"
 #include "cmd/cmd.h"
-#include "cmd/load.h"
+#include "cmd/generation.h"
 #include "core/metric.h"
 #include "core/quarantine.h"
 #include "helper/helper.h"
@@ -28,6 +28,7 @@ struct engine {
   struct metrics *metrics;
   struct probe_env probes;
   struct load load;
+  struct maker *maker;
   struct supervisor *supervisor;
   struct script_state state; /* of all generations */
   struct vm_host host;       /* of the scripts */
@@ -75,6 +76,14 @@ static void remarks(const struct engine *e) {
              "CONTAINER_SHUTDOWN_TIMEOUT_SECONDS lower");
 }
 
+/* Another generation is in force. */
+static void on_activated(void *arg, struct load *l) {
+  struct engine *e = arg;
+  struct sink_options so = load_sink_options(l, -1);
+  sink_configure(e->sink, &so, l->settings);
+  if (e->repl) repl_use(e->repl, l->vm);
+}
+
 static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err *err) {
   e->loop = loop_new();
   if (!e->loop) return err_set(err, -ENOMEM, "no event loop: epoll or memory is missing");
@@ -114,6 +123,8 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
   sink_configure(e->sink, &so, e->load.settings);
   tell_output(e);
   if (!init_revival()) remarks(e);
+  e->maker = maker_new(&(struct maker_options){e->options, &e->load, &e->host, on_activated, e});
+  if (!e->maker) return err_set(err, -ENOMEM, "out of memory");
   e->supervisor = supervisor_new(
       &(struct supervisor_options){
           .loop = e->loop,
@@ -125,6 +136,8 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
           .plan = e->load.plan,
           .policy = e->load.vm ? &e->load.policy : NULL,
           .problems = &e->load.problems,
+          .generation = maker_first(e->maker),
+          .generations = maker_generations(e->maker),
           .simple = e->options->simple,
           .tty = e->options->tty,
           .pid = init_pid(),
@@ -162,7 +175,10 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
   }
 #ifdef __SANITIZE_ADDRESS__ /* the kernel gives it all back faster; but leaks shall be found */
   repl_free(e.repl);
+  struct generation *last = e.supervisor ? supervisor_generation(e.supervisor) : NULL;
   supervisor_free(e.supervisor);
+  if (last) maker_generations(e.maker)->free(last);
+  maker_free(e.maker);
   load_free(&e.load);
   sink_free(e.sink);
   probe_env_close(&e.probes);

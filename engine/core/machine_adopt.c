@@ -48,10 +48,17 @@ void machine_adopt(struct machine *to, const struct machine *from, const uint32_
   to->failed_code = from->failed_code;
   to->failed_by_workload = from->failed_by_workload;
   to->stop_cause = from->stop_cause;
+  bool living = from->begun && (from->state == STATE_STARTING || from->state == STATE_RUNNING ||
+                                from->state == STATE_RESTARTING);
   for (unsigned i = 0; i < to->config->processes; i++) {
     if (old[i] == MACHINE_ALL) continue;
     unsigned n = from->config->process[old[i]].instances, own = to->config->process[i].instances;
-    for (unsigned k = 0; k < n && k < own; k++)
-      adopt_slot(to, &to->slot[to->first[i] + k], &from->slot[from->first[old[i]] + k]);
+    for (unsigned k = 0; k < own; k++) {
+      struct slot *s = &to->slot[to->first[i] + k];
+      if (k < n)
+        adopt_slot(to, s, &from->slot[from->first[old[i]] + k]);
+      else
+        s->spare = living; /* SCALE takes it in */
+    }
   }
 }

@@ -146,7 +146,7 @@ const struct operation operations[] = {
     {"stop", "stop the processes; tend stays", true, CHANGES, .args = process_args},
     {"restart", "stop, and start again", true, CHANGES, .args = process_args},
     {"shutdown", "stop everything in order, and end tend", true, CHANGES, .args = wait_args},
-    {"reload", "load flow and scripts anew", false, CHANGES, .reads_with = "dry_run", .args = reload_args},
+    {"reload", "load settings, flow and scripts anew", true, CHANGES, .reads_with = "dry_run", .args = reload_args},
     {"release", "let a function run again that was quarantined", true, CHANGES, .args = release_args},
     {"remediate", "run a remedy, or one of its steps, now", true, CHANGES, .reads_with = "dry_run",
      .args = remediate_args},

@@ -306,14 +306,15 @@ static void on_ask(struct remedy *r, const struct remedy_input *in) {
   begin_run(r, s, check, one ? in->step : 0, (uint16_t)(one ? in->step + 1U : c->steps));
 }
 
+static void stop_run(struct remedy *r, struct rule_state *s) {
+  if (s->phase == PHASE_IDLE) return;
+  if (s->phase == PHASE_STEP) act_of(r, s, REMEDY_ACT_CANCEL)->step = s->step;
+  end_run(r, s, REMEDY_CANCELLED_RESULT);
+}
+
 static void stop_all(struct remedy *r) {
   r->active = false;
-  for (unsigned i = 0; i < r->config->rules; i++) {
-    struct rule_state *s = &r->rule[i];
-    if (s->phase == PHASE_IDLE) continue;
-    if (s->phase == PHASE_STEP) act_of(r, s, REMEDY_ACT_CANCEL)->step = s->step;
-    end_run(r, s, REMEDY_CANCELLED_RESULT);
-  }
+  for (unsigned i = 0; i < r->config->rules; i++) stop_run(r, &r->rule[i]);
   for (unsigned i = 0; i < r->config->checks; i++) forget(&r->check[i]);
 }
 
@@ -372,6 +373,10 @@ void remedy_feed(struct remedy *r, const struct remedy_input *in, int64_t now_ns
     case REMEDY_IN_ASK:
       on_ask(r, in);
       break;
+    case REMEDY_IN_DROP:
+      if (in->rule < r->config->rules) stop_run(r, &r->rule[in->rule]);
+      *out = (struct remedy_out){r->action, r->n};
+      return; /* nothing begins in its place */
     case REMEDY_IN_STOP:
       stop_all(r);
       break;

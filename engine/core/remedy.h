@@ -61,6 +61,7 @@ enum remedy_input_kind {
   REMEDY_IN_ACTIVE,      /* on: the container runs; runs begin only then */
   REMEDY_IN_MAINTENANCE, /* on, until_ns (TIME_NEVER: until it is turned off) */
   REMEDY_IN_ASK,         /* rule, step (REMEDY_NONE: all of the ladder), dry: an operator wants it, now */
+  REMEDY_IN_DROP,        /* rule: it is there no more; its run ends */
   REMEDY_IN_STOP,        /* everything ends */
   REMEDY_IN_TICK,
 };
@@ -133,6 +134,12 @@ struct remedy;
 /* NULL: no memory, or a config that cannot be (bounds of base/limits.h, an index that is none, no step, max 0). */
 struct remedy *remedy_new(const struct remedy_config *config);
 void remedy_free(struct remedy *r); /* NULL is allowed */
+/* A new config while everything goes on: `to` was just made with it and takes over from `from`, which is then good for
+ * remedy_free alone. rule, check: of each in `to` the number of the same one in `from`, with the same steps and budget;
+ * negative: there is none. Before, rules of `from` that are not there any more are dropped (REMEDY_IN_DROP), and those
+ * that do not go on because the check of their run is gone. */
+bool remedy_goes_on(const struct remedy *from, unsigned rule, const int *check, unsigned checks);
+void remedy_adopt(struct remedy *to, const struct remedy *from, const int *rule, const int *check);
 void remedy_feed(struct remedy *r, const struct remedy_input *in, int64_t now_ns, struct remedy_out *out);
 int64_t remedy_due_ns(const struct remedy *r); /* TIME_NEVER: no tick is wanted */
 

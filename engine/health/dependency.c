@@ -229,6 +229,24 @@ bool dependencies_note(struct dependencies *d, const char *name, const struct pr
   return false;
 }
 
+void dependencies_adopt(struct dependencies *to, size_t i, struct dependencies *from, size_t j) {
+  struct item *a = &to->items[i], *b = &from->items[j];
+  a->state = b->state == DEPENDENCY_WAITING ? DEPENDENCY_IDLE : b->state;
+  a->status = b->status;
+  memcpy(a->reason, b->reason, sizeof a->reason);
+  memcpy(a->detail, b->detail, sizeof a->detail);
+  memcpy(a->told, b->told, sizeof a->told);
+  a->data = b->data;
+  b->data = NULL;
+  a->attempts = b->attempts;
+  a->started_ns = b->started_ns;
+  a->settled_ns = b->settled_ns;
+  a->checked_ns = b->checked_ns;
+  a->attempt_ns = b->attempt_ns;
+}
+
+bool dependencies_run_on(const struct dependencies *d) { return d->mode != MODE_OFF; }
+
 bool dependencies_bad(const struct dependencies *d) {
   for (size_t i = 0; i < d->n; i++)
     if (d->items[i].required && !good(&d->items[i])) return true;

@@ -81,6 +81,10 @@ void dependencies_stop(struct dependencies *d);
  * out by itself. False: no such name. */
 bool dependencies_note(struct dependencies *d, const char *name, const struct probe_result *result);
 
+/* A reload: dependency i of `to` is what j of `from` was, and has its last result; a run does not go on. */
+void dependencies_adopt(struct dependencies *to, size_t i, struct dependencies *from, size_t j);
+bool dependencies_run_on(const struct dependencies *d); /* a run is under way */
+
 bool dependencies_bad(const struct dependencies *d); /* a required one whose last result is not good */
 /* i from 0; false at the end. Texts are valid until the next turn. */
 bool dependencies_at(const struct dependencies *d, size_t i, struct dependency_view *out);

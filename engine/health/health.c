@@ -92,7 +92,7 @@ void health_free(struct health *h) {
     probe_done_fn *done = x->done;
     void *arg = x->arg;
     extra_free(x);
-    probe_say(&r, PROBE_UNKNOWN, "cancelled", "tend is ending");
+    probe_say(&r, PROBE_UNKNOWN, "cancelled", "the check is there no more");
     done(arg, &r);
   }
   for (size_t i = 0; i < h->n; i++) item_free(h->items[i]);
@@ -377,6 +377,46 @@ int health_probe_now(struct health *h, const char *name, bool counts, probe_done
   bool failed = ask_start(&x->ask, &w, NULL, deadline, extra_done, x, &x->failed) != 0;
   timer_at(x->timer, failed ? 0 : deadline + GUARD_NS);
   return 0;
+}
+
+/* --- a reload ---------------------------------------------------------------------------------------------------- */
+
+void health_adopt(struct health *to, size_t i, struct health *from, size_t j) {
+  struct item *it = from->items[j], *fresh = to->items[i];
+  int64_t was_ns = it->spec.check.interval_ns;
+  it->spec = fresh->spec;
+  it->health = to;
+  it->index = i;
+  fresh->health = from;
+  fresh->index = j;
+  to->items[i] = it;
+  from->items[j] = fresh;
+  for (struct extra **p = &from->extras, *x; (x = *p);) {
+    if (x->item != it) {
+      p = &x->next;
+      continue;
+    }
+    *p = x->next;
+    x->next = to->extras;
+    to->extras = x;
+  }
+  /* a setting has another interval: the shorter one counts at once */
+  if (it->spec.check.interval_ns >= was_ns || !it->check.active || it->check.running) return;
+  check_hurry(&it->check, clock_mono_ns() + it->spec.check.interval_ns);
+  arm(it);
+}
+
+void health_inherit(struct health *to, size_t i, const struct health *from, size_t j) {
+  const struct check *was = &from->items[j]->check;
+  struct check *now = &to->items[i]->check;
+  if (was->state != CHECK_HEALTHY && was->state != CHECK_DEGRADED) return;
+  now->state = was->state;
+  now->since_ns = was->since_ns;
+}
+
+void health_adopt_rest(struct health *to, const struct health *from) {
+  to->pace = from->pace;
+  to->pace_until_ns = from->pace_until_ns;
 }
 
 /* --- what is known ----------------------------------------------------------------------------------------------- */

@@ -90,6 +90,18 @@ int health_probe_now(struct health *h, const char *name, bool counts, probe_done
 /* A result from elsewhere (a dependency that is the same thing): counts as one of a run. */
 void health_note(struct health *h, size_t i, const struct probe_result *result);
 
+/* --- a reload: `to` is made anew with the checks that there are now, and takes over from `from`, which is then freed
+ * ---
+ */
+/* Check i goes on as what check j was: state, counts, history, its timer and the run that is under way; with the spec
+ * that it was added to `to` with. */
+void health_adopt(struct health *to, size_t i, struct health *from, size_t j);
+/* Check i is another one than j was but stands in for it: it counts for what j was until it has an answer of its own.
+ */
+void health_inherit(struct health *to, size_t i, const struct health *from, size_t j);
+/* What does not belong to one check. Listeners are those of `to` alone. */
+void health_adopt_rest(struct health *to, const struct health *from);
+
 size_t health_count(const struct health *h);
 int health_find(const struct health *h, const char *name); /* the first of that name; -ENOENT */
 /* False at the end. Texts are valid until the next turn. */

@@ -56,7 +56,7 @@ static void ask_check(struct remedies *r, const struct remedy_action *a) {
 /* --- carrying out ------------------------------------------------------------------------------------------------ */
 
 static void begin_run(struct remedies *r, const struct remedy_action *a) {
-  struct job *j = &r->job[a->rule];
+  struct job *j = r->job[a->rule];
   j->run = a->run;
   j->check = a->check;
   j->dry = a->dry;
@@ -75,7 +75,7 @@ static void begin_run(struct remedies *r, const struct remedy_action *a) {
 }
 
 static void begin_step(struct remedies *r, const struct remedy_action *a) {
-  struct job *j = &r->job[a->rule];
+  struct job *j = r->job[a->rule];
   j->step = a->step;
   j->stepping = true;
   j->record[a->step].begun = true;
@@ -84,7 +84,7 @@ static void begin_step(struct remedies *r, const struct remedy_action *a) {
 }
 
 static void cancel_step(struct remedies *r, const struct remedy_action *a) {
-  struct job *j = &r->job[a->rule];
+  struct job *j = r->job[a->rule];
   bool late = clock_mono_ns() - j->record[a->step].started_ns >= j->plan->steps[a->step].timeout_ns;
   remedies_step_cancel(j);
   str_copy(j->record[a->step].detail, STEP_DETAIL_MAX, late ? "it did not end in its time" : "cancelled");
@@ -92,7 +92,7 @@ static void cancel_step(struct remedies *r, const struct remedy_action *a) {
 }
 
 static void end_run(struct remedies *r, const struct remedy_action *a) {
-  struct job *j = &r->job[a->rule];
+  struct job *j = r->job[a->rule];
   auto_buf struct buf summary = {0};
   remedies_tell_end(j, a, &summary);
   bool ok = a->result == REMEDY_HEALED_RESULT || a->result == REMEDY_DONE_RESULT || a->result == REMEDY_DRY_RUN_RESULT;
@@ -110,7 +110,7 @@ static void end_run(struct remedies *r, const struct remedy_action *a) {
 
 /* When all that the run may still do is over, at the latest. */
 static int64_t longest_end_ns(const struct remedies *r, const struct remedy_action *a) {
-  const struct plan_remedy *m = r->job[a->rule].plan;
+  const struct plan_remedy *m = r->job[a->rule]->plan;
   int64_t end = clock_mono_ns();
   struct health_view v;
   int64_t answer = health_at(r->env.health, a->check, &v) ? v.spec->timeout_ns : 0;
@@ -252,7 +252,7 @@ int remedies_set_gate(struct remedies *r, remedies_gate_fn *gate, remedies_ungat
 
 void remedies_follow(struct remedies *r, bool active, bool ended) {
   for (unsigned i = 0; i < r->n; i++) {
-    struct job *j = &r->job[i];
+    struct job *j = r->job[i];
     if (!j->restarting) continue;
     int rc = r->env.restarted(r->env.arg, job_step(j)->process, j->mark);
     if (rc == REMEDY_RESTART_WAIT) continue;
@@ -301,7 +301,7 @@ static int refuse_unknown(const struct remedies *r, const char *action, struct e
   if (!r->n) return err_set(err, -ENOENT, "the flow has no remedies");
   auto_buf struct buf all = {0};
   for (unsigned i = 0; i < r->n; i++) {
-    const struct job *j = &r->job[i];
+    const struct job *j = r->job[i];
     buf_fmt(&all, "%s%s (", i ? ", " : "", j->plan->name);
     for (unsigned k = 0; k < job_steps(j); k++) buf_fmt(&all, "%s%s", k ? ", " : "", j->plan->steps[k].name);
     buf_char(&all, ')');
@@ -315,7 +315,7 @@ static int resolve(const struct remedies *r, const char *action, struct remedy_i
   unsigned found = 0;
   in->step = REMEDY_NONE;
   for (unsigned i = 0; i < r->n; i++) {
-    const struct job *j = &r->job[i];
+    const struct job *j = r->job[i];
     in->rule = (uint16_t)i;
     if (STR_EQ(j->plan->name, action)) return 0;
     bool its =
@@ -326,7 +326,7 @@ static int resolve(const struct remedies *r, const char *action, struct remedy_i
     return 0;
   }
   for (unsigned i = 0; i < r->n; i++) {
-    int step = find_step(&r->job[i], action);
+    int step = find_step(r->job[i], action);
     if (step < 0) continue;
     found++;
     in->rule = (uint16_t)i;
@@ -342,7 +342,7 @@ int remedies_ask(struct remedies *r, const char *action, bool dry_run, remedies_
   struct remedy_input in = {.kind = REMEDY_IN_ASK, .dry = dry_run};
   int rc = resolve(r, action, &in, err);
   if (rc) return rc;
-  const struct job *j = &r->job[in.rule];
+  const struct job *j = r->job[in.rule];
   struct remedy_view v;
   remedy_view(r->core, in.rule, clock_mono_ns(), &v);
   if (v.running)
@@ -367,10 +367,73 @@ bool remedies_in_maintenance(const struct remedies *r, int64_t *until_ns) {
   return remedy_maintenance(r->core, until_ns);
 }
 
+/* --- a reload ---------------------------------------------------------------------------------------------------- */
+
+/* The number in `from` of the rule that rule i of `to` goes on with; -1: none. */
+static int rule_before(const struct remedies *to, const struct remedies *from, unsigned i, const int *remedy) {
+  size_t named = to->env.plan->remedies_n;
+  if (i < named) return remedy[i];
+  for (unsigned k = (unsigned)from->env.plan->remedies_n; k < from->n; k++)
+    if (STR_EQ(from->job[k]->plan->name, to->job[i]->plan->name)) return (int)k;
+  return -1;
+}
+
+/* Callbacks that are under way have the job as their argument: it goes over as it is. */
+static void adopt_job(struct remedies *to, unsigned i, struct remedies *from, unsigned k, const int *check) {
+  struct job *j = from->job[k], *fresh = to->job[i];
+  j->r = to;
+  j->plan = fresh->plan;
+  fresh->r = from;
+  to->job[i] = j;
+  from->job[k] = fresh;
+  uint16_t was = j->check;
+  j->check = REMEDY_NONE;
+  for (size_t c = 0; was != REMEDY_NONE && c < to->env.plan->checks_n; c++)
+    if (check[c] == was) j->check = (uint16_t)c;
+}
+
+static void adopt_questions(struct remedies *to, struct remedies *from) {
+  for (struct question *q = from->questions; q; q = q->next) q->r = to;
+  to->questions = from->questions;
+  from->questions = NULL;
+  to->waiters = from->waiters;
+  from->waiters = NULL;
+}
+
+int remedies_adopt(struct remedies *to, struct remedies *from, const int *remedy) {
+  size_t checks = to->env.plan->checks_n;
+  auto_free int *check = calloc(checks + 1, sizeof *check), *rule = calloc(to->n + 1, sizeof *rule);
+  auto_free bool *stays = calloc(from->n + 1, sizeof *stays);
+  if (!check || !rule || !stays) return -ENOMEM;
+  for (size_t i = 0; i < checks; i++) check[i] = find_check(from, to->env.plan->checks[i].name);
+  for (unsigned i = 0; i < to->n; i++) {
+    rule[i] = rule_before(to, from, i, remedy);
+    if (rule[i] >= 0 && !remedy_goes_on(from->core, (unsigned)rule[i], check, (unsigned)checks)) rule[i] = -1;
+    if (rule[i] >= 0) stays[rule[i]] = true;
+  }
+  for (unsigned k = 0; k < from->n; k++)
+    if (!stays[k]) remedies_feed(from, &(struct remedy_input){.kind = REMEDY_IN_DROP, .rule = (uint16_t)k});
+  remedy_adopt(to->core, from->core, rule, check);
+  for (unsigned i = 0; i < to->n; i++)
+    if (rule[i] >= 0) adopt_job(to, i, from, (unsigned)rule[i], check);
+  adopt_questions(to, from);
+  to->active = from->active;
+  to->ended = from->ended;
+  memcpy(to->past, from->past, sizeof to->past);
+  memset(from->past, 0, sizeof from->past);
+  to->n_past = from->n_past;
+  from->n_past = 0;
+  if (to->maintenance) metric_set(to->maintenance, NULL, remedies_in_maintenance(to, NULL));
+  timer_at(to->timer, remedy_due_ns(to->core));
+  return 0;
+}
+
 /* --- making ------------------------------------------------------------------------------------------------------ */
 
 static bool add_job(struct remedies *r, const struct plan_remedy *m) {
-  struct job *j = &r->job[r->n++];
+  struct job *j = r->job[r->n] = malloc(sizeof *j);
+  if (!j) return false;
+  r->n++;
   *j = (struct job){.r = r, .plan = m, .check = REMEDY_NONE, .last_result = -1};
   j->record = calloc(job_steps(j), sizeof *j->record);
   return j->record != NULL;
@@ -420,8 +483,9 @@ void remedies_free(struct remedies *r) {
   }
   for (struct question *q = r->questions; q; q = q->next) q->r = NULL; /* freed with their answers */
   for (unsigned i = 0; i < r->n; i++) {
-    remedies_step_cancel(&r->job[i]);
-    free(r->job[i].record);
+    remedies_step_cancel(r->job[i]);
+    free(r->job[i]->record);
+    free(r->job[i]);
   }
   remedies_forget(r);
   remedy_free(r->core);

@@ -46,6 +46,10 @@ void remedies_free(struct remedies *r); /* NULL is allowed */
 
 /* As health_keep: budgets, rests and maintenance go on. A run that was under way is over. */
 void remedies_keep(struct remedies *r, struct keep *keep);
+/* A reload: `to` was just made with the new plan and takes over from `from`, which is then freed; before health is.
+ * remedy: of each remedy of the new plan the number of the same one in the old; negative: none. Runs of those that are
+ * gone are cancelled, and told. -ENOMEM. */
+int remedies_adopt(struct remedies *to, struct remedies *from, const int *remedy);
 
 /* After each change of the machine. active: the container runs; ended: it stops or has failed. */
 void remedies_follow(struct remedies *r, bool active, bool ended);

@@ -38,15 +38,22 @@ struct job {
   uint64_t mark;
 };
 
+/* A step of it, as it was: the flow may have another one by now. */
+struct past_step {
+  struct step_record record;
+  char name[LIMIT_NAME];
+  const char *kind; /* lives for ever */
+};
+
 /* A run that has ended. */
 struct past {
-  const struct job *job;
-  uint16_t check;
+  char remedy[2 * LIMIT_NAME], check[LIMIT_NAME]; /* check "": none */
   bool dry, by_operator;
   enum remedy_result result;
   int64_t at_real_ns, duration_ns;
   char *cause;
-  struct step_record *record;
+  struct past_step *steps;
+  size_t n_steps;
 };
 
 /* A check's answer that is under way. */
@@ -70,7 +77,7 @@ struct remedies {
   struct remedy_plan *rules;
   struct remedy *core;
   struct timer *timer;
-  struct job *job;
+  struct job **job; /* each where it is for good: what it started has it as its argument */
   unsigned n;
   struct remedy_input *queue;
   unsigned queued, queue_cap;

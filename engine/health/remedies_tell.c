@@ -83,35 +83,53 @@ void remedies_tell_begin(struct job *j, const struct remedy_action *a) {
   emit(j->r, EVENT_REMEDIATION_STARTED, j->by_operator ? LEVEL_INFO : LEVEL_WARNING, &message, &details, -1);
 }
 
+static void forget_past(struct past *p) {
+  free(p->steps);
+  free(p->cause);
+}
+
 static void keep(struct job *j, const struct remedy_action *a) {
   struct remedies *r = j->r;
   struct past *p = &r->past[r->n_past++ % LIMIT_REMEDY_PAST];
-  free(p->record);
-  free(p->cause);
-  size_t n = job_steps(j);
-  *p = (struct past){.job = j,
-                     .check = j->check,
-                     .dry = j->dry,
+  forget_past(p);
+  *p = (struct past){.dry = j->dry,
                      .by_operator = j->by_operator,
                      .result = a->result,
                      .at_real_ns = j->begun_real_ns,
                      .duration_ns = a->duration_ns,
                      .cause = *j->cause ? strdup(j->cause) : NULL,
-                     .record = malloc(n * sizeof *p->record)};
-  if (p->record) memcpy(p->record, j->record, n * sizeof *p->record);
+                     .steps = calloc(job_steps(j), sizeof *p->steps)};
+  str_copy(p->remedy, sizeof p->remedy, j->plan->name);
+  if (j->check != REMEDY_NONE) str_copy(p->check, sizeof p->check, check_name(r, j->check));
+  for (unsigned i = 0; p->steps && i < job_steps(j); i++) {
+    struct past_step *s = &p->steps[p->n_steps++];
+    s->record = j->record[i];
+    s->kind = remedies_step_kind(&j->plan->steps[i]);
+    str_copy(s->name, sizeof s->name, j->plan->steps[i].name);
+  }
 }
 
-static size_t fill_steps(const struct job *j, const struct step_record *record, struct report_step *out) {
+static size_t add_step(const char *name, const char *kind, const struct step_record *s, struct report_step *out) {
+  if (!s->begun) return 0;
+  *out = (struct report_step){.name = name,
+                              .kind = kind,
+                              .outcome = s->ended ? remedy_outcome_name(s->outcome) : "cancelled",
+                              .detail = s->detail,
+                              .duration_ns = s->ended ? s->duration_ns : -1};
+  return 1;
+}
+
+static size_t fill_steps(const struct job *j, struct report_step *out) {
   size_t n = 0;
-  for (unsigned i = 0; record && i < job_steps(j); i++) {
-    const struct step_record *s = &record[i];
-    if (!s->begun) continue;
-    out[n++] = (struct report_step){.name = j->plan->steps[i].name,
-                                    .kind = remedies_step_kind(&j->plan->steps[i]),
-                                    .outcome = s->ended ? remedy_outcome_name(s->outcome) : "cancelled",
-                                    .detail = s->detail,
-                                    .duration_ns = s->ended ? s->duration_ns : -1};
-  }
+  for (unsigned i = 0; i < job_steps(j); i++)
+    n += add_step(j->plan->steps[i].name, remedies_step_kind(&j->plan->steps[i]), &j->record[i], &out[n]);
+  return n;
+}
+
+static size_t fill_past(const struct past *p, struct report_step *out) {
+  size_t n = 0;
+  for (size_t i = 0; i < p->n_steps; i++)
+    n += add_step(p->steps[i].name, p->steps[i].kind, &p->steps[i].record, &out[n]);
   return n;
 }
 
@@ -133,7 +151,7 @@ void remedies_tell_end(struct job *j, const struct remedy_action *a, struct buf 
       [REMEDY_DONE_RESULT] = LEVEL_INFO,       [REMEDY_FAILED_RESULT] = LEVEL_WARNING,
       [REMEDY_DRY_RUN_RESULT] = LEVEL_INFO,    [REMEDY_CANCELLED_RESULT] = LEVEL_INFO};
   struct report_step steps[LIMIT_REMEDY_STEPS];
-  size_t n = fill_steps(j, j->record, steps);
+  size_t n = fill_steps(j, steps);
   auto_buf struct buf details = {0};
   struct json out = JSON_INIT(&details);
   begin_details(j, &out);
@@ -148,7 +166,7 @@ void remedies_tell_end(struct job *j, const struct remedy_action *a, struct buf 
 }
 
 void remedies_tell_recovered(struct remedies *r, const struct remedy_action *a) {
-  const struct job *j = &r->job[a->rule];
+  const struct job *j = r->job[a->rule];
   auto_buf struct buf details = {0}, message = {0};
   struct json out = JSON_INIT(&details);
   json_object(&out, NULL);
@@ -164,7 +182,7 @@ void remedies_tell_recovered(struct remedies *r, const struct remedy_action *a) 
 }
 
 void remedies_tell_gave_up(struct remedies *r, const struct remedy_action *a) {
-  const struct job *j = &r->job[a->rule];
+  const struct job *j = r->job[a->rule];
   auto_buf struct buf details = {0}, message = {0};
   struct json out = JSON_INIT(&details);
   json_object(&out, NULL);
@@ -227,10 +245,7 @@ int remedies_declare(struct remedies *r, struct err *err) {
 /* --- views ------------------------------------------------------------------------------------------------------- */
 
 void remedies_forget(struct remedies *r) {
-  for (unsigned i = 0; i < LIMIT_REMEDY_PAST; i++) {
-    free(r->past[i].record);
-    free(r->past[i].cause);
-  }
+  for (unsigned i = 0; i < LIMIT_REMEDY_PAST; i++) forget_past(&r->past[i]);
 }
 
 static int64_t wall(int64_t mono_ns) { return clock_real_ns() - (clock_mono_ns() - mono_ns); }
@@ -239,13 +254,13 @@ struct report_remedy *remedies_list(const struct remedies *r, size_t *n) {
   *n = 0;
   int64_t now = clock_mono_ns();
   size_t names = 0;
-  for (unsigned i = 0; i < r->n; i++) names += r->job[i].plan->checks_n;
+  for (unsigned i = 0; i < r->n; i++) names += r->job[i]->plan->checks_n;
   /* one block: the entries, then the names that they point to */
   struct report_remedy *list = calloc(1, r->n * sizeof *list + names * sizeof(char *) + 1);
   if (!list) return NULL;
   const char **name = (const char **)(list + r->n);
   for (unsigned i = 0; i < r->n; i++) {
-    const struct job *j = &r->job[i];
+    const struct job *j = r->job[i];
     struct remedy_view v;
     remedy_view(r->core, i, now, &v);
     bool resting = v.ready_ns > now;
@@ -277,7 +292,7 @@ void remedies_end_text(const struct remedies *r, char *to, size_t size) {
   for (uint64_t i = r->n_past; i > 0 && r->n_past - i < LIMIT_REMEDY_PAST; i--) {
     const struct past *p = &r->past[(i - 1) % LIMIT_REMEDY_PAST];
     if (p->result != REMEDY_ESCALATED_RESULT) continue;
-    snprintf(to, size, "remedy %s has ended it, %s", p->job->plan->name,
+    snprintf(to, size, "remedy %s has ended it, %s", p->remedy,
              p->cause         ? p->cause
              : p->by_operator ? "as an operator asked"
                               : "its steps did not help");
@@ -294,8 +309,8 @@ struct report_remediation *remedies_past(const struct remedies *r, size_t *n) {
   struct report_step *steps = (struct report_step *)(list + runs);
   for (size_t i = 0; i < runs; i++, steps += LIMIT_REMEDY_STEPS) {
     const struct past *p = &r->past[(r->n_past - 1 - i) % LIMIT_REMEDY_PAST];
-    list[i] = (struct report_remediation){.remedy = p->job->plan->name,
-                                          .check = check_name(r, p->check),
+    list[i] = (struct report_remediation){.remedy = p->remedy,
+                                          .check = *p->check ? p->check : NULL,
                                           .trigger = p->by_operator ? "operator" : "check",
                                           .cause = p->cause,
                                           .result = remedy_result_name(p->result),
@@ -303,7 +318,7 @@ struct report_remediation *remedies_past(const struct remedies *r, size_t *n) {
                                           .at_real_ns = p->at_real_ns,
                                           .duration_ns = p->duration_ns,
                                           .steps = steps,
-                                          .n_steps = fill_steps(p->job, p->record, steps)};
+                                          .n_steps = fill_past(p, steps)};
   }
   *n = runs;
   return list;

@@ -16,6 +16,7 @@ struct scaled {
   struct scale_rule rule;
   struct scale state;
   struct timer *timer;
+  int64_t due_ns; /* of the timer */
   uint64_t task;
   unsigned failures; /* of the function, in a row */
 };
@@ -27,6 +28,11 @@ struct scaling {
   size_t n;
   struct scaled item[];
 };
+
+static void wait(struct scaled *x) {
+  x->due_ns = clock_mono_ns() + x->process->scale->interval_ns;
+  timer_at(x->timer, x->due_ns);
+}
 
 static unsigned count_of(const struct scaled *x) { return x->all->env.count(x->all->env.arg, x->index); }
 
@@ -61,7 +67,7 @@ static void fail(struct scaled *x, const char *why) {
 static void on_measured(void *arg, enum policy_status status, const cJSON *result, const struct err *err) {
   struct scaled *x = arg;
   x->task = 0;
-  if (x->all->active) timer_after(x->timer, x->process->scale->interval_ns);
+  if (x->all->active) wait(x);
   const cJSON *first = result ? result->child : NULL;
   if (status != POLICY_OK) {
     fail(x, err->msg);
@@ -85,7 +91,7 @@ static void measure(void *arg) {
   const struct plan_scale *scale = x->process->scale;
   unsigned count = count_of(x);
   if (!count) { /* left alone */
-    timer_after(x->timer, scale->interval_ns);
+    wait(x);
     return;
   }
   measure_instances(x, count);
@@ -104,7 +110,7 @@ static void measure(void *arg) {
                               on_measured, x, &err);
   if (x->task) return;
   fail(x, err.msg);
-  timer_after(x->timer, scale->interval_ns);
+  wait(x);
 }
 
 void scaling_follow(struct scaling *s, bool active) {
@@ -112,10 +118,13 @@ void scaling_follow(struct scaling *s, bool active) {
   s->active = active;
   for (size_t i = 0; i < s->n; i++) {
     struct scaled *x = &s->item[i];
-    if (active && !x->task)
-      timer_after(x->timer, x->process->scale->interval_ns);
-    else if (!active)
-      timer_stop(x->timer);
+    if (active && x->due_ns)
+      timer_at(x->timer, x->due_ns);
+    else if (active && !x->task)
+      wait(x);
+    if (active) continue;
+    timer_stop(x->timer);
+    x->due_ns = 0;
   }
 }
 
@@ -167,6 +176,19 @@ memory:
   scaling_free(s);
   err_set(err, -ENOMEM, "no memory for the scaling of processes");
   return NULL;
+}
+
+void scaling_adopt(struct scaling *to, unsigned i, const struct scaling *from, unsigned j) {
+  struct scaled *a = NULL;
+  const struct scaled *b = NULL;
+  for (size_t k = 0; k < to->n; k++)
+    if (to->item[k].index == i) a = &to->item[k];
+  for (size_t k = 0; k < from->n; k++)
+    if (from->item[k].index == j) b = &from->item[k];
+  if (!a || !b) return;
+  a->state = b->state;
+  a->failures = b->failures;
+  a->due_ns = b->task ? clock_mono_ns() : b->due_ns; /* one that is being measured is measured again */
 }
 
 void scaling_free(struct scaling *s) {

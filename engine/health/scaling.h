@@ -28,6 +28,8 @@ struct scaling_env {
 
 /* NULL with err. */
 struct scaling *scaling_new(const struct scaling_env *env, struct err *err);
+/* A reload: process i of `to` is what j of `from` was, with the same rule. Before scaling_follow, or all. */
+void scaling_adopt(struct scaling *to, unsigned i, const struct scaling *from, unsigned j);
 void scaling_free(struct scaling *s); /* NULL is allowed */
 
 /* Whether anything is asked: the container runs. */

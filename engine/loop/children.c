@@ -94,6 +94,11 @@ void children_kill(struct children *c, uint32_t child, int sig, enum kill_scope 
   children_post(c, &m, sizeof m, NULL, 0);
 }
 
+void children_rebind(struct children *c, uint32_t child, void *arg) {
+  struct child_entry *e = find(c, child);
+  if (e) e->arg = arg;
+}
+
 void children_forget(struct children *c, uint32_t child) {
   struct child_entry *e = take(c, child);
   if (!e) return;

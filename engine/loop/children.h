@@ -80,6 +80,8 @@ uint32_t children_heard(const struct children *c);
 int children_alive(struct children *c, int timer_fd);
 
 void children_kill(struct children *c, uint32_t child, int sig, enum kill_scope scope);
+/* From now on its callbacks get another argument. */
+void children_rebind(struct children *c, uint32_t child, void *arg);
 /* No more callbacks for this child; a helper is killed too. */
 void children_forget(struct children *c, uint32_t child);
 /* How many were forgotten and are still there: what hangs in the kernel cannot be killed. */

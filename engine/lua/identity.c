@@ -1,6 +1,6 @@
 /* What a function is, as a number: the same in another generation where it would do the same. Of a function written in
- * Lua that is the text of its lines and whatever it has caught (upvalues), by value, as deep as it goes; globals are
- * tend's own and stay. What stands around it in its file does not matter.
+ * Lua that is its code and whatever it has caught (upvalues), by value, as deep as it goes; globals are tend's own and
+ * stay. Where it stands, and what stands around it, does not matter.
  *
  * All that can be reached from the functions of a flow is one graph, whose nodes (tables, functions) begin with a
  * number of their own and take up those of their neighbours, round after round: so circles and shared tables come out
@@ -58,34 +58,100 @@ static void *l_grow(lua_State *L, void *p, size_t n, size_t *cap, size_t size, s
   return q;
 }
 
-/* The lines of a function, from `from` to `to`. */
-static uint64_t hash_lines(const struct source *s, int from, int to) {
-  const char *p = s->text;
-  int line = 1;
-  for (; line < from && (p = strchr(p, '\n')); line++) p++;
-  if (!p) return 0;
-  const char *end = p;
-  for (; line <= to && end; line++) {
-    end = strchr(end, '\n');
-    if (end) end++;
+/* --- code -------------------------------------------------------------------------------------------------------- */
+
+/* A function as lua_dump writes it without debug information (Lua 5.4): all of it is taken but the numbers of its
+ * lines, which say only where it stands. */
+struct dump {
+  const unsigned char *p, *end;
+  uint64_t hash;
+  bool bad;
+};
+
+static size_t dump_number(struct dump *d) {
+  size_t n = 0;
+  while (d->p < d->end) {
+    unsigned char c = *d->p++;
+    if (n > SIZE_MAX >> 8) break;
+    n = n << 7 | (c & 0x7f);
+    if (c & 0x80) return n;
   }
-  return sources_hash(SOURCES_HASH, p, end ? (size_t)(end - p) : strlen(p));
+  d->bad = true;
+  return 0;
+}
+
+static void dump_take(struct dump *d, size_t n) {
+  if (n > (size_t)(d->end - d->p)) {
+    d->bad = true;
+    return;
+  }
+  d->hash = sources_hash(d->hash, d->p, n);
+  d->p += n;
+}
+
+/* A number of things, that counts too. */
+static size_t dump_count(struct dump *d) {
+  size_t n = dump_number(d);
+  d->hash = mix(d->hash, n);
+  if (n > (size_t)(d->end - d->p)) d->bad = true;
+  return d->bad ? 0 : n;
+}
+
+static void dump_text(struct dump *d) {
+  size_t n = dump_count(d);
+  if (n) dump_take(d, n - 1);
+}
+
+static void dump_constant(struct dump *d) {
+  enum { INTEGER = 3, SHORT_TEXT = 4, FLOAT = 19, LONG_TEXT = 20 };
+  int kind = d->p < d->end ? *d->p : 0;
+  dump_take(d, 1);
+  if (kind == INTEGER || kind == FLOAT) dump_take(d, 8);
+  if (kind == SHORT_TEXT || kind == LONG_TEXT) dump_text(d);
+}
+
+static void dump_function(struct dump *d, int depth) {
+  enum { INSTRUCTION = 4, UPVALUE = 3, TABLES = 4 };
+  dump_text(d);   /* the source: none */
+  dump_number(d); /* first and last line */
+  dump_number(d);
+  dump_take(d, 3); /* parameters, variable ones, stack */
+  dump_take(d, dump_count(d) * INSTRUCTION);
+  for (size_t n = dump_count(d); n && !d->bad; n--) dump_constant(d);
+  dump_take(d, dump_count(d) * UPVALUE);
+  for (size_t n = dump_count(d); n && !d->bad; n--) {
+    if (depth == LIMIT_JSON_DEPTH)
+      d->bad = true;
+    else
+      dump_function(d, depth + 1);
+  }
+  for (int i = 0; i < TABLES; i++) d->bad |= dump_number(d) != 0; /* debug information: none */
+}
+
+static int write_dump(lua_State *L, const void *p, size_t n, void *out) {
+  (void)L;
+  buf_add(out, p, n);
+  return ((struct buf *)out)->failed;
 }
 
 /* Of the function on top. */
-static uint64_t l_function_colour(lua_State *L, const struct graph *g) {
+static uint64_t function_colour(lua_State *L, const struct graph *g) {
+  enum { HEADER = 4 + 1 + 1 + 6 + 3 + 8 + 8 + 1 };
   lua_CFunction c = lua_tocfunction(L, -1);
   if (c) return mix(2, (uint64_t)(uintptr_t)c);
-  lua_Debug ar;
-  lua_pushvalue(L, -1);
-  lua_getinfo(L, ">S", &ar);
-  const struct source *s = ar.source[0] == '@' ? sources_find(&g->vm->sources, ar.source + 1) : NULL;
-  if (s) return mix(3, hash_lines(s, ar.linedefined, ar.lastlinedefined));
-  uint64_t h = mix(mix(4, sources_hash(SOURCES_HASH, ar.source, strlen(ar.source))), (uint64_t)ar.linedefined);
-  bool own = str_starts(ar.source, "@scripts/tend/");     /* part of the program */
-  bool text = ar.source[0] != '@' && ar.source[0] != '='; /* of load: the source is the text */
-  return own || text ? h : mix(h, (uint64_t)(uintptr_t)g->vm);
+  auto_buf struct buf b = {0};
+  int rc = lua_dump(L, write_dump, &b, 1);
+  struct dump d = {.hash = SOURCES_HASH};
+  if (!rc && b.len > HEADER) {
+    d.p = (const unsigned char *)b.data + HEADER;
+    d.end = (const unsigned char *)b.data + b.len;
+    dump_function(&d, 0);
+  }
+  bool good = d.p && !d.bad && d.p == d.end;
+  return good ? mix(3, d.hash) : mix((uint64_t)(uintptr_t)g->vm, (uint64_t)(uintptr_t)lua_topointer(L, -1));
 }
+
+/* --- the graph --------------------------------------------------------------------------------------------------- */
 
 /* The value on top, which is taken off. Index 1: what is known, by object; index 2: the list of objects. */
 static struct value l_value(lua_State *L, struct graph *g) {
@@ -103,7 +169,7 @@ static struct value l_value(lua_State *L, struct graph *g) {
       }
       lua_pop(L, 1);
       g->nodes = l_grow(L, g->nodes, g->n, &g->nodes_cap, sizeof *g->nodes, NODES_MAX);
-      g->nodes[g->n].colour = type == LUA_TTABLE ? 1 : l_function_colour(L, g);
+      g->nodes[g->n].colour = type == LUA_TTABLE ? 1 : function_colour(L, g);
       v.node = (int32_t)g->n++;
       lua_pushvalue(L, -1);
       lua_pushinteger(L, v.node);

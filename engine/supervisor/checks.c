@@ -175,7 +175,7 @@ void supervisor_publish_checks(struct supervisor *s) {
 struct asked {
   struct supervisor *sup;
   struct control_reply *reply;
-  int check;
+  char name[LIMIT_NAME];
 };
 
 static void on_result(void *arg, const struct probe_result *r) {
@@ -183,7 +183,12 @@ static void on_result(void *arg, const struct probe_result *r) {
   struct health_view v;
   auto_buf struct buf b = {0};
   struct json j = JSON_INIT(&b);
-  health_at(a->sup->checks, (size_t)a->check, &v);
+  int check = health_find(a->sup->checks, a->name);
+  if (check < 0 || !health_at(a->sup->checks, (size_t)check, &v)) {
+    control_refuse(a->reply, "check %s is there no more", a->name);
+    free(a);
+    return;
+  }
   json_object(&j, NULL);
   json_str(&j, "check", v.name);
   json_str(&j, "kind", v.kind);
@@ -219,7 +224,8 @@ void supervisor_check_now(void *arg, const struct control_request *q, struct con
     return;
   }
   struct asked *a = calloc(1, sizeof *a);
-  if (a) *a = (struct asked){s, r, check};
+  if (a) *a = (struct asked){.sup = s, .reply = r};
+  if (a) str_copy(a->name, sizeof a->name, name);
   if (!a || health_probe_now(s->checks, name, false, on_result, a, &err)) {
     free(a);
     control_refuse(r, "%s", err.code ? err.msg : "out of memory");

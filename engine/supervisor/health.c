@@ -40,15 +40,20 @@ static int add_check(struct supervisor *s, const struct plan_check *c, struct er
 }
 
 int supervisor_health_new(struct supervisor *s, struct err *err) {
-  const struct plan *plan = s->o.plan;
   s->healthy = true;
   s->o.probes->process = supervisor_look;
   s->o.probes->process_arg = s;
+  s->round_timer = timer_new(s->o.loop, supervisor_health_round, s);
+  return s->round_timer ? supervisor_make_checks(s, err) : err_set(err, -ENOMEM, "no memory for the checks");
+}
+
+int supervisor_make_checks(struct supervisor *s, struct err *err) {
+  const struct plan *plan = s->o.plan;
   s->checks = health_new(s->o.loop, s->o.probes, s->o.policy, err);
   s->watched = calloc(plan->checks_n + plan->dependencies_n + s->n_slots + 1, sizeof *s->watched);
   s->dependency_check = calloc(plan->dependencies_n + 1, sizeof *s->dependency_check);
-  s->round_timer = timer_new(s->o.loop, supervisor_health_round, s);
-  if (!s->checks || !s->watched || !s->dependency_check || !s->round_timer ||
+  s->standings = calloc(plan->dependencies_n + plan->checks_n + 1, sizeof *s->standings);
+  if (!s->checks || !s->watched || !s->dependency_check || !s->standings ||
       health_listen(s->checks, supervisor_health_news, s))
     return err_set(err, -ENOMEM, "no memory for the checks");
   for (size_t d = 0; d < plan->dependencies_n; d++) s->dependency_check[d] = -1;
@@ -77,6 +82,7 @@ void supervisor_health_free(struct supervisor *s) {
   timer_free(s->round_timer);
   free(s->watched);
   free(s->dependency_check);
+  free(s->standings);
 }
 
 /* --- how it stands ----------------------------------------------------------------------------------------------- */
@@ -145,7 +151,7 @@ bool supervisor_ready(struct supervisor *s, const struct machine_view *m) {
 }
 
 /* The machine counts the time in good health; what the processes do it knows itself. */
-static void feed_health(struct supervisor *s) {
+void supervisor_feed_health(struct supervisor *s) {
   struct health_verdict v;
   supervisor_weigh(s, &v);
   bool healthy = v.level != HEALTH_UNHEALTHY;
@@ -273,7 +279,8 @@ void supervisor_health_news(void *arg, const struct health_news *n) {
   if (n->result->status == PROBE_FAIL) s->counts.health_failures++;
   tell_result(s, n);
   if (w->dependency != NO_DEPENDENCY && !s->noting) note_dependency(s, n, w->dependency);
-  if (n->change->from != n->change->to || w->dependency != NO_DEPENDENCY) feed_health(s);
+  if (n->change->from != n->change->to || w->dependency != NO_DEPENDENCY) supervisor_feed_health(s);
+  if (!s->noting) reload_news(s->reload, n);
 }
 
 /* --- when they run ----------------------------------------------------------------------------------------------- */
@@ -379,6 +386,7 @@ static void tell_round(struct supervisor *s, bool all, int64_t duration_ns) {
 void supervisor_health_round(void *arg) {
   struct supervisor *s = arg;
   tell_round(s, false, -1);
+  reload_poll(s->reload);
   timer_after(s->round_timer, settings_ns(s->o.settings, SET_HEALTH_CHECK_INTERVAL_SECONDS));
 }
 
@@ -397,7 +405,7 @@ static bool take(struct supervisor *s, bool first) {
     health_note(s->checks, v.index, &r);
   }
   s->noting = NOTE_NONE;
-  feed_health(s);
+  supervisor_feed_health(s);
   return bad;
 }
 

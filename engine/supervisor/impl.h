@@ -20,6 +20,7 @@
 #include "supervisor/log_follow.h"
 #include "health/remedies.h"
 #include "health/scaling.h"
+#include "supervisor/reload.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/validate.h"
 #include "web/web.h"
@@ -143,6 +144,9 @@ struct supervisor {
   bool put_due;
   struct timer *put_timer;
 
+  struct reload *reload; /* NULL: nobody makes generations */
+  bool only_bad;         /* of the dependencies that were asked for last */
+
   struct lifecycle_counts counts;
   int64_t running_since_ns, running_total_ns;
   unsigned reporting; /* files that are being written at the end */
@@ -154,6 +158,8 @@ struct supervisor {
 };
 
 /* supervisor.c */
+void supervisor_judge(struct supervisor *s); /* what waits to be fed */
+int supervisor_make_dependencies(struct supervisor *s, struct err *err);
 void supervisor_carry_out(struct supervisor *s, const struct machine_action *a);
 void supervisor_feed(struct supervisor *s, const struct machine_input *in);
 /* The start or the end of a process: judged together with the others that init tells of, but see below. */
@@ -202,6 +208,8 @@ int supervisor_look(void *arg, const char *name, struct probe_process *out);
 
 /* supervisor_health.c */
 int supervisor_health_new(struct supervisor *s, struct err *err);
+int supervisor_make_checks(struct supervisor *s, struct err *err); /* all of the plan, as none had ever run */
+void supervisor_feed_health(struct supervisor *s);
 void supervisor_health_free(struct supervisor *s);
 void supervisor_health_news(void *supervisor, const struct health_news *news);
 void supervisor_health_follow(struct supervisor *s); /* after each change of the machine */
@@ -230,9 +238,9 @@ int64_t supervisor_wall(int64_t mono_ns); /* monotonic to wall clock, for print;
 void supervisor_check_now(void *supervisor, const struct control_request *q, struct control_reply *r);
 
 /* supervisor_remedy.c */
-int supervisor_remedies_new(struct supervisor *s, struct err *err);
+int supervisor_remedies_new(struct supervisor *s, struct err *err); /* and scaling */
 void supervisor_restart_process(struct supervisor *s, unsigned process);
-void supervisor_remedies_follow(struct supervisor *s); /* after each change of the machine */
+void supervisor_remedies_follow(struct supervisor *s);              /* after each change of the machine */
 void supervisor_remediate(void *supervisor, const struct control_request *q, struct control_reply *r);
 void supervisor_maintain(void *supervisor, const struct control_request *q, struct control_reply *r);
 

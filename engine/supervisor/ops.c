@@ -286,5 +286,6 @@ const struct control_op supervisor_ops[] = {
     {"restart", op_restart, NULL},
     {"shutdown", op_shutdown, NULL},
     {"log-level", op_log_level, NULL},
+    {"reload", supervisor_reload, NULL},
     {0},
 };

@@ -48,6 +48,7 @@ void supervisor_settle(void *arg) {
   supervisor_measure(s);
   supervisor_watch_lag(s);
   supervisor_keep_sockets(s);
+  reload_begin(s->reload);
 }
 
 static void plan_settling(struct supervisor *s, const struct validate_result *found) {
@@ -120,6 +121,7 @@ static void on_dependencies(void *arg, const struct dependency_outcome *o) { set
 
 void supervisor_check_dependencies(struct supervisor *s, bool only_bad) {
   supervisor_phase_begin(s, PHASE_DEPENDENCIES);
+  s->only_bad = only_bad;
   if (s->o.plan->dependencies_n == 0)
     settled(s, true);
   else

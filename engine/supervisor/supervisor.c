@@ -109,7 +109,7 @@ void supervisor_feed_later(struct supervisor *s, const struct machine_input *in)
 static bool is_for_init(const struct machine_action *a) { return a->kind == ACT_SPAWN || a->kind == ACT_KILL; }
 
 /* Inputs that arise while one is carried out wait for their own step. */
-static void take_queue(struct supervisor *s) {
+void supervisor_judge(struct supervisor *s) {
   if (s->busy || !s->queue_n) return;
   s->busy = true;
   for (size_t i = 0; i < s->queue_n; i++) {
@@ -132,6 +132,7 @@ static void take_queue(struct supervisor *s) {
   supervisor_remedies_follow(s);
   timer_at(s->due, machine_due_ns(s->machine));
   supervisor_answer_waiters(s);
+  reload_follow(s->reload);
 }
 
 /* What decides about everything does not wait for hooks that decide about one thing. */
@@ -143,17 +144,17 @@ static bool is_above_hooks(enum machine_input_kind kind) {
 void supervisor_feed(struct supervisor *s, const struct machine_input *in) {
   if (is_above_hooks(in->kind)) supervisor_settle_hooks(s);
   supervisor_feed_later(s, in);
-  take_queue(s);
+  supervisor_judge(s);
 }
 
 void supervisor_feed_others(struct supervisor *s, enum machine_input_kind kind) {
-  if (s->queue_n && s->queue[s->queue_n - 1].kind != kind) take_queue(s);
+  if (s->queue_n && s->queue[s->queue_n - 1].kind != kind) supervisor_judge(s);
 }
 
 static void on_told(void *arg) {
   struct supervisor *s = arg;
   sink_hold(s->o.sink);
-  take_queue(s);
+  supervisor_judge(s);
   sink_release(s->o.sink);
 }
 
@@ -168,7 +169,7 @@ static void on_signal(void *arg, int sig, int level, bool begun) {
                                                .signal = sig,
                                                .begun = begun});
   else if (sig == SIGHUP)
-    sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "SIGHUP: this version loads its policies at the start only");
+    reload_ask(s->reload, RELOAD_SIGNAL);
 }
 
 static void open_state(struct supervisor *s) {
@@ -201,7 +202,7 @@ static void open_state(struct supervisor *s) {
   }
 }
 
-static int make_dependencies(struct supervisor *s, struct err *err) {
+int supervisor_make_dependencies(struct supervisor *s, struct err *err) {
   struct dependency_spec *specs = from_plan_dependencies(s->o.plan, s->o.settings);
   if (!specs) return err_set(err, -ENOMEM, "out of memory");
   s->dependencies = dependencies_new(s->o.probes, s->o.policy, s->o.sink, specs, s->o.plan->dependencies_n, err);
@@ -240,12 +241,12 @@ struct supervisor *supervisor_new(const struct supervisor_options *options, stru
   if (!s->machine || !s->due || !s->settle_timer || !s->put_timer) goto memory;
   s->n_slots = machine_slots(s->machine);
   s->slots = calloc(s->n_slots, sizeof *s->slots);
-  s->standings = calloc(options->plan->dependencies_n + options->plan->checks_n + 1, sizeof *s->standings);
-  if (!s->slots || !s->standings) goto memory;
+  if (!s->slots) goto memory;
   for (uint32_t i = 0; i < s->n_slots; i++) s->slots[i] = (struct slot){.sup = s, .index = i};
   s->cleanup_env = (struct cleanup_env){options->loop, options->children, options->sink, options->policy};
-  if (make_dependencies(s, err) || supervisor_health_new(s, err) || supervisor_remedies_new(s, err) ||
-      make_alert(s, err)) {
+  if (supervisor_make_dependencies(s, err) || supervisor_health_new(s, err) || supervisor_remedies_new(s, err) ||
+      make_alert(s, err) ||
+      (options->generations && !(s->reload = reload_new(s, options->generation, options->generations, err)))) {
     supervisor_free(s);
     return NULL;
   }
@@ -259,6 +260,7 @@ memory:
 void supervisor_free(struct supervisor *s) {
   if (!s) return;
   s->o.probes->process = NULL;
+  reload_free(s->reload);
   supervisor_answer_all(s);
   children_on_told(s->o.children, NULL, NULL);
   loop_cancel(s->o.loop, tell_init, s);
@@ -283,13 +285,16 @@ void supervisor_free(struct supervisor *s) {
   supervisor_hooks_free(s);
   supervisor_health_free(s);
   free(s->slots);
-  free(s->standings);
   timer_free(s->due);
   machine_free(s->machine);
   lifecycle_free(s->lifecycle);
   state_close(&s->state);
   free(s->queue);
   free(s);
+}
+
+struct generation *supervisor_generation(const struct supervisor *s) {
+  return s->reload ? reload_in_force(s->reload) : s->o.generation;
 }
 
 void supervisor_begin(struct supervisor *s) {

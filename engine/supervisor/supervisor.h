@@ -26,6 +26,8 @@ struct keep;
 struct metrics;
 struct quarantine;
 struct quarantined;
+struct generation;
+struct generations;
 struct revival;
 
 struct supervisor_options {
@@ -36,9 +38,11 @@ struct supervisor_options {
   struct metrics *metrics;
   const struct settings *settings;
   const struct plan *plan;
-  const struct policy *policy; /* NULL: no scripts */
-  struct problems *problems;   /* found while settings and flow were loaded; the validation adds its own */
-  bool simple;                 /* --mode simple */
+  const struct policy *policy;           /* NULL: no scripts */
+  struct generation *generation;         /* these four, as the first of them; NULL: */
+  const struct generations *generations; /* nothing is ever loaded anew */
+  struct problems *problems;             /* found while settings and flow were loaded; the validation adds its own */
+  bool simple;                           /* --mode simple */
   bool tty;
   pid_t pid;                       /* tend's, as the world sees it */
   int64_t loaded_ns;               /* how long the loading took */
@@ -50,7 +54,8 @@ struct supervisor_options {
 
 /* NULL with err: no memory. */
 struct supervisor *supervisor_new(const struct supervisor_options *options, struct err *err);
-void supervisor_free(struct supervisor *s); /* NULL is allowed */
+void supervisor_free(struct supervisor *s); /* NULL is allowed; the generation in force stays: */
+struct generation *supervisor_generation(const struct supervisor *s);
 
 /* Begins; from now on everything happens in the loop, which is stopped at the end. */
 void supervisor_begin(struct supervisor *s);

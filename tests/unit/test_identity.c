@@ -74,8 +74,13 @@ static const char none[] = "return {}";
 static void test_text(void **state) {
   (void)state;
   SAME("return { fn = function() return 1 end }", "return { fn = function() return 1 end }");
-  SAME("return {\nfn = function()\n return 1\nend\n}",
-       "local a = 1\nreturn { b = 2,\nfn = function()\n return 1\nend\n}");
+  SAME("return { fn = function()\n return 1\nend }",
+       "local a = 1\nreturn { b = 2, fn = function() -- the same\n\n return 1 end }");
+  OTHER("return { fn = function(a) return a.x end }", "return { fn = function(a) return a.y end }");
+  OTHER("return { fn = function() return function() return 1.5 end end }",
+        "return { fn = function() return function() return 1.25 end end }");
+  OTHER("return { fn = function() return 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' end }",
+        "return { fn = function() return 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab' end }");
   OTHER("return { fn = function() return 1 end }", "return { fn = function() return 2 end }");
 }
 
