@@ -403,6 +403,7 @@ static void settle(struct supervisor *s) {
 
 int reload_swap(struct reload *r, struct generation *to, const struct plan_diff *diff, struct err *err) {
   struct supervisor *s = r->s;
+  supervisor_settle_hooks(s);
   supervisor_judge(s);
   int rc = swap_plan(r, to, diff, err);
   if (rc) return rc;
