@@ -30,6 +30,7 @@ local PAGES = {
       h.wait_for(function() return select(2, box:type "tend status"):find("RUNNING", 1, true) end)
     end,
   },
+  ["docs/repl.md"] = { env = { CONTAINER_ENVIRONMENT = "test", TEND_HISTORY = "" } },
   ["docs/probes.md"] = { env = { CONTAINER_ENVIRONMENT = "test" } },
   ["docs/tutorial.md"] = {
     commands = {
@@ -172,7 +173,8 @@ end)
 
 describe("the pages", function()
   it("have no block of which nobody knows what it is", function()
-    local known = { sh = true, lua = true, sql = true, picture = true, dockerfile = true, yaml = true, json = true, text = true, promql = true, python = true }
+    local known = { sh = true, lua = true, sql = true, picture = true, dockerfile = true, yaml = true, json = true, text = true, promql = true, python = true,
+      repl = true } -- a session: typed by repl_spec.lua
     for _, page in ipairs(all_pages()) do
       for _, block in ipairs(pages.blocks(page)) do
         assert.is_true(known[block.kind] or false, ("%s:%d: %s"):format(page, block.line, block[1]))

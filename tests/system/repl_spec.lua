@@ -1,16 +1,10 @@
 -- tend repl: chunks given on the command line, in files, typed in a real terminal; docs/repl.md.
 local h = require "harness"
 local cjson = require "cjson"
+local pages = require "pages"
 
-local FLOW = [[
-return {
-  name = "shop", mode = "server",
-  processes = {
-    main = { command = { "sh", "-c", "echo ready to sell; exec sleep 1000" } },
-    worker = { command = { "sleep", "1000" } },
-  },
-  checks = { { name = "till", interval = 3600, check = function() return true end } },
-}]]
+local PAGE = pages.blocks "docs/repl.md"
+local FLOW = PAGE[1].text
 
 local engine -- one for all: sessions do not meet
 local dir = h.tempdir()
@@ -301,6 +295,30 @@ describe("tend repl in a terminal", function()
     assert.equal(0, (t.process:wait()))
   end)
 
+  it("is as docs/repl.md shows it", function()
+    local block
+    for _, b in ipairs(PAGE) do
+      if b.kind == "repl" then block = b end
+    end
+    local t, steps = terminal(), {}
+    t.see "shop> "
+    for line in block.text:gmatch "[^\n]+" do
+      local typed = line:match "^shop>+ (.*)$" or line:match "^%^C$"
+      if typed then steps[#steps + 1] = { typed = typed, shape = {} } else table.insert(steps[#steps].shape, line) end
+    end
+    assert.is_true(#steps > 10)
+    for i, step in ipairs(steps) do
+      t.type(step.typed == "^C" and "\3" or step.typed .. "\r")
+      local last = steps[i + 1] and steps[i + 1].typed == "^C" and "" or "shop>"
+      h.wait_for(function()
+        local seen = t.seen():gsub("^[^\n]*\n", "", step.typed ~= "^C" and 1 or 0)
+        return pages.same_shape(step.shape, seen) and seen:find(last, 1, true)
+      end, 10, "what follows " .. step.typed)
+    end
+    t.type "\4"
+    assert.equal(0, (t.process:wait()))
+  end)
+
   it("ends a chunk by Ctrl-C, not the session", function()
     local t = terminal()
     t.see "shop> "
@@ -384,6 +402,59 @@ describe("a chunk", function()
     h.wait_for(function() outcome() return p.begun end, 5, "the chunk")
     p:kill "KILL"
     assert.equal("cancelled", h.wait_for(outcome, 5, "the end of the chunk"))
+  end)
+
+  it("that never ends delays nothing", function()
+    local busy = {}
+    for i, chunk in ipairs { "while true do end", "while true do pcall(string.rep, 'x', 1000) end", "local t = {} for i = 1, 1e5 do t[i] = i * 7919 % 100003 end while true do table.sort(t, function(a, b) return a < b end) table.sort(t, function(a, b) return a > b end) end" } do
+      busy[i] = h.spawn { args = { "repl", "-e", chunk }, dir = engine.dir, env = { CONTAINER_STATE_DIR = engine.env.CONTAINER_STATE_DIR } }
+    end
+    h.wait_for(function()
+      local n = 0
+      for _, e in ipairs(engine:events "audit") do
+        if e.details.op == "eval" and not e.details.outcome and e.details.args.code:find("while true do", 1, true) then n = n + 1 end
+      end
+      return n >= 3
+    end, 5, "the chunks")
+    local worker, worst = pid_of "worker", 0
+    for _ = 1, 5 do
+      local from = require("native").now()
+      assert.equal('"ok"', eval "checks.till:run().result")
+      worst = math.max(worst, require("native").now() - from)
+    end
+    assert.is_true(worst < 1 * h.slow, worst)
+    h.sh("kill -9 " .. worker) -- the policy has it run again
+    for _, p in ipairs(busy) do
+      local code, _, err = p:wait(60)
+      assert.equal(1, code)
+      assert.matches("ended after %d+ ms of CPU", err)
+    end
+  end)
+
+  it("is refused where it is too long, and prompts where there are too many", function()
+    local file = h.write(dir .. "/long.lua", ("-"):rep(300 * 1024))
+    assert.equal(64, (repl(file)))
+    local code, _, err = repl("-e", "return '" .. ("x"):rep(100 * 1024) .. "'")
+    assert.equal(0, code, err)
+    local open = {}
+    for i = 1, 17 do
+      open[i] = h.spawn { args = { "repl" }, dir = engine.dir, stdin = true, env = { CONTAINER_STATE_DIR = engine.env.CONTAINER_STATE_DIR } }
+    end
+    h.wait_for(function()
+      for _, p in ipairs(open) do
+        if p:ended() then return true end
+      end
+    end, 5, "one too many")
+    local refused = 0
+    for _, p in ipairs(open) do
+      p:close_stdin()
+      if p:wait() == 1 then
+        refused = refused + 1
+        assert.matches("16 prompts are open already", p.err)
+      end
+    end
+    assert.equal(1, refused)
+    assert.equal("2", eval "1 + 1")
   end)
 
   it("is bounded in memory, and a slow reader makes it wait", function()
