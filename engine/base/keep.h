@@ -24,6 +24,7 @@ struct keep_culprit {
   char task[2 * LIMIT_NAME]; /* "check disk"; "" : nobody */
   char where[192];           /* file:line, "" where it is not known */
   bool loading;              /* the file was being loaded */
+  bool once;                 /* it will not come again: a chunk at a prompt */
   int64_t ran_ns;
 };
 

@@ -25,6 +25,7 @@ const struct quarantined *quarantine_open(struct quarantine *q, struct keep *kee
     if (q->n == LIMIT_QUARANTINE) drop(q, 0);
     new = &q->list[q->n++];
     *new = (struct quarantined){.culprit = *c, .at_real_ns = now_real_ns};
+    if (c->once) q->n--; /* told, not kept */
   }
   if (q->n) put(q);
   if (new) c->task[0] = 0; /* and one that dies before this begins with it again */
@@ -54,6 +55,13 @@ bool quarantine_lift(struct quarantine *q, const char *task) {
 
 void quarantine_text(const struct quarantined *e, struct buf *out) {
   const struct keep_culprit *c = &e->culprit;
+  if (c->once) {
+    buf_fmt(out,
+            "%s spent %lld ms in one call at %s that nothing can interrupt, so that a new engine had to be made; that "
+            "chunk is gone",
+            c->task, (long long)(c->ran_ns / NS_PER_MS), *c->where ? c->where : "an unknown place");
+    return;
+  }
   buf_fmt(
       out,
       "%s is quarantined: it spent %lld ms in one call at %s that nothing can interrupt, so that a new engine had to "

@@ -41,7 +41,8 @@ static void find_line(lua_State *L, char *to, size_t size) {
 static void end_stuck(struct sched *s, lua_State *L, int64_t ran_ns) {
   static struct keep_culprit own;
   struct keep_culprit *c = s->culprit ? s->culprit : &own;
-  *c = (struct keep_culprit){.ran_ns = ran_ns, .loading = lua_owner(L)->vm->loading};
+  *c = (struct keep_culprit){
+      .ran_ns = ran_ns, .loading = lua_owner(L)->vm->loading, .once = s->current && s->current->once};
   str_copy(c->task, sizeof c->task, s->current ? s->current->name : "");
   atomic_signal_fence(memory_order_seq_cst);
   find_line(L, c->where, sizeof c->where);
@@ -114,6 +115,12 @@ int guard_raise_end(lua_State *L, struct task *t) {
 static void hook(lua_State *L, lua_Debug *ar) {
   struct sched *s = lua_owner(L)->sched;
   struct task *t = s->current;
+  if (ar->event == LUA_HOOKRET &&
+      lua_isyieldable(L)) { /* out of what could not yield: at its next instruction it can */
+    lua_sethook(L, hook, LUA_MASKCOUNT, 1);
+    return;
+  }
+  if (ar->event == LUA_HOOKRET && !fired) return;
   fired = 0;
   if (!t || !running) { /* set by a signal that came as the run ended */
     lua_sethook(L, NULL, 0, 0);
@@ -138,8 +145,17 @@ static void hook(lua_State *L, lua_Debug *ar) {
     /* the hook stays: whatever catches this error is interrupted again */
     luaL_error(L, "%s used more CPU than it may", t->name);
   }
-  if (slice < TASK_SLICE_NS * 3 / 4 || !lua_isyieldable(L)) {
+  if (slice < TASK_SLICE_NS * 3 / 4) {
     lua_sethook(L, NULL, 0, 0); /* the timer comes again */
+    return;
+  }
+  if (!lua_isyieldable(L)) {
+    if (t->budget_ns && slice > TASK_STRETCH_NS) {
+      luaL_error(L, "%d ms in a sort or gsub that nothing can interrupt: ended; do it in smaller pieces",
+                 (int)(slice / NS_PER_MS));
+    }
+    /* a comparator, say: the timer would hit the next one, never the moment between two sorts */
+    lua_sethook(L, hook, LUA_MASKRET | LUA_MASKCOUNT, 1000);
     return;
   }
   lua_sethook(L, NULL, 0, 0);

@@ -227,6 +227,7 @@ void repl_chunk_start(struct repl_session *s, const struct repl_ask *ask, struct
                                  .dropped = on_dropped,
                                  .arg = c,
                                  .effects = &c->effects,
+                                 .once = true,
                                  .memory_max = side->vm->max / 2}; /* the other half is the policies' */
   struct start start = {s, ask};
   vm_limit(side->vm, spec.memory_max);

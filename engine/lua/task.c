@@ -157,7 +157,8 @@ uint64_t task_start(struct sched *s, struct vm *vm, lua_State *L, int nargs, con
                      .print = spec->print,
                      .print_arg = spec->print_arg,
                      .effects = spec->effects,
-                     .memory_max = spec->memory_max};
+                     .memory_max = spec->memory_max,
+                     .once = spec->once};
   s->n_tasks++;
   str_copy(t->name, sizeof t->name, spec->name);
   bool ok = spec->deadline_ns == TIME_NEVER || t->deadline || (t->deadline = timer_new(s->loop, on_deadline, t));

@@ -27,7 +27,9 @@ struct vm;
 
 #define TASK_SLICE_NS (3 * INT64_C(1000000))
 #define TASK_GRACE_NS (50 * INT64_C(1000000)) /* for what a task that is being ended has to close */
-#define TASK_STUCK_NS INT64_C(1000000000)     /* CPU inside one call that nothing can interrupt */
+#define TASK_STRETCH_NS \
+  (500 * INT64_C(1000000))                /* CPU where it cannot yield, though hooks are called: in a comparator */
+#define TASK_STUCK_NS INT64_C(1000000000) /* CPU inside one call that nothing can interrupt */
 #define TASK_BUDGET_NS INT64_C(1000000000)
 
 enum task_end {
@@ -55,6 +57,7 @@ struct task_spec {
   task_print_fn *print; /* where `print` goes; NULL: the log. Not called any more once the end is quiet */
   void *print_arg;
   struct effects *effects; /* what it may do to the world (lua/effect.h); NULL: everything. Lives longer */
+  bool once;               /* will not come again: never quarantined */
   size_t memory_max;       /* refused where its generation would hold more; 0: the generation's own limit */
 };
 

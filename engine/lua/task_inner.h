@@ -47,6 +47,7 @@ struct task {
   char where[128];  /* file:line where it ran over */
   struct effects *effects;
   size_t memory_max;
+  bool once;
   struct task *next;
 };
 

@@ -226,7 +226,7 @@ static bool is_quarantined(struct vm *vm, int ref, const char *task, struct err 
 uint64_t vm_start_ref(struct vm *vm, int ref, int (*l_push)(lua_State *L, void *arg), void *push_arg,
                       const struct task_spec *spec, struct err *err) {
   lua_State *L = vm->L;
-  if (is_quarantined(vm, ref, spec->name, err)) return 0;
+  if (!spec->once && is_quarantined(vm, ref, spec->name, err)) return 0;
   struct start start = {ref, l_push, push_arg};
   int base = lua_gettop(L);
   if (!lua_checkstack(L, 8)) {

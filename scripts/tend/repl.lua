@@ -243,13 +243,13 @@ end
 -- o: width, json, dry, statement (no expression, not to be continued: a file). → a table for the client: incomplete, syntax (what
 -- is wrong with it), text, values, failed, effects.
 function repl.evaluate(env, text, name, o)
-  local fn, err
+  local chunk, err
   if o.statement then
-    fn, err = load(text:gsub("^#[^\n]*", ""), name, "t", env)
+    chunk, err = load(text:gsub("^#[^\n]*", ""), name, "t", env)
   else
-    fn, err = compile(text, name, env)
+    chunk, err = compile(text, name, env)
   end
-  if not fn then
+  if not chunk then
     if not o.statement and err:find("<eof>$") then
       return { incomplete = true, syntax = err }
     end
@@ -258,7 +258,7 @@ function repl.evaluate(env, text, name, o)
   if o.check then
     return {}
   end
-  local results = table.pack(fn())
+  local results = table.pack(chunk())
   local answer = { failed = results[1] == nil and is_error(results[2]) or nil }
   if o.dry then
     local list, left_out = core.listed()

@@ -79,7 +79,12 @@ local function live_table(list, noun)
       error(("a %s is not given by assigning; it is the flow's"):format(noun), 2)
     end,
     __pairs = function()
-      return next, by_name(list)
+      local found, names = by_name(list)
+      local i = 0
+      return function()
+        i = i + 1
+        return names[i], found[names[i]]
+      end
     end,
     __len = function()
       local _, names = by_name(list)
