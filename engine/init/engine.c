@@ -47,6 +47,7 @@ static void become_engine(struct init *in) {
 int engine_fork(struct init *in, int log[2], struct revival *(*inherit)(struct init *in, int channel)) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) return -errno;
+  spawn_unprepare(in);
   fflush(NULL);
   pid_t pid = fork();
   if (pid < 0) {

@@ -55,6 +55,7 @@ static int prepare(struct init *in, const struct init_options *options) {
   in->opt = *options;
   in->pid = getpid();
   in->pid1 = in->pid == 1;
+  in->ready = NO_PIPES;
   in->channel = in->log_fd = in->tty_fd = in->oom_fd = in->alive_fd = -1;
   in->revive.due_ns = in->stop_due_ns = in->ack_due_ns = in->engine_due_ns = in->drain_due_ns = TIME_NEVER;
   in->now_ns = clock_mono_ns();
@@ -77,6 +78,7 @@ static int go_on(struct init *in) {
   oom_open(in);
   tty_open(in);
   output_open(in);
+  spawn_prepare(in);
   return watch_add(in, in->signal_fd, EPOLLIN, TAG_SIGNAL, 0);
 }
 
@@ -156,6 +158,7 @@ static void run(struct init *in) {
     alone_turn(in);
     output_turn(in);
     if (end_turn(in)) return;
+    if (in->ready_due) spawn_prepare(in);
     let_gather(in);
   }
 }

@@ -109,6 +109,8 @@ static void settle(struct launch *l) {
     check(l, SPAWN_SESSION, RAWCALL(setsid, 0, 0, 0, 0, 0));
   }
   for (int i = 0; i < 3; i++)
+    if (l->others[i] >= 0) RAWCALL(close, l->others[i], 0, 0, 0, 0);
+  for (int i = 0; i < 3; i++)
     if (l->stdio[i] != i) check(l, SPAWN_STDIO, RAWCALL(dup3, l->stdio[i], i, 0, 0, 0));
   if (l->flags & PROTO_USER) become(l);
   if (l->flags & PROTO_NO_NEW_PRIVS) check(l, SPAWN_USER, RAWCALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
@@ -236,6 +238,10 @@ void launch_left(struct launch *l) {
 
 pid_t launch_go(struct launch *l) {
   pid_t pid;
+  const struct pipes *ready = &l->in->ready;
+  l->others[0] = ready->status[1];
+  l->others[1] = ready->out[1];
+  l->others[2] = ready->err[1];
   struct place *place = l->place;
   if (l->flags & PROTO_INSIDE) {
     pid = fork();

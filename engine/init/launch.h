@@ -42,6 +42,7 @@ struct launch {
   gid_t gid;
   struct blob blob;
   int stdio[3];
+  int others[3]; /* pipes of a later process, which must not wait for our exec; -1 */
   int status_fd; /* close-on-exec; -1: silent */
   int pid;       /* 0 once it has left our memory */
   struct launch_end why;

@@ -26,6 +26,7 @@ static void ended(struct init *in, struct child *c, int status, const struct rus
   child_reaped(in, c);
   spawn_ended(in, c);
   in->look = true;
+  if (!(c->flags & PROTO_HELPER) && in->stop.level == STOP_NONE) in->ready_due = true;
   bool left = child_group_left(c);
   if (!left) c->group = 0;
   if (c->flags & PROTO_TTY) tty_take_back(in);

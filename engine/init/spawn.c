@@ -9,9 +9,7 @@
 #include "init/launch.h"
 #include "init/state.h"
 
-struct pipes {
-  int status[2], out[2], err[2];
-};
+enum { FEW_CHILDREN = 4 }; /* with more of them the new ones wait for other things */
 
 static void close_pair(int fd[2]) {
   for (int i = 0; i < 2; i++)
@@ -24,9 +22,30 @@ static void fail(struct init *in, struct child *c, enum spawn_stage stage, int e
   c->failed = c->tell_start = in->tell = true;
 }
 
+static int open_pipes(struct pipes *p) {
+  bool open = (p->out[0] >= 0 || pipe2(p->out, O_CLOEXEC) == 0) && (p->err[0] >= 0 || pipe2(p->err, O_CLOEXEC) == 0);
+  return open ? 0 : -errno;
+}
+
+void spawn_prepare(struct init *in) {
+  in->ready_due = false;
+  if (in->exiting || in->top > FEW_CHILDREN || in->ready.out[0] >= 0) return;
+  if (open_pipes(&in->ready) < 0 || pipe2(in->ready.status, O_CLOEXEC | O_NONBLOCK) != 0) spawn_unprepare(in);
+}
+
+void spawn_unprepare(struct init *in) {
+  close_pair(in->ready.status);
+  close_pair(in->ready.out);
+  close_pair(in->ready.err);
+  in->ready = NO_PIPES;
+}
+
 /* The output pipes of a process, with the ends for us already in the loop's hands. */
 static int open_output(struct init *in, const struct proto_spawn *m, struct pipes *p) {
-  if (pipe2(p->out, O_CLOEXEC) != 0 || pipe2(p->err, O_CLOEXEC) != 0) return -errno;
+  *p = in->ready;
+  in->ready = NO_PIPES;
+  int r = open_pipes(p);
+  if (r < 0) return r;
   struct tail *tail = tail_get(in, m->name, m->instance);
   if (!tail) return -ENOMEM;
   struct source *out = source_open(in, p->out[0], 1, tail);
@@ -58,7 +77,7 @@ static int prepare(struct init *in, struct child *c, const struct proto_spawn *m
   }
   l->status_fd = -1;
   if (l->silent) return 0;
-  if (pipe2(p->status, O_CLOEXEC | O_NONBLOCK) != 0 ||
+  if ((p->status[0] < 0 && pipe2(p->status, O_CLOEXEC | O_NONBLOCK) != 0) ||
       watch_add(in, p->status[0], EPOLLIN, TAG_STATUS, (unsigned)(c - in->children)) != 0) {
     fail(in, c, SPAWN_PIPE, errno);
     return -errno;
@@ -99,7 +118,7 @@ void spawn_child(struct init *in, struct proto_spawn *m, size_t blob_bytes, int 
   c->instance = m->instance;
   memcpy(c->name, m->name, sizeof c->name);
   struct launch *l = launch_new(in, c, m);
-  struct pipes p = {{-1, -1}, {-1, -1}, {-1, -1}};
+  struct pipes p = NO_PIPES;
   int r = blob_bytes ? launch_read(l, (char *)(m + 1), blob_bytes) : launch_map(l, blob_fd);
   if (r < 0)
     fail(in, c, r == -ENOMEM ? SPAWN_MEMORY : SPAWN_LIMIT, -r);

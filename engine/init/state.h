@@ -101,6 +101,15 @@ struct kept {
   int fd;
 };
 
+/* What a process needs of pipes, made while nobody waits; -1 throughout: there are none. */
+struct pipes {
+  int status[2], out[2], err[2];
+};
+#define NO_PIPES \
+  (struct pipes) { \
+    {-1, -1}, {-1, -1}, { -1, -1 } \
+  }
+
 enum alone_phase { ALONE_LEVELS, ALONE_KILLED, ALONE_TERM, ALONE_KILL, ALONE_DONE };
 
 enum end_phase { END_KILL, END_ENGINE, END_DRAIN };
@@ -158,6 +167,8 @@ struct init {
   bool engine_ended;
   int engine_status;
 
+  struct pipes ready;
+  bool ready_due; /* make them when what is more urgent is done */
   struct child children[LIMIT_CHILDREN];
   unsigned top;              /* slots in use are below it */
   unsigned first_free;       /* none is free below it */
@@ -263,6 +274,8 @@ void child_release(struct init *in, struct child *c); /* frees the slot when not
 /* The blob follows m, or is a memfd. */
 void spawn_child(struct init *in, struct proto_spawn *m, size_t blob_bytes, int blob_fd, int out_fd, int in_fd);
 void spawn_status(struct init *in, struct child *c);
+void spawn_prepare(struct init *in);                /* makes pipes ready where there are few children */
+void spawn_unprepare(struct init *in);              /* before a fork that would keep them */
 void spawn_ended(struct init *in, struct child *c); /* it was reaped */
 bool spawn_over(struct init *in, struct child *c);  /* its exec is known, now or before */
 
