@@ -227,6 +227,7 @@ local function half(name, core)
 end
 local handles = {
   { "tend.timer", "engine/lua/l_timer.c", function() return timer.after(3600, function() end) end },
+  { "tend.child", "engine/lua/l_spawn.c", function() return assert(process.spawn { "true" }) end },
   { "tend.cron", "engine/lua/l_cron.c", function() return cron.parse "@daily" end },
   { "tend.cron.job", "engine/lua/l_cron.c", function() return cron.every("@yearly", function() end) end },
   { "tend.subscription", "engine/lua/l_event.c", function() return event.subscribe("notice", function() end) end },

@@ -40,6 +40,16 @@ static int ask(void *arg, const char *what, struct buf *out) {
   return e->supervisor ? supervisor_ask(e->supervisor, what, out) : -EAGAIN;
 }
 
+static struct control *control(void *arg) {
+  const struct engine *e = arg;
+  return e->supervisor ? supervisor_control(e->supervisor) : NULL;
+}
+
+static int signal_process(void *arg, const char *process, int instance, int signal, bool group) {
+  const struct engine *e = arg;
+  return e->supervisor ? supervisor_signal(e->supervisor, process, instance, signal, group) : -ENOENT;
+}
+
 static void output_first(void *arg) { children_output_now(arg); }
 
 static void tell_output(const struct engine *e) {
@@ -109,6 +119,8 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
                              .metrics = e->metrics,
                              .state = &e->state,
                              .ask = ask,
+                             .control = control,
+                             .signal = signal_process,
                              .ask_arg = e};
   if (init_keep()) {
     e->stuck = quarantine_open(&e->quarantine, init_keep(), clock_real_ns());

@@ -18,6 +18,7 @@ struct cron_jobs;
 struct vm_events;
 struct vm_state;
 struct script_kind;
+struct spawned;
 
 /* What a function of the flow is, in whatever generation; see identity.c. */
 struct identity {
@@ -39,9 +40,11 @@ struct vm {
   struct signal_handler *signals;
   struct script_command *commands[LIMIT_COMMANDS];
   size_t n_commands;
-  struct cron_jobs *cron;    /* NULL: none was ever made */
-  struct vm_events *events;  /* NULL: none was ever asked for */
-  struct vm_state *state;    /* NULL: never named */
+  struct cron_jobs *cron;   /* NULL: none was ever made */
+  struct vm_events *events; /* NULL: none was ever asked for */
+  struct vm_state *state;   /* NULL: never named */
+  struct spawned *spawned;  /* commands that go on */
+  uint64_t spawn_serial;
   struct script_kind *kinds; /* of probes */
   bool stopping;
   struct sources sources; /* of what was loaded */
@@ -146,11 +149,15 @@ int l_open_timer(lua_State *L);
 void identity_note(struct vm *vm, const cJSON *flow);
 uint64_t identity_find(const struct vm *vm, int ref);
 
+/* The signal at index i, a name or a number; raises. */
+int l_check_signal(lua_State *L, int i);
+
 /* What modules hold outside of Lua, ended with the vm. */
 void timers_free(struct vm *vm);
 void signals_free(struct vm *vm);
 void cron_free(struct vm *vm);
 void events_free(struct vm *vm);
+void spawned_free_all(struct vm *vm);
 void commands_free(struct vm *vm);
 void state_free(struct vm *vm); /* keeps it first */
 /* A task of the vm has run; vm->state is there. */

@@ -11,7 +11,7 @@
 #include "core/machine.h"
 #include "lua/conv.h"
 #include "lua/effect.h"
-#include "lua/l.h"
+#include "lua/process.h"
 
 extern char **environ;
 
@@ -47,6 +47,27 @@ static void run_cancel(void *arg) {
   run_free(run);
 }
 
+void l_push_ended(lua_State *L, const struct ended *e) {
+  lua_createtable(L, 0, 6);
+  if (WIFSIGNALED(e->status)) {
+    char text[16];
+    lua_pushstring(L, str_signal_name(WTERMSIG(e->status), text, sizeof text));
+    lua_setfield(L, -2, "signal");
+    lua_pushinteger(L, EXIT_SIGNALED + WTERMSIG(e->status));
+  } else {
+    lua_pushinteger(L, WEXITSTATUS(e->status));
+  }
+  lua_setfield(L, -2, "code");
+  lua_pushboolean(L, e->status == 0);
+  lua_setfield(L, -2, "ok");
+  lua_pushlstring(L, buf_cstr(e->out), e->out->len);
+  lua_setfield(L, -2, "output");
+  lua_pushboolean(L, e->cut);
+  lua_setfield(L, -2, "cut");
+  lua_pushnumber(L, (lua_Number)e->took_ns / (lua_Number)NS_PER_S);
+  lua_setfield(L, -2, "seconds");
+}
+
 static int l_push_run(lua_State *L, void *data) {
   const struct run *run = data;
   if (run->failed) {
@@ -56,24 +77,7 @@ static int l_push_run(lua_State *L, void *data) {
   if (run->timed_out)
     return l_fail(L, "timeout", "%s: no end within %.6g s; killed", run->command,
                   (double)run->took_ns / (double)NS_PER_S);
-  lua_createtable(L, 0, 6);
-  if (WIFSIGNALED(run->status)) {
-    char text[16];
-    lua_pushstring(L, str_signal_name(WTERMSIG(run->status), text, sizeof text));
-    lua_setfield(L, -2, "signal");
-    lua_pushinteger(L, EXIT_SIGNALED + WTERMSIG(run->status));
-  } else {
-    lua_pushinteger(L, WEXITSTATUS(run->status));
-  }
-  lua_setfield(L, -2, "code");
-  lua_pushboolean(L, run->status == 0);
-  lua_setfield(L, -2, "ok");
-  lua_pushlstring(L, buf_cstr(&run->out), run->out.len);
-  lua_setfield(L, -2, "output");
-  lua_pushboolean(L, run->out_cut);
-  lua_setfield(L, -2, "cut");
-  lua_pushnumber(L, (lua_Number)run->took_ns / (lua_Number)NS_PER_S);
-  lua_setfield(L, -2, "seconds");
+  l_push_ended(L, &(struct ended){run->status, run->out_cut, run->took_ns, &run->out});
   return 1;
 }
 
@@ -110,12 +114,12 @@ static void on_timeout(void *arg) {
 }
 
 /* Texts of a list at index t, as a NULL-terminated array in a userdata that stays on the stack. */
-static char **l_texts(lua_State *L, int t, const char *what) {
+static char **l_texts(lua_State *L, int t, const char *who) {
   lua_Integer n = (lua_Integer)lua_rawlen(L, t);
   char **list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *list, 0);
   for (lua_Integer i = 1; i <= n; i++) {
     if (lua_rawgeti(L, t, i) != LUA_TSTRING)
-      l_raise(L, "process.run: %s[%d]: expected text, got %s", what, (int)i, luaL_typename(L, -1));
+      l_raise(L, "%s: command[%d]: expected text, got %s", who, (int)i, luaL_typename(L, -1));
     list[i - 1] = (char *)lua_tostring(L, -1); /* held by the table */
     lua_pop(L, 1);
   }
@@ -128,7 +132,7 @@ static bool env_is(const char *entry, const char *name, size_t n) {
 }
 
 /* tend's own environment with the entries of the table at index t over it, in a userdata that stays on the stack. */
-static char **l_environment(lua_State *L, int t) {
+static char **l_environment(lua_State *L, int t, const char *who) {
   size_t n = 0;
   while (environ[n]) n++;
   size_t extra = 0;
@@ -137,7 +141,7 @@ static char **l_environment(lua_State *L, int t) {
   lua_pushnil(L);
   while (lua_next(L, t)) {
     if (lua_type(L, -2) != LUA_TSTRING || !(lua_type(L, -1) == LUA_TSTRING || lua_type(L, -1) == LUA_TNUMBER))
-      l_raise(L, "process.run: env: expected NAME = \"value\"");
+      l_raise(L, "%s: env: expected NAME = \"value\"", who);
     extra++;
     const char *value = luaL_tolstring(L, -1, NULL);
     lua_pushfstring(L, "%s=%s", lua_tostring(L, -3), value);
@@ -197,30 +201,35 @@ static bool l_only_listed(lua_State *L, char *const *argv) {
   return true;
 }
 
-/* process.run { "cmd", "arg", timeout = 60, cwd = , env = {}, user = , input = } */
-static int l_run(lua_State *L) {
+lua_Number l_command(lua_State *L, struct child_spec *spec, lua_Number timeout, const char *who) {
   static const char *const keys[] = {"timeout", "cwd", "env", "user", "input", "name", NULL};
-  const char *who = "process.run";
   if (lua_type(L, 1) != LUA_TTABLE || lua_rawlen(L, 1) == 0)
-    return l_raise(L, "process.run: expected a table with the command's words, got %s",
-                   lua_istable(L, 1) ? "none in it" : luaL_typename(L, 1));
+    l_raise(L, "%s: expected a table with the command's words, got %s", who,
+            lua_istable(L, 1) ? "none in it" : luaL_typename(L, 1));
   lua_settop(L, 1);
   l_check_keys(L, 1, keys, who);
-  struct vm *vm = vm_of(L);
-  struct child_spec spec = {.kind = CHILD_HELPER, .argv = l_texts(L, 1, "command")};
-  spec.name = l_opt_string(L, 1, "name", spec.argv[0], who);
-  spec.cwd = l_opt_string(L, 1, "cwd", NULL, who);
-  spec.user = l_opt_string(L, 1, "user", NULL, who);
-  lua_Number timeout = l_opt_seconds(L, 1, "timeout", vm->host.script ? 0 : 60, who);
+  *spec = (struct child_spec){.kind = CHILD_HELPER, .argv = l_texts(L, 1, who)};
+  spec->name = l_opt_string(L, 1, "name", spec->argv[0], who);
+  spec->cwd = l_opt_string(L, 1, "cwd", NULL, who);
+  spec->user = l_opt_string(L, 1, "user", NULL, who);
+  timeout = l_opt_seconds(L, 1, "timeout", timeout, who);
   if (lua_getfield(L, 1, "input") != LUA_TNIL) {
-    if (lua_type(L, -1) != LUA_TSTRING) return l_raise(L, "process.run: input: expected text");
-    spec.input = lua_tolstring(L, -1, &spec.input_len);
+    if (lua_type(L, -1) != LUA_TSTRING) l_raise(L, "%s: input: expected text", who);
+    spec->input = lua_tolstring(L, -1, &spec->input_len);
   }
   int env = lua_getfield(L, 1, "env");
   if (env == LUA_TTABLE)
-    spec.envp = l_environment(L, lua_gettop(L));
+    spec->envp = l_environment(L, lua_gettop(L), who);
   else if (env != LUA_TNIL)
-    return l_raise(L, "process.run: env: expected a table NAME = \"value\"");
+    l_raise(L, "%s: env: expected a table NAME = \"value\"", who);
+  return timeout;
+}
+
+/* process.run { "cmd", "arg", timeout = 60, cwd = , env = {}, user = , input = } */
+static int l_run(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  struct child_spec spec;
+  lua_Number timeout = l_command(L, &spec, vm->host.script ? 0 : 60, "process.run");
   task_may_wait(L); /* tend check, without an engine, finds the same mistake */
   if (l_only_listed(L, spec.argv)) return 1;
   if (!vm->host.children) return l_fail(L, "unavailable", "%s: no process can be started here", spec.argv[0]);
@@ -264,7 +273,10 @@ static int l_ask(lua_State *L) {
 }
 
 int l_open_process(lua_State *L) {
-  static const luaL_Reg functions[] = {{"run", l_run}, {"ask", l_ask}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"run", l_run},   {"ask", l_ask}, {"spawn", l_spawn}, {"operate", l_operate}, {"signal", l_signal_process},
+      {"tail", l_tail}, {NULL, NULL}};
+  l_open_spawned(L);
   luaL_newlib(L, functions);
   l_set_fail(L);
   return 1;

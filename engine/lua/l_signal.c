@@ -13,7 +13,7 @@ struct signal_handler {
   char name[LIMIT_NAME];
 };
 
-static int check_signal(lua_State *L, int i) {
+int l_check_signal(lua_State *L, int i) {
   int sig = 0;
   if (lua_isinteger(L, i)) {
     lua_Integer n = lua_tointeger(L, i);
@@ -26,19 +26,19 @@ static int check_signal(lua_State *L, int i) {
 }
 
 static int l_number(lua_State *L) {
-  lua_pushinteger(L, check_signal(L, 1));
+  lua_pushinteger(L, l_check_signal(L, 1));
   return 1;
 }
 
 static int l_name(lua_State *L) {
   char text[16];
-  lua_pushstring(L, str_signal_name(check_signal(L, 1), text, sizeof text));
+  lua_pushstring(L, str_signal_name(l_check_signal(L, 1), text, sizeof text));
   return 1;
 }
 
 static int l_on(lua_State *L) {
   struct vm *vm = vm_of(L);
-  int sig = check_signal(L, 1);
+  int sig = l_check_signal(L, 1);
   if (lua_type(L, 2) != LUA_TFUNCTION)
     return l_raise(L, "signal.on: expected a function as second argument, got %s", luaL_typename(L, 2));
   if (!vm->host.script) return l_raise(L, "signal.on works in `tend script`; in a flow use its hooks");

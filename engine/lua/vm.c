@@ -165,6 +165,7 @@ void vm_free(struct vm *vm) {
   signals_free(vm);
   cron_free(vm);
   events_free(vm);
+  spawned_free_all(vm);
   commands_free(vm);
   state_free(vm);
   script_kinds_free(vm);

@@ -23,6 +23,7 @@
 #include "lua/task.h"
 
 struct vm;
+struct control;
 struct metrics;
 struct script_state;
 struct quarantine;
@@ -50,6 +51,10 @@ struct vm_host {
   /* What the engine knows, as JSON: what is "metrics" (the lifecycle counters), "report" or "status". Appends to out; 0
    * or a negative errno. NULL: there is no engine around. */
   int (*ask)(void *arg, const char *what, struct buf *out);
+  /* The control whose operations process.start and so on are; signals to the plan's processes: to how many, -ENOENT.
+   * The argument is ask_arg. NULL: there is no engine around. */
+  struct control *(*control)(void *arg);
+  int (*signal)(void *arg, const char *process, int instance, int signal, bool group);
   void *ask_arg;
 };
 

@@ -77,19 +77,26 @@ static int restarted(void *arg, unsigned process, uint64_t mark) {
 static void fail(void *arg) { supervisor_feed(arg, &(struct machine_input){.kind = IN_FAIL}); }
 
 struct to_send {
-  int signal;
+  int signal, instance; /* instance below 0: all */
   bool group;
 };
 
 static bool send_one(struct supervisor *s, uint32_t slot, const struct instance_view *v, void *arg) {
   const struct to_send *what = arg;
+  if (what->instance >= 0 && machine_slot_instance(s->machine, slot) != (unsigned)what->instance) return false;
   if ((v->state != INSTANCE_UP && v->state != INSTANCE_STARTING) || !s->slots[slot].child) return false;
   children_kill(s->o.children, s->slots[slot].child, what->signal, what->group ? KILL_GROUP : KILL_MAIN);
   return true;
 }
 
 static unsigned send_signal(void *arg, unsigned process, int signal, bool group) {
-  return each_slot(arg, process, send_one, &(struct to_send){signal, group});
+  return each_slot(arg, process, send_one, &(struct to_send){signal, -1, group});
+}
+
+int supervisor_signal(struct supervisor *s, const char *process, int instance, int signal, bool group) {
+  int i = plan_find_process(s->o.plan, process);
+  if (i < 0) return -ENOENT;
+  return (int)each_slot(s, (unsigned)i, send_one, &(struct to_send){signal, instance, group});
 }
 
 /* --- what scale rules ask for ------------------------------------------------------------------------------------ */

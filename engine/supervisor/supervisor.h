@@ -63,6 +63,8 @@ void supervisor_begin(struct supervisor *s);
 /* For operations of others (control_add); NULL where there is no socket. After supervisor_begin. */
 struct control *supervisor_control(struct supervisor *s);
 
+/* A signal to the instances of a process that are up (instance below 0: all): to how many; -ENOENT. */
+int supervisor_signal(struct supervisor *s, const char *process, int instance, int signal, bool group);
 /* "metrics", "report", "status" as JSON, for scripts; -EINVAL. arg is the supervisor. */
 int supervisor_ask(void *arg, const char *what, struct buf *out);
 
