@@ -63,6 +63,7 @@ enum {
   LIMIT_SETTINGS = 4096,                /* members of the configuration file */
   LIMIT_WATCHED = 256,            /* files and folders that are watched for changes */
   LIMIT_TIMERS = 4096,                  /* timers of one Lua generation that wait or run */
+  LIMIT_NOTICES = 1000,                 /* notifications of PostgreSQL that one session of a script keeps */
   LIMIT_SPAWNED = 64,                   /* commands that a Lua generation has going on, or has not closed */
   LIMIT_CRON_JOBS = 256,                /* cron jobs of one Lua generation */
   LIMIT_SCRIPT_STATE = 64 * 1024,       /* the table `state` of scripts, as JSON */

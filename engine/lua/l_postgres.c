@@ -12,6 +12,7 @@
 #include "lua/conv.h"
 #include "lua/effect.h"
 #include "lua/l.h"
+#include "lua/notices.h"
 #include "tend/postgres.h"
 
 #define META "tend.postgres"
@@ -22,6 +23,7 @@ struct session {
   const struct tend_postgres *pg;
   struct tend_pg_session *pg_session; /* NULL: closed */
   struct request *asking;             /* a task waits for its answer */
+  struct notices *notices;            /* NULL: nothing is listened to */
   char where[128];                    /* host, port, database and user, for messages */
 };
 
@@ -236,9 +238,11 @@ static void on_result(void *arg, const struct tend_pg_result *result, const stru
 /* Nothing else ends a running query without blocking: its connection goes. */
 static void query_cancel(void *arg) {
   struct request *r = arg;
-  r->pg->session_close(r->session->pg_session);
-  r->session->pg_session = NULL;
-  r->session->asking = NULL;
+  struct session *s = r->session;
+  if (s->notices) notices_take(s->notices, NULL, NULL, 0);
+  r->pg->session_close(s->pg_session);
+  s->pg_session = NULL;
+  s->asking = NULL;
   request_free(r);
 }
 
@@ -306,6 +310,9 @@ static int l_close(lua_State *L) {
   struct session *s = luaL_checkudata(L, 1, META);
   struct request *r = s->asking;
   s->asking = NULL;
+  if (s->pg_session && s->notices) s->pg->session_on_notify(s->pg_session, NULL, NULL);
+  notices_free(s->notices);
+  s->notices = NULL;
   if (r && s->pg_session)
     s->pg->session_close(s->pg_session);
   else
@@ -316,6 +323,25 @@ static int l_close(lua_State *L) {
     task_ready(r->sched, r->token, l_push_rows, r, request_free);
   }
   return 0;
+}
+
+/* hear(): notifications are kept from now on */
+static int l_hear(lua_State *L) {
+  struct session *s = luaL_checkudata(L, 1, META);
+  if (s->notices || !s->pg_session) return 0;
+  s->notices = notices_new(vm_of(L));
+  if (!s->notices) return l_raise(L, "postgres: no memory");
+  s->pg->session_on_notify(s->pg_session, notices_take, s->notices);
+  return 0;
+}
+
+/* notice(seconds or nil) → table | nil, err */
+static int l_notice(lua_State *L) {
+  const struct session *s = luaL_checkudata(L, 1, META);
+  int64_t limit_ns = lua_isnoneornil(L, 2) ? TIME_NEVER : l_check_seconds(L, 2, "postgres: timeout");
+  if (!s->pg_session) return l_fail(L, "closed", "%s: the connection is closed", s->where);
+  if (!s->notices) return l_raise(L, "postgres: this connection listens to nothing; call listen first");
+  return l_next_notice(L, s->notices, limit_ns, s->where);
 }
 
 /* connection(name) → conninfo, seconds, size, max_age; nil, setting when it has no connection string; nil when there is
@@ -380,7 +406,8 @@ static int l_reset(lua_State *L) {
 int l_open_postgres(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"connect", l_connect}, {"connection", l_connection}, {"pool", l_pool}, {"reset", l_reset}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"query", l_query}, {"close", l_close}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"query", l_query}, {"close", l_close}, {"hear", l_hear}, {"notice", l_notice}, {NULL, NULL}};
   luaL_newmetatable(L, META);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");

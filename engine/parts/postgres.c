@@ -36,6 +36,7 @@ static const struct tend_postgres ops = {
     .pool_reset = pg_pool_reset,
     .pool_stats = pg_pool_stats,
     .describe = describe,
+    .session_on_notify = pg_session_on_notify,
 };
 
 const struct tend_part *tend_part(void) {

@@ -72,6 +72,7 @@ struct tend_pg_session *pg_session_open(const struct tend_host *host, const char
 int pg_session_query(struct tend_pg_session *s, const char *sql, const struct tend_pg_params *params,
                      int64_t deadline_ns, tend_pg_done_fn *done, void *arg);
 void pg_session_close(struct tend_pg_session *s);
+void pg_session_on_notify(struct tend_pg_session *s, tend_pg_notify_fn *fn, void *arg);
 bool pg_session_usable(const struct tend_pg_session *s);
 const char *pg_session_peer(const struct tend_pg_session *s);
 int pg_session_server_version(const struct tend_pg_session *s); /* 150020 */

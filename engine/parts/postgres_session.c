@@ -23,7 +23,8 @@ struct tend_pg_session {
   tend_pg_open_fn *opened;
   tend_pg_done_fn *done;
   pg_progress_fn *progress;
-  void *open_arg, *query_arg;
+  tend_pg_notify_fn *notified;
+  void *open_arg, *query_arg, *notify_arg;
   bool calling, doomed; /* inside a callback; closed there */
   struct pg_pool *pool; /* whose it is; NULL: nobody's */
 };
@@ -113,6 +114,7 @@ static void lose(struct tend_pg_session *s, const char *reason, const char *mess
     snprintf(s->failure.message, sizeof s->failure.message, "%s", message);
   }
   drop_connection(s);
+  if (s->notified) s->notified(s->notify_arg, NULL, NULL, 0);
   if (s->busy) finish_query(s);
 }
 
@@ -151,6 +153,20 @@ static enum took take_result(struct tend_pg_session *s, PGresult *r) {
   }
 }
 
+/* Always taken: libpq would keep them without bound. */
+static void take_notifications(struct tend_pg_session *s) {
+  PGnotify *n;
+  while ((n = PQnotifies(s->conn))) {
+    if (s->notified) s->notified(s->notify_arg, n->relname, n->extra, n->be_pid);
+    PQfreemem(n);
+  }
+}
+
+void pg_session_on_notify(struct tend_pg_session *s, tend_pg_notify_fn *fn, void *arg) {
+  s->notified = fn;
+  s->notify_arg = arg;
+}
+
 /* After lose() and finish_query() the session may be gone: its owner may close it in the callback. */
 static void on_ready(void *arg, int fd, int events) {
   (void)fd;
@@ -159,6 +175,7 @@ static void on_ready(void *arg, int fd, int events) {
     lose_by_libpq(s);
     return;
   }
+  take_notifications(s);
   while (s->busy && !PQisBusy(s->conn)) {
     enum took took = take_result(s, PQgetResult(s->conn));
     if (took == TOOK_ONE) continue;

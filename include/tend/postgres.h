@@ -45,6 +45,10 @@ struct tend_pg_params {
 typedef void tend_pg_open_fn(void *arg, struct tend_pg_session *session, const struct tend_pg_error *error);
 typedef void tend_pg_done_fn(void *arg, const struct tend_pg_result *result, const struct tend_pg_error *error);
 
+/* What NOTIFY sent; all NULL and 0: the connection is gone, and nothing more comes. Valid during the call, in which the
+ * session must not be closed. */
+typedef void tend_pg_notify_fn(void *arg, const char *channel, const char *payload, int pid);
+
 /* A pool keeps connections of one connection string (the text itself names it) and lends them. One that comes back is
  * cleaned on the server (DISCARD ALL) before it is lent again; one that has rested for a second is asked whether it is
  * still good when it is lent; one that is too old is closed instead. */
@@ -87,6 +91,8 @@ struct tend_postgres {
   bool (*pool_stats)(const char *conninfo, struct tend_pg_pool_stats *out);
   /* Host, port, database and user of a connection string, for people; no password. */
   void (*describe)(const char *conninfo, char *text, size_t size);
+  /* Who hears of notifications from now on; NULL: they are dropped. */
+  void (*session_on_notify)(struct tend_pg_session *s, tend_pg_notify_fn *fn, void *arg);
 };
 
 #endif

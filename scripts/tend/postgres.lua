@@ -54,6 +54,39 @@ function Session:execute(sql, ...)
   return nil, affected
 end
 
+local function channel_name(channel, who)
+  if type(channel) ~= "string" or channel == "" or #channel > 63 or channel:find("%z") then
+    error(("%s: expected the name of a channel, up to 63 bytes, got %s"):format(who, tostring(channel)), 3)
+  end
+  return '"' .. channel:gsub('"', '""') .. '"'
+end
+
+function Session:listen(channel)
+  local name = channel_name(channel, "session:listen")
+  self.core:hear()
+  local done, err = self:execute("LISTEN " .. name)
+  return done and true, err
+end
+
+function Session:unlisten(channel)
+  local done, err = self:execute("UNLISTEN " .. channel_name(channel, "session:unlisten"))
+  return done and true, err
+end
+
+function Session:notification(timeout)
+  local notification, err = self.core:notice(timeout)
+  return notification, err
+end
+
+function Session:notify(channel, payload)
+  channel_name(channel, "session:notify")
+  if payload ~= nil and type(payload) ~= "string" then
+    error("session:notify: expected a text as payload, got " .. type(payload), 2)
+  end
+  local done, err = self:query("SELECT pg_notify($1, $2)", channel, payload or "")
+  return done and true, err
+end
+
 function Session:close()
   self.core:close()
 end
@@ -104,7 +137,7 @@ function postgres.connect(db)
   return connect(db, "postgres.connect")
 end
 
-for _, name in ipairs { "query", "execute", "transaction" } do
+for _, name in ipairs { "query", "execute", "transaction", "notify" } do
   postgres[name] = function(db, ...)
     local opened, err = connect(db, "postgres." .. name, true)
     if not opened then

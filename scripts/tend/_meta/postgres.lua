@@ -43,6 +43,42 @@ function session:execute(sql, ...) end
 ---@return tend.error? err what fn returned; of BEGIN or COMMIT; "query" when a statement had failed and fn went on all the same
 function session:transaction(fn) end
 
+---Begins to hear what NOTIFY sends to that channel, on this connection. Use one that is its own (postgres.connect): a pool's forgets
+---it when it goes back.
+---@async
+---@param channel string
+---@return true?
+---@return tend.error? err
+function session:listen(channel) end
+
+---Hears that channel no more. What has come already can still be taken.
+---@async
+---@param channel string
+---@return true?
+---@return tend.error? err
+function session:unlisten(channel) end
+
+---@class tend.postgres.notification
+---@field channel string
+---@field payload string
+---@field pid integer of the server's process that sent it
+---@field dropped integer how many were lost so far, since 1,000 waited already
+
+---The next notification, in the order in which they were sent. One task at a time may wait. Raises before the first listen.
+---@async
+---@param timeout? number seconds; without one as long as the task lives
+---@return tend.postgres.notification?
+---@return tend.error? err "timeout"; "closed" when the connection is gone: connect and listen again
+function session:notification(timeout) end
+
+---Sends a notification; inside a transaction with its commit.
+---@async
+---@param channel string
+---@param payload? string under 8000 bytes
+---@return true?
+---@return tend.error? err
+function session:notify(channel, payload) end
+
 ---Ends the connection; an open transaction is rolled back by the server. More than once does nothing. A session that is let go of
 ---is closed by the collector at some time.
 function session:close() end
@@ -100,3 +136,12 @@ function postgres.pool(database) end
 ---@return integer? connections how many
 ---@return tend.error? err "config"
 function postgres.reset(database) end
+
+---One notification, as postgres.query.
+---@async
+---@param database tend.database
+---@param channel string
+---@param payload? string under 8000 bytes
+---@return true?
+---@return tend.error? err
+function postgres.notify(database, channel, payload) end
