@@ -179,9 +179,10 @@ static void on_ready(void *arg, int fd, int events) {
   while (s->busy && !PQisBusy(s->conn)) {
     enum took took = take_result(s, PQgetResult(s->conn));
     if (took == TOOK_ONE) continue;
-    if (took == TOOK_LAST)
+    if (took == TOOK_LAST) {
+      take_notifications(s); /* those that came behind the answer */
       finish_query(s);
-    else if (took == TOOK_TOO_MUCH)
+    } else if (took == TOOK_TOO_MUCH)
       lose(s, "memory", "the answer is larger than 64 MB; ask for less (LIMIT); the connection was dropped");
     else
       lose(s, "query", "COPY from or to the client is not supported; the connection was dropped");
