@@ -165,6 +165,7 @@ void status_build(const struct status_view *v, struct buf *out) {
   checks_json(v->dependencies, v->n_dependencies, &j, "dependencies");
   checks_json(v->checks, v->n_checks, &j, "checks");
   report_remedies_json(v, &j);
+  if (v->policy) json_raw(&j, "policy", v->policy, strlen(v->policy));
   texts_json(v->warnings, v->n_warnings, &j, "warnings");
   json_object_end(&j);
 }

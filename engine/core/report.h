@@ -5,7 +5,7 @@
  * status: {"container_id", "flow", "state", "since", "reason", "environment", "mode" (execution mode), "run_mode",
  *   "health", "ready", "maintenance", "pid", "version", "started", "uptime_seconds", "restarts", "restarts_in_window",
  *   "next": {"what", "due", "in_seconds"} | null, "processes": [process], "dependencies": [check], "checks": [check],
- *   "remedies": [remedy], "remediations": [run], "warnings": [text]}
+ *   "remedies": [remedy], "remediations": [run], "policy": {…}, "warnings": [text]}
  * process: {"name", "instance", "main", "essential", "spare", "state", "pid", "since", "runs", "restarts", "last_exit":
  * {"code", "signal", "text", "at", "duration_seconds"} | null, "next": {"what", "due", "in_seconds"} | null, "command":
  * [text]} check: {"name", "kind", "required", "status", "reason", "detail", "attempts", "failures", "duration_ms",
@@ -159,6 +159,7 @@ struct status_view {
   const struct report_remediation *remediations;
   size_t n_remediations;
   int64_t maintenance_until_real_ns; /* 0: without end */
+  const char *policy;                /* an object as text: which policy is in force; NULL */
   const char *const *warnings;       /* what makes it degraded, what tend does without */
   size_t n_warnings;
 };

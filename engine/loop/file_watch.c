@@ -36,7 +36,7 @@ struct file_watch {
   void *arg;
   char **paths;
   size_t n_paths;
-  int fd; /* -1: blind */
+  int fd; /* -1: not open yet, or blind */
   char why[160];
   struct watch *watch;
   struct folder *folders;
@@ -73,7 +73,7 @@ uint64_t file_watch_look(const struct file_watch *w) {
 
 /* --- folders ----------------------------------------------------------------------------------------------------- */
 
-static void blind(struct file_watch *w, const char *what) {
+static void go_blind(struct file_watch *w, const char *what) {
   snprintf(w->why, sizeof w->why, "%s: %s", what, strerror(errno));
   watch_free(w->watch);
   w->watch = NULL;
@@ -92,7 +92,7 @@ static struct folder *add_folder(struct file_watch *w, const char *path) {
   if (f || w->n_folders == LIMIT_WATCHED || w->fd < 0) return f;
   int wd = inotify_add_watch(w->fd, path, MASK);
   if (wd < 0) {
-    if (errno == ENOSPC || errno == ENOMEM) blind(w, "no more folders can be watched");
+    if (errno == ENOSPC || errno == ENOMEM) go_blind(w, "no more folders can be watched");
     return NULL;
   }
   char *copy = strdup(path);
@@ -256,12 +256,16 @@ struct file_watch *file_watch_new(struct loop *loop, loop_fn *changed, void *arg
     file_watch_free(w);
     return NULL;
   }
-  w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-  if (w->fd < 0)
-    blind(w, "files cannot be watched");
-  else if (!(w->watch = watch_new(loop, w->fd, WATCH_READ, on_events, w)))
-    blind(w, "files cannot be watched");
   return w;
+}
+
+void file_watch_open(struct file_watch *w) {
+  if (w->fd >= 0) return;
+  w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  if (w->fd < 0 || !(w->watch = watch_new(w->loop, w->fd, WATCH_READ, on_events, w)))
+    go_blind(w, "files cannot be watched");
+  watch_all(w);
+  if (file_watch_look(w) != w->seen) timer_after(w->timer, QUIET_NS);
 }
 
 static void drop_paths(struct file_watch *w) {
@@ -298,7 +302,7 @@ int file_watch_set(struct file_watch *w, const char *const *paths, size_t n) {
   return 0;
 }
 
-const char *file_watch_blind(const struct file_watch *w) { return w->fd < 0 ? w->why : NULL; }
+const char *file_watch_blind(const struct file_watch *w) { return w->why[0] ? w->why : NULL; }
 
 void file_watch_poll(struct file_watch *w) {
   if (!w->since_ns) tell(w);

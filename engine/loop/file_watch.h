@@ -21,7 +21,9 @@ void file_watch_free(struct file_watch *w);                                     
 /* These from now on (copied): files, also such as are not there yet, and folders, of whose content the Lua files count.
  * What is there now is what they are compared with. -ENOMEM; else 0, blind or not. */
 int file_watch_set(struct file_watch *w, const char *const *paths, size_t n);
-/* Why it is blind; NULL: it sees. */
+/* Begins to see; until then nothing is told. What has changed since file_watch_set is told soon. */
+void file_watch_open(struct file_watch *w);
+/* Why it is blind; NULL: it sees, or is not open yet. */
 const char *file_watch_blind(const struct file_watch *w);
 /* Looks now, and tells as above. */
 void file_watch_poll(struct file_watch *w);

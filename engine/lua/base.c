@@ -80,7 +80,7 @@ static int l_collectgarbage(lua_State *L) {
 /* --- require --- */
 
 /* Searches "DIR:DIR" for name with dots as slashes; the path found is in out. */
-static bool search(const struct vm *vm, const char *dirs, const char *name, char *out, size_t size) {
+static bool search(struct vm *vm, const char *dirs, const char *name, char *out, size_t size) {
   char file[256];
   size_t n = strlen(name);
   if (n >= sizeof file) return false;

@@ -68,8 +68,11 @@ int script_source(struct vm *vm, const char *path, struct buf *out, struct err *
   return 0;
 }
 
-bool script_exists(const struct vm *vm, const char *path) {
-  return vm->host.given ? sources_find(vm->host.given, path) != NULL : access(path, F_OK) == 0;
+bool script_exists(struct vm *vm, const char *path) {
+  if (vm->host.given) return sources_find(vm->host.given, path) != NULL;
+  if (access(path, F_OK) == 0) return true;
+  sources_add(&vm->missing, path, "", 0); /* without memory for it: its coming is not seen */
+  return false;
 }
 
 int script_compile(lua_State *L, const char *text, size_t n, const char *name, struct err *err) {

@@ -48,6 +48,7 @@ struct vm {
   struct script_kind *kinds; /* of probes */
   bool stopping;
   struct sources sources; /* of what was loaded */
+  struct sources missing; /* paths without text: what would have been loaded if it were there */
   struct identity *identities;
   size_t n_identities;
   bool paused;                  /* no generation in force: nothing of it runs by itself */
@@ -103,7 +104,7 @@ void vm_script_error(struct vm *vm, const char *what, const struct err *err, con
 int script_read(const char *path, struct buf *out, struct err *err);
 /* The same for a generation: from what it was given, else from the disk; kept among its sources. */
 int script_source(struct vm *vm, const char *path, struct buf *out, struct err *err);
-bool script_exists(const struct vm *vm, const char *path);
+bool script_exists(struct vm *vm, const char *path);
 /* Compiles text as "@name" on L: 0 with the function on top, else a negative errno with file and line in err. */
 int script_compile(lua_State *L, const char *text, size_t n, const char *name, struct err *err);
 

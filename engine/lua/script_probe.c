@@ -43,7 +43,7 @@ static bool is_kind(const char *name) {
 }
 
 /* Where the script of a kind is that no probe of C answers to; false: there is none. */
-static bool find_script(const struct vm *vm, const char *kind, char *path, size_t size) {
+static bool find_script(struct vm *vm, const char *kind, char *path, size_t size) {
   if (!is_kind(kind) || probe_known(kind)) return false;
   for (const char *dirs = vm->host.scripts; dirs && *dirs;) {
     size_t len = strcspn(dirs, ":");

@@ -174,6 +174,7 @@ void vm_free(struct vm *vm) {
   cJSON_Delete(vm->cleanup);
   cJSON_Delete(vm->hooks);
   sources_free(&vm->sources);
+  sources_free(&vm->missing);
   free(vm->identities);
   free(vm);
 }
@@ -181,6 +182,7 @@ void vm_free(struct vm *vm) {
 size_t vm_memory(const struct vm *vm) { return vm->used; }
 
 const struct sources *vm_sources(const struct vm *vm) { return &vm->sources; }
+const struct sources *vm_missing(const struct vm *vm) { return &vm->missing; }
 
 void vm_use(struct vm *vm, struct settings *settings, struct problems *problems) {
   vm->host.settings = settings;

@@ -91,6 +91,8 @@ unsigned vm_signal(struct vm *vm, int sig, bool stop);
 
 /* The texts that were loaded: the flow file, and what it required. */
 const struct sources *vm_sources(const struct vm *vm);
+const struct sources *vm_missing(
+    const struct vm *vm); /* what would have come in place of one, or where one was missed */
 /* Other settings, another place for problems (NULL: none), from now on. */
 void vm_use(struct vm *vm, struct settings *settings, struct problems *problems);
 /* A generation that is not in force, or not yet: its timers stand still, nothing of it runs by itself. What was called

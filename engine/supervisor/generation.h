@@ -17,6 +17,7 @@ struct generation {
   const struct policy *policy;   /* NULL: no scripts */
   struct problems *problems;     /* found while it was made; errors: it must not be used */
   const struct sources *sources; /* NULL: no scripts */
+  const struct sources *missing; /* paths that were looked for in vain; NULL */
   const char *file;              /* its flow file; "": none */
   const char *flows, *scripts;   /* colon lists of directories that were searched */
 };

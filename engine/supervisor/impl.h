@@ -240,7 +240,7 @@ void supervisor_check_now(void *supervisor, const struct control_request *q, str
 /* supervisor_remedy.c */
 int supervisor_remedies_new(struct supervisor *s, struct err *err); /* and scaling */
 void supervisor_restart_process(struct supervisor *s, unsigned process);
-void supervisor_remedies_follow(struct supervisor *s);              /* after each change of the machine */
+void supervisor_remedies_follow(struct supervisor *s); /* after each change of the machine */
 void supervisor_remediate(void *supervisor, const struct control_request *q, struct control_reply *r);
 void supervisor_maintain(void *supervisor, const struct control_request *q, struct control_reply *r);
 
@@ -283,7 +283,9 @@ struct views {
   struct report_remedy *remedies;
   struct report_remediation *remediations;
   char quarantined[QUARANTINE_SHOWN][320];
-  const char *warnings[8 + QUARANTINE_SHOWN];
+  const char *warnings[9 + QUARANTINE_SHOWN];
+  struct buf policy;
+  char trouble[600];
   char reason[256];
 };
 void supervisor_views(struct supervisor *s, bool brief, struct views *out); /* brief: no history of checks */

@@ -271,6 +271,8 @@ static void follow(void *arg) {
   if (is_ending(r)) {
     if (r->phase == RELOAD_MAKING) r->make->abandon(r->make->self);
     reload_stop_trying(r);
+    hooks_cancel(r->hook);
+    r->hook = NULL;
     loop_cancel(r->s->o.loop, take_made, r);
     refuse_wish(&r->current, "tend is ending");
     refuse_wish(&r->later, "tend is ending");
@@ -294,7 +296,28 @@ void reload_follow(struct reload *r) {
   if (loop_defer(r->s->o.loop, follow, r)) follow(r);
 }
 
+static void on_hook(void *arg, const struct hook_answer *answer) {
+  struct reload *r = arg;
+  r->hook = NULL;
+  if (STR_EQ(answer->word, "refuse")) {
+    auto_buf struct buf why = {0};
+    buf_fmt(&why, "hook %s refuses it%s%s", answer->by, *answer->reason ? ": " : "", answer->reason);
+    refuse_for(r, "on_reload", buf_cstr(&why));
+    return;
+  }
+  r->phase = RELOAD_READY;
+  reload_follow(r);
+}
+
+/* The new policy has the last word. */
 void reload_take(struct reload *r) {
+  auto_buf struct buf about = {0}, summary = {0};
+  plan_diff_summary(r->diff, &summary);
+  settings_redact(r->next->settings, &summary);
+  buf_fmt(&about, "\"changes\": %zu, \"summary\": ", r->diff->n);
+  json_quote(&about, buf_cstr(&summary), summary.len);
+  r->hook = supervisor_hook_reload(r->s, &r->next->policy, r->next->plan, buf_cstr(&about), on_hook, r);
+  if (r->hook) return;
   r->phase = RELOAD_READY;
   reload_follow(r);
 }
@@ -353,19 +376,22 @@ struct reload *reload_new(struct supervisor *s, struct generation *first, const 
     r->since_real_ns = clock_real_ns();
     r->timer = timer_new(s->o.loop, start, r);
     r->drain = timer_new(s->o.loop, drain, r);
+    r->poll = timer_new(s->o.loop, reload_poll_alone, r);
     r->probation = timer_new(s->o.loop, on_proven, r);
   }
-  if (!r || !r->timer || !r->drain || !r->probation) {
+  if (!r || !r->timer || !r->drain || !r->poll || !r->probation) {
     reload_free(r);
     err_set(err, -ENOMEM, "out of memory");
     return NULL;
   }
   declare(r);
+  reload_watch_new(r);
+  reload_listen(r);
   return r;
 }
 
 void reload_begin(struct reload *r) {
-  if (r) reload_watch_new(r);
+  if (r) reload_watch_open(r);
 }
 
 /* The generation in force is its maker's to free at the end. */
@@ -375,12 +401,14 @@ void reload_free(struct reload *r) {
   refuse_wish(&r->later, "tend is ending");
   if (r->phase == RELOAD_MAKING) r->make->abandon(r->make->self);
   reload_stop_trying(r);
+  hooks_cancel(r->hook);
   loop_cancel(r->s->o.loop, follow, r);
   loop_cancel(r->s->o.loop, take_made, r);
   reload_unlisten(r);
   file_watch_free(r->watch);
   timer_free(r->timer);
   timer_free(r->drain);
+  timer_free(r->poll);
   timer_free(r->probation);
   reload_drop_next(r);
   plan_diff_free(r->diff);

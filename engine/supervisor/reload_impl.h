@@ -36,14 +36,15 @@ struct reload {
   struct plan_diff *diff;
   int64_t begun_ns, ended_ns;
   struct timer *timer; /* the next one; else what waits to be freed */
-  struct timer *drain;
+  struct timer *drain, *poll;
 
   /* a new secret that is tried */
   struct probe_env try_env;
   struct probe *probe;
   size_t tried; /* settings before this one are done */
   struct setting_database trying;
-  bool try_again; /* at the next chance: what failed may work by then */
+  struct hook_run *hook; /* on_reload */
+  bool try_again;        /* at the next chance: what failed may work by then */
 
   /* probation */
   struct timer *probation;
@@ -63,7 +64,7 @@ struct reload {
 
   struct file_watch *watch;
   uint64_t refused; /* what the files were when they were refused; 0: they were not */
-  bool told_blind;
+  bool watching, told_blind;
 };
 
 /* reload.c */
@@ -102,6 +103,8 @@ bool reload_roll_back(struct reload *r); /* where it is due and can be now */
 
 /* reload_watch.c */
 void reload_watch_new(struct reload *r);
+void reload_watch_open(struct reload *r);
+void reload_poll_alone(void *reload);
 void reload_watch_again(struct reload *r); /* other files are in force */
 uint64_t reload_look(struct reload *r);    /* what the files are now */
 

@@ -107,7 +107,9 @@ void reload_tell_refusal(struct reload *r, const struct problems *problems) {
   json_object_end(&j);
   size_t more = problems_errors(problems) - (p != NULL);
   if (more) buf_fmt(&message, " (and %zu more)", more);
-  emit(r, EVENT_POLICY_REJECTED, LEVEL_ERROR, &message, &details, clock_mono_ns() - r->begun_ns);
+  if (r->next) settings_redact(r->next->settings, &message);
+  bool again = r->try_again && r->current.triggers == 1U << RELOAD_WATCH && STR_EQ(r->trouble, buf_cstr(&message));
+  if (!again) emit(r, EVENT_POLICY_REJECTED, LEVEL_ERROR, &message, &details, clock_mono_ns() - r->begun_ns);
   reload_note(r, "rejected", buf_cstr(&message));
 }
 
@@ -140,6 +142,7 @@ void reload_json(struct reload *r, struct json *j, const char *key) {
   json_time(j, "since", r->since_real_ns);
   if (*r->now->file) json_str(j, "file", r->now->file);
   json_str(j, "reload", settings_choice(r->now->settings, SET_RELOAD) == 0 ? "watch" : "manual");
+  json_bool(j, "watching", r->watching);
   json_bool(j, "probation", r->proven != NULL);
   if (r->result) {
     json_object(j, "last");

@@ -13,6 +13,7 @@
 #include "supervisor/impl.h"
 
 void supervisor_views_free(struct views *v) {
+  buf_free(&v->policy);
   free(v->remedies);
   free(v->remediations);
   free(v->processes);
@@ -159,6 +160,13 @@ void supervisor_views(struct supervisor *s, bool brief, struct views *out) {
   }
   if (s->o.revival && s->o.revival->safe)
     out->warnings[w++] = "safe mode: no scripts and no checks, the engine died too often";
+  if (reload_trouble(s->reload)) {
+    snprintf(out->trouble, sizeof out->trouble, "what is on disk is not in force: %s", reload_trouble(s->reload));
+    out->warnings[w++] = out->trouble;
+  }
+  struct json j = JSON_INIT(&out->policy);
+  reload_json(s->reload, &j, NULL);
+  out->v.policy = out->policy.len ? buf_cstr(&out->policy) : NULL;
   if (!s->control) out->warnings[w++] = "there is no control socket";
   if (!s->log_dir[0]) out->warnings[w++] = "there is no log directory: no events.jsonl";
   out->v.maintenance = remedies_in_maintenance(s->remedies, &until);

@@ -158,6 +158,9 @@ static void story_make(struct supervisor *s, struct story *t) {
   tell_checks(t);
   tell_remedies(t);
   turn_to_next(t);
+  if (reload_trouble(s->reload))
+    link(t, 0, "the policy on disk was refused, the one before stays in force: %s", reload_trouble(s->reload));
+  turn_to_next(t);
   if (s->previous_run.len) link(t, 0, "the run before had no end of its own: it was killed as a whole");
   turn_to_next(t);
   link(t, s->begun_real_ns, "tend was started");

@@ -85,7 +85,8 @@ describe("a reload", function()
   end)
 
   it("restarts a changed process only where the flow says so", function()
-    local r = R.start([[processes = { main = { command = { "sleep", "1000" } }, web = { command = { "sleep", "1" .. "000" } } },]])
+    local r = R.start([[processes = { main = { command = { "sleep", "1000" } }, web = { command = { "sleep", "1000" } } },]])
+    r:wait_process("web", "up")
     local before = r:processes()
     r:rewrite([[processes = { main = { command = { "sleep", "1000" } }, web = { command = { "sleep", "2000" } } },]])
     assert.equal(before.web.pid, r:processes().web.pid)
@@ -121,8 +122,8 @@ describe("a reload", function()
       end
       return pids
     end
+    h.wait_for(function() return #up() == 2 end, 10, "two workers")
     local before = up()
-    assert.equal(2, #before)
     r:rewrite(body:format(4))
     h.wait_for(function() return #up() == 4 end, 10, "four workers")
     r:rewrite(body:format(1))

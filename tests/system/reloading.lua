@@ -5,7 +5,7 @@ local cjson = require "cjson"
 local R = {}
 
 local function render(flow)
-  return "local dir = " .. ("%q"):format(flow.dir) .. "\nreturn { name = \"some\", mode = \"server\",\n" .. flow.body .. "\n}\n"
+  return "local dir = " .. ("%q"):format(flow.dir) .. "\n" .. (flow.head or "") .. "\nreturn { name = \"some\", mode = \"server\",\n" .. flow.body .. "\n}\n"
 end
 
 --- An engine whose flow has this body. o: as for h.spawn, and `manual` (no watching), `scripts` (name → text).
@@ -15,7 +15,8 @@ function R.start(body, o)
   os.execute(("mkdir -p %s/flows %s/scripts"):format(dir, dir))
   local self = { dir = dir, file = dir .. "/flows/some.lua" }
   for name, text in pairs(o.scripts or {}) do R.script(self, name, text) end
-  h.write(self.file, render { dir = dir, body = body })
+  self.head = o.head
+  h.write(self.file, render { dir = dir, body = body, head = o.head })
   local env = { CONTAINER_RELOAD = o.watch and "watch" or "manual", CONTAINER_RELOAD_PROBATION_SECONDS = "0" }
   for k, v in pairs(o.env or {}) do env[k] = v end
   local args = { "run", "--flow-name", "some", "--flows", dir .. "/flows", "--scripts", dir .. "/scripts" }
@@ -28,7 +29,7 @@ end
 
 --- Another flow, as an editor writes it that replaces files.
 function R:write(body)
-  h.write(self.dir .. "/flows/.new", render { dir = self.dir, body = body })
+  h.write(self.dir .. "/flows/.new", render { dir = self.dir, body = body, head = self.head })
   assert(os.rename(self.dir .. "/flows/.new", self.file))
 end
 
