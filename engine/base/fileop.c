@@ -1,5 +1,7 @@
 #include "base/fileop.h"
 
+#include "base/fileop_inner.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -191,13 +193,22 @@ static int op_sync(const struct fileop *f, struct buf *out, struct err *err) {
   return fd < 0 || fsync(fd) ? fail(f, err) : 0;
 }
 
+bool fileop_looks(const char *op) {
+  static const char *const looks[] = {"stat", "list", "read", "tree", "usage", "space"};
+  for (size_t i = 0; i < ARRAY_LEN(looks); i++)
+    if (STR_EQ(looks[i], op)) return true;
+  return false;
+}
+
 int fileop_run(const struct fileop *f, struct buf *out, struct err *err) {
   static const struct {
     const char *name;
     int (*fn)(const struct fileop *f, struct buf *out, struct err *err);
-  } ops[] = {{"stat", op_stat},     {"list", op_list},     {"read", op_read},
-             {"write", op_write},   {"append", op_append}, {"mkdir", op_mkdir},
-             {"rename", op_rename}, {"remove", op_remove}, {"sync", op_sync}};
+  } ops[] = {{"stat", op_stat},      {"list", op_list},       {"read", op_read},
+             {"write", op_write},    {"append", op_append},   {"mkdir", op_mkdir},
+             {"rename", op_rename},  {"remove", op_remove},   {"sync", op_sync},
+             {"tree", fileop_tree},  {"usage", fileop_usage}, {"remove_tree", fileop_remove_tree},
+             {"space", fileop_space}};
   if (!*f->path) return err_set(err, -EINVAL, "%s: the path is empty", f->op);
   for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
     if (!STR_EQ(ops[i].name, f->op)) continue;

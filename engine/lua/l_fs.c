@@ -11,7 +11,7 @@ static int l_call(lua_State *L) {
   f.data = luaL_optlstring(L, 4, "", &f.n);
   f.offset = luaL_optinteger(L, 5, 0);
   f.max = (size_t)luaL_optinteger(L, 6, 0);
-  bool looks = STR_EQ(f.op, "stat") || STR_EQ(f.op, "list") || STR_EQ(f.op, "read");
+  bool looks = fileop_looks(f.op);
   if (!looks && !effects_act(L)) {
     char what[64];
     snprintf(what, sizeof what, "fs.%.32s", f.op);

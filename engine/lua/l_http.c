@@ -21,6 +21,7 @@ struct request {
   struct tend_http_call *call; /* NULL once it has ended */
   uint64_t token;
   int status; /* 0: failed */
+  bool cut;
   struct buf headers, body;
   char reason[32], message[ERR_MSG_MAX];
 };
@@ -39,7 +40,8 @@ static int l_push_response(lua_State *L, void *data) {
   lua_pushinteger(L, r->status);
   lua_pushlstring(L, buf_cstr(&r->headers), r->headers.len);
   lua_pushlstring(L, buf_cstr(&r->body), r->body.len);
-  return 3;
+  lua_pushboolean(L, r->cut);
+  return 4;
 }
 
 static void on_done(void *arg, const struct tend_http_response *response, const struct tend_http_error *error) {
@@ -47,6 +49,7 @@ static void on_done(void *arg, const struct tend_http_response *response, const 
   r->call = NULL;
   if (response) {
     r->status = response->status;
+    r->cut = response->cut;
     buf_str(&r->headers, response->headers);
     buf_add(&r->body, response->body, response->body_len);
   }
@@ -93,6 +96,8 @@ static int l_request(lua_State *L) {
   q.redirects = (int)luaL_optinteger(L, -1, 0);
   lua_getfield(L, 1, "insecure");
   q.insecure = lua_toboolean(L, -1);
+  lua_getfield(L, 1, "cut");
+  q.cut = lua_toboolean(L, -1);
 
   struct vm *vm = vm_of(L);
   struct err err = ERR_INIT;

@@ -31,6 +31,7 @@ static int l_debug(lua_State *L) { return say(L, LEVEL_DEBUG); }
 static int l_info(lua_State *L) { return say(L, LEVEL_INFO); }
 static int l_warning(lua_State *L) { return say(L, LEVEL_WARNING); }
 static int l_error_line(lua_State *L) { return say(L, LEVEL_ERROR); }
+static int l_critical(lua_State *L) { return say(L, LEVEL_CRITICAL); }
 
 /* level() → the level of the log; level(name) sets it until the engine ends, and gives the one before. */
 static int l_level(lua_State *L) {
@@ -38,15 +39,16 @@ static int l_level(lua_State *L) {
   struct vm *vm = vm_of(L);
   enum level level, before = vm->host.sink ? sink_level(vm->host.sink) : LEVEL_INFO;
   if (name && level_parse(name, &level))
-    return luaL_error(L, "log.level: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, got \"%s\"", name);
+    return l_raise(L, "log.level: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, got \"%s\"", name);
   if (name && !l_effect(L, "log.level", "%s", level_name(level)) && vm->host.sink) sink_set_level(vm->host.sink, level);
   lua_pushstring(L, level_name(before));
   return 1;
 }
 
 int l_open_log(lua_State *L) {
-  static const luaL_Reg functions[] = {{"debug", l_debug},      {"info", l_info},   {"warning", l_warning},
-                                       {"error", l_error_line}, {"level", l_level}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"debug", l_debug},       {"info", l_info}, {"warning", l_warning}, {"error", l_error_line}, {"level", l_level},
+      {"critical", l_critical}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/exits.h"
+#include "base/fileop.h"
 #include "base/str.h"
 #include "core/machine.h"
 #include "lua/conv.h"
@@ -172,7 +173,7 @@ static char **l_environment(lua_State *L, int t, const char *who) {
 static bool only_looks(char *const *argv) {
   if (!STR_EQ(argv[0], "tend") || !argv[1] || !STR_EQ(argv[1], "helper") || !argv[2] || !STR_EQ(argv[2], "fs"))
     return false;
-  return argv[3] && (STR_EQ(argv[3], "stat") || STR_EQ(argv[3], "list") || STR_EQ(argv[3], "read"));
+  return argv[3] && fileop_looks(argv[3]);
 }
 
 /* Says what the command would do; true when it is only listed, with the result of a success on the stack. */

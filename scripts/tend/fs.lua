@@ -5,7 +5,7 @@ local process, json = process, json
 
 local fs = {}
 
-local function in_helper(op, path, other, data, offset, max)
+local function in_helper(op, path, other, data, offset, max, timeout)
   local command = { "tend", "helper", "fs", op, path }
   if other then
     command[#command + 1] = other
@@ -18,7 +18,7 @@ local function in_helper(op, path, other, data, offset, max)
     command[#command + 1] = "--max"
     command[#command + 1] = tostring(max)
   end
-  command.input, command.timeout, command.name = data, 30, "fs " .. op
+  command.input, command.timeout, command.name = data, timeout or 30, "fs " .. op
   local done, err = process.run(command)
   if not done then
     return nil, err
@@ -33,14 +33,14 @@ local function in_helper(op, path, other, data, offset, max)
   return done.output
 end
 
-local function call(op, path, other, data, offset, max)
+local function call(op, path, other, data, offset, max, timeout)
   if type(path) ~= "string" or path == "" then
     error("fs." .. op .. ": expected a path, got " .. tostring(path), 3)
   end
   if core.direct then
     return core.call(op, path, other, data, offset, max)
   end
-  return in_helper(op, path, other, data, offset, max)
+  return in_helper(op, path, other, data, offset, max, timeout)
 end
 
 local function done(result, err)
@@ -138,6 +138,53 @@ end
 
 function fs.remove(path)
   return done(call("remove", path))
+end
+
+-- Options of trees: seconds, and how many entries.
+local function tree_options(options, op, max_too)
+  if options ~= nil and type(options) ~= "table" then
+    error(("fs.%s: expected a table of options, got %s"):format(op, type(options)), 3)
+  end
+  for key, value in pairs(options or {}) do
+    if key == "timeout" then
+      if type(value) ~= "number" or value < 0 then
+        error(("fs.%s.timeout: expected seconds, got %s"):format(op, tostring(value)), 3)
+      end
+    elseif key == "max" and max_too then
+      if math.type(value) ~= "integer" or value < 1 then
+        error(("fs.%s.max: expected a whole number from 1, got %s"):format(op, tostring(value)), 3)
+      end
+    else
+      error(("fs.%s.%s: unknown option"):format(op, tostring(key)), 3)
+    end
+  end
+  return options or {}
+end
+
+function fs.tree(path, options)
+  local o = tree_options(options, "tree", true)
+  local found, err = decoded(call("tree", path, nil, nil, nil, o.max, o.timeout))
+  if not found then
+    return nil, err
+  end
+  table.sort(found.entries, function(a, b)
+    return a.path < b.path
+  end)
+  return found.entries, found.left_out + found.problems
+end
+
+function fs.usage(path, options)
+  local o = tree_options(options, "usage")
+  return decoded(call("usage", path, nil, nil, nil, nil, o.timeout))
+end
+
+function fs.remove_tree(path, options)
+  local o = tree_options(options, "remove_tree")
+  return decoded(call("remove_tree", path, nil, nil, nil, nil, o.timeout))
+end
+
+function fs.space(path)
+  return decoded(call("space", path))
 end
 
 function fs.sync(path)

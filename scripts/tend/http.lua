@@ -16,6 +16,7 @@ end
 local options = {
   url = "string", method = "string", headers = "table", body = "string", json = "any", timeout = "number", limit = "number",
   redirects = "number", ca_file = "string", cert_file = "string", key_file = "string", proxy = "string", insecure = "boolean",
+  cut = "boolean",
 }
 
 local function check(o, who)
@@ -79,15 +80,16 @@ local function run(o, who)
       headers[#headers + 1] = "Accept: application/json"
     end
   end
-  local status, lines, answer = core.request({
+  local status, lines, answer, cut = core.request({
     url = o.url, method = o.method, headers = headers, body = body, max = o.limit or LIMIT, redirects = o.redirects,
     ca_file = o.ca_file, cert_file = o.cert_file, key_file = o.key_file, proxy = o.proxy, insecure = o.insecure,
+    cut = o.cut,
   }, o.timeout or TIMEOUT)
   if not status then
     return nil, lines
   end
   return setmetatable({
-    status = status, ok = status >= 200 and status <= 299, headers = parse_headers(lines), body = answer,
+    status = status, ok = status >= 200 and status <= 299, headers = parse_headers(lines), body = answer, cut = cut,
   }, Response)
 end
 

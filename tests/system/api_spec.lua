@@ -148,6 +148,51 @@ describe("state in scripts", function()
   end)
 end)
 
+describe("trees of files in scripts", function()
+  local function tree()
+    local dir = h.tempdir() .. "/data/cache"
+    h.sh(("mkdir -p %s/a/b && echo hello > %s/a/f && echo x > %s/a/b/g && ln -s /etc %s/a/link"):format(dir, dir, dir, dir))
+    return dir
+  end
+  local chunk = [[
+    local dir = "%s"
+    local list, left = assert(fs.tree(dir))
+    local seen = {}
+    for i, e in ipairs(list) do seen[i] = e.path .. ":" .. e.type assert(e.mtime > 1e9 and e.size >= 0) end
+    assert(table.concat(seen, " ") == "a:directory a/b:directory a/b/g:file a/f:file a/link:link" and left == 0, table.concat(seen, " "))
+    list, left = fs.tree(dir, { max = 2 })
+    assert(#list == 2 and left == 3)
+    local u = assert(fs.usage(dir))
+    assert(u.files == 3 and u.directories == 2 and u.bytes > 0 and u.problems == 0)
+    local s = assert(fs.space(dir))
+    assert(s.total >= s.free and s.free >= s.available and s.total > 0)
+    local _, err = fs.remove_tree("/etc")
+    assert(err.code == "eperm" and err.message:find("belongs to the system", 1, true))
+    _, err = fs.remove_tree(dir .. "/a/link")
+    assert(err.code == "eloop")
+    _, err = fs.remove_tree("relative/path")
+    assert(err.code == "einval")
+    _, err = fs.tree(dir .. "/none")
+    assert(err.code == "enoent")
+    u = assert(fs.remove_tree(dir))
+    assert(u.files == 3 and u.directories == 3 and fs.exists(dir) == false and fs.exists "/etc/passwd")]]
+
+  it("are listed, counted and removed, links not followed", function()
+    passes(chunk:format(tree()) .. [[
+      raises("fs.usage.tiemout: unknown option", fs.usage, "/tmp", { tiemout = 1 })
+      raises("fs.tree.max: expected a whole number", fs.tree, "/tmp", { max = 0 })
+      raises("fs.remove_tree: expected a path", fs.remove_tree)]])
+  end)
+
+  it("the same in a flow, where a helper does it", function()
+    local p = flow('return { processes = { main = { "sleep", "1000" } }, hooks = { on_start = { timeout = 60, run = function()\n' ..
+      chunk:format(tree()) .. '\nlog.critical("done", { level = log.level() }) end } } }')
+    assert.equal("INFO", p:wait_event("message").details.level)
+    assert.equal("CRITICAL", p:events("message")[1].level)
+    assert.same({}, p:events "script_error")
+  end)
+end)
+
 describe("process in scripts", function()
   it("starts commands that go on, with their output so far, signals and ends", function()
     passes [[

@@ -86,6 +86,47 @@ function fs.rename(path, to) end
 ---@return tend.error? err
 function fs.remove(path) end
 
+---All that is below a directory, sorted by path. No symbolic link is followed, no other file system entered; folders deeper than
+---128 are left alone. In a flow the answer has at most 64 KiB ("efbig"): give `max`.
+---@async
+---@param path string absolute
+---@param options? { max?: integer, timeout?: number } entries at most (100,000); seconds in a flow (30)
+---@return { path: string, type: "file"|"directory"|"link"|"other", size: integer, mtime: number }[]? entries paths from there; bytes
+---@return integer|tend.error left_out how many are not among them, or could not be read
+function fs.tree(path, options) end
+
+---@class tend.fs.usage
+---@field files integer
+---@field directories integer
+---@field bytes integer that they take on the disk
+---@field problems integer what could not be read
+---@field first_problem? string
+
+---How much is below a directory, by the same rules.
+---@async
+---@param path string absolute
+---@param options? { timeout?: number } seconds in a flow (30)
+---@return tend.fs.usage?
+---@return tend.error? err
+function fs.usage(path, options) end
+
+---Removes a directory and all that is below it, by the same rules: links are removed, not what they name; a mount in it is left alone,
+---and told. Refused for /, what lies at the top, homes, and the system's own folders ("eperm"). What it could not remove is an error;
+---the rest is gone.
+---@async
+---@param path string absolute, a directory itself and no link to one
+---@param options? { timeout?: number } seconds in a flow (30)
+---@return tend.fs.usage? removed
+---@return tend.error? err
+function fs.remove_tree(path, options) end
+
+---Space of the file system that a path lies on, in bytes; `available` is what tend's user may still fill.
+---@async
+---@param path string
+---@return { total: integer, free: integer, available: integer }?
+---@return tend.error? err
+function fs.space(path) end
+
 ---Writes out what the kernel still holds of a file or directory.
 ---@async
 ---@param path string

@@ -17,7 +17,8 @@ http = {}
 ---@field body? string
 ---@field json? any a value that is sent as JSON, in place of a body
 ---@field timeout? number seconds for the whole; 30 when left out
----@field limit? integer bytes of the answer; 1 MiB when left out, at most 16 MiB
+---@field limit? integer bytes of the answer, counted while they come; 1 MiB when left out, at most 16 MiB
+---@field cut? boolean a longer answer is cut there, and its connection closed; else it is "too_large"
 ---@field redirects? integer how many are followed (0 to 3), of GET and HEAD, to the same scheme, host and port; 0 when left out
 ---@field ca_file? string CA of the server's certificate, in place of the system's; PEM
 ---@field cert_file? string our certificate, PEM
@@ -30,6 +31,7 @@ http = {}
 ---@field ok boolean the status is 200 to 299
 ---@field headers table<string, string> by name in lower case; of one that came more often the values with ", " between
 ---@field body string
+---@field cut boolean there was more
 local response = {}
 
 ---The body as a value, within the bounds of `json.decode`.

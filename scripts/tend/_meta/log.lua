@@ -29,3 +29,8 @@ function log.error(message, fields) end
 ---@param level? "DEBUG"|"INFO"|"WARNING"|"ERROR"|"CRITICAL"
 ---@return string level the one before
 function log.level(level) end
+
+---Something that somebody must look at now.
+---@param message string
+---@param fields? table<string, any>
+function log.critical(message, fields) end

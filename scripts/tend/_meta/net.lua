@@ -3,6 +3,9 @@
 ---Sockets of clients, waiting without blocking. `timeout` is the time limit of the connecting and, where a call gives none, of
 ---each call on the socket; 10 s when left out. One task at a time may wait on a socket.
 ---
+---There is no TLS here: HTTPS is `http`, PostgreSQL over TLS is `postgres`; for anything else put a TLS proxy beside the workload.
+---There are no listening sockets either.
+---
 ---Error codes: "dns", "refused", "unreachable", "permission", "timeout", "closed", "busy" (the queue of a Unix socket is full),
 ---"memory".
 ---@class net
