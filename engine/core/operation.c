@@ -112,9 +112,7 @@ static const struct operation_arg log_level_args[] = {{.name = "level",
                                                        .doc = "the new one; without: tell the present one"},
                                                       {0}};
 static const struct operation_arg hello_args[] = {
-    {.name = "read_only", .type = ARG_BOOL, .doc = "true: this connection only looks, from now on"},
-    {.name = "client", .type = ARG_STRING, .doc = "who asks, free text"},
-    {0}};
+    {.name = "read_only", .type = ARG_BOOL, .doc = "true: this connection only looks, from now on"}, {0}};
 static const struct operation_arg cancel_args[] = {{.name = "id",
                                                     .type = ARG_INTEGER,
                                                     .required = true,

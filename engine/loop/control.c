@@ -114,7 +114,7 @@ struct control *control_new(struct loop *loop, struct sink *sink, const struct s
   c->sweep = timer_new(loop, on_sweep, c);
   c->retry = timer_new(loop, on_retry, c);
   control_add(c, events_op, c);
-  if ((!dir || (c->dir_fd >= 0 && c->watch)) && c->sweep && c->retry) return c;
+  if ((!dir || (c->dir_fd >= 0 && c->watch)) && c->sweep && c->retry && !turn_open(c)) return c;
   err_set(err, -ENOMEM, "control socket: out of memory or descriptors");
 fail:
   control_free(c);
@@ -125,10 +125,11 @@ void control_free(struct control *c) {
   if (!c) return;
   while (c->clients) {
     struct client *k = c->clients;
-    client_pump(k);
+    client_flush(k);
     client_drop(k);
   }
   if (c->sweep) on_sweep(c);
+  turn_close(c);
   watch_free(c->watch);
   timer_free(c->sweep);
   timer_free(c->retry);

@@ -99,6 +99,7 @@ void client_drop(struct client *k) {
   if (k->dead) return;
   struct control *c = k->control;
   k->dead = true;
+  turn_leave(k);
   c->waiting -= client_unsent(k);
   struct control_reply *next;
   for (struct control_reply *r = k->replies; r; r = next) {
@@ -170,28 +171,6 @@ static void send_out(struct client *k) {
   k->out_at = 0;
 }
 
-/* Whether a request may be taken now. */
-static bool may_take(struct client *k) {
-  int64_t now = loop_now_ns(k->control->loop);
-  k->tokens += (double)(now - k->tokens_ns) / (double)NS_PER_S * LIMIT_CONTROL_RATE;
-  if (k->tokens > LIMIT_CONTROL_RATE) k->tokens = LIMIT_CONTROL_RATE;
-  k->tokens_ns = now;
-  return !k->closing && k->pending < LIMIT_CONTROL_PENDING && k->tokens >= 1 && client_unsent(k) < LIMIT_CONTROL_STREAM;
-}
-
-/* A few of them: the rest waits for the next turn, so that one client with much to ask holds nobody up. */
-static void take_requests(struct client *k) {
-  for (unsigned i = 0; i < TURN_REQUESTS && !k->dead && may_take(k); i++) {
-    int64_t n = frame_length(&k->in, LIMIT_CONTROL_FRAME);
-    if (n < 0) client_complain(k, -1, "too-large", "a request has 1 to 262144 bytes");
-    if (n <= 0) return;
-    k->tokens -= 1;
-    control_handle(k, k->in.data + FRAME_HEAD, (size_t)n - FRAME_HEAD);
-    buf_drop(&k->in, (size_t)n);
-    k->frame_since_ns = loop_now_ns(k->control->loop);
-  }
-}
-
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static void set_watch(struct client *k) {
@@ -202,7 +181,8 @@ static void set_watch(struct client *k) {
   const struct control_patience *p = &k->control->patience;
   int64_t due = TIME_NEVER;
   if (client_unsent(k)) due = k->out_since_ns + p->send_ns;
-  if (whole && may_take(k)) due = now;
+  bool may = turn_may_take(k);
+  if (whole && may && !k->ready) due = now;
   if (k->wants_room && client_unsent(k) < LIMIT_CONTROL_STREAM / 2) due = now; /* all was sent at once */
   if (whole && !k->closing && k->tokens < 1) due = least(due, now + NS_PER_S / LIMIT_CONTROL_RATE);
   if (!k->closing && !whole && k->in.len) due = least(due, k->frame_since_ns + p->frame_ns);
@@ -220,9 +200,7 @@ static bool waits(const struct client *k) {
   return false;
 }
 
-void client_pump(struct client *k) {
-  if (k->dead) return;
-  take_requests(k);
+void client_flush(struct client *k) {
   if (!k->dead) send_out(k);
   if (k->dead) return;
   if (k->wants_room && client_unsent(k) < LIMIT_CONTROL_STREAM / 2) {
@@ -241,6 +219,13 @@ void client_pump(struct client *k) {
     client_drop(k);
   else
     set_watch(k);
+}
+
+void client_pump(struct client *k) {
+  if (k->dead) return;
+  turn_wait(k);
+  turn_serve(k->control);
+  client_flush(k);
 }
 
 static void receive(struct client *k) {

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "loop/control.h"
 
-enum { TURN_REQUESTS = 8 }; /* of one client, before others are looked at */
+#define TURN_NS (4 * NS_PER_MS) /* for the requests of all, before the loop looks at anything else */
 
 #define CONTROL_PATIENCE_INIT \
   { .frame_ns = 5 * NS_PER_S, .send_ns = 10 * NS_PER_S, .idle_ns = 300 * NS_PER_S }
@@ -55,7 +55,8 @@ struct client {
   int64_t tokens_ns;
   unsigned pending;
   struct control_reply *replies;
-  bool eof, closing, dead, wants_room, read_only;
+  struct client *ready_next; /* in the control's queue, where ready */
+  bool eof, closing, dead, wants_room, read_only, ready;
 };
 
 struct control_set {
@@ -76,7 +77,12 @@ struct control {
   struct client *clients, *dead;
   struct control_reply *orphans; /* streams to be told that their client is gone */
   unsigned n_clients;
-  size_t waiting; /* bytes queued for all clients */
+  size_t waiting;                    /* bytes queued for all clients */
+  struct client *ready, **ready_end; /* have a whole request, in the order in which they are served */
+  struct timer *next_turn;
+  int64_t turn_spent_ns; /* on requests in this turn of the loop */
+  bool turn_due;         /* its end will be told */
+  bool serving;
   int64_t refused_told_ns, denied_told_ns;
   struct control_patience patience;
 };
@@ -88,7 +94,20 @@ void client_drop(struct client *k);
 void client_free(struct client *k);
 /* Adds a frame to what it is sent. false: no memory, it was dropped. */
 bool client_queue(struct client *k, const struct buf *text);
-/* Sends what it can and sets watch and timer anew. */
+/* control_turn.c: clients with a whole request are served one request each in turn, for TURN_NS of a turn of the loop.
+ */
+int turn_open(struct control *c);
+void turn_close(struct control *c);
+/* Whether a request of this client may be taken now: its rate, what it has under way, what it does not read. */
+bool turn_may_take(struct client *k);
+/* Puts it into the queue, where it has a request that may be taken and is not there. */
+void turn_wait(struct client *k);
+void turn_leave(struct client *k);
+void turn_serve(struct control *c);
+
+/* Sends what it can, tells of room, sets watch and timer anew. */
+void client_flush(struct client *k);
+/* The same after its requests, where it is its turn. */
 void client_pump(struct client *k);
 /* Calls the function behind it where it may be called. k: NULL for a call from inside. */
 void control_dispatch(struct control *c, struct client *k, const struct control_request *q,
