@@ -118,6 +118,53 @@ describe("a bad client", function()
     fine(p, c)
   end)
 
+  it("that sends anything at all harms nobody", function()
+    local p = run()
+    math.randomseed(7)
+    local texts = { '{"v": 1, "id": 1, "op": "status", "args": {"a": [1, {}]}}', '{"v": 1, "id": 2, "op": "events", "args": {"follow": true}}',
+      '{"v": 1, "id": 3, "op": "cancel", "args": {"id": 2}}', '{"v": 1, "op": "hello", "args": {"read_only": true}}' }
+    for round = 1, 150 do
+      local bytes = {}
+      for i = 1, math.random(1, 4) do
+        local text = texts[math.random(#texts)]
+        for _ = 1, math.random(0, 3) do -- something in it is changed, taken out or doubled
+          local at, n = math.random(#text), math.random(0, 3)
+          text = text:sub(1, at) .. (n == 1 and string.char(math.random(0, 255)) or n == 2 and text or "") .. text:sub(at + n)
+        end
+        bytes[i] = round % 5 == 0 and text or control.frame(text)
+      end
+      local c = control.connect(p)
+      c:raw(table.concat(bytes), 1)
+      c:close()
+    end
+    fine(p)
+    for _, e in ipairs(p:events()) do assert.is_true(e.event ~= "engine_restarted") end
+  end)
+
+  it("whose chunk never ends, or prints for ever, disturbs nobody, and ends with it", function()
+    local p = run()
+    local outcomes = function(n)
+      return h.wait_for(function()
+        local list = {}
+        for _, e in ipairs(p:events "audit") do
+          if e.details.op == "eval" and e.details.outcome then list[#list + 1] = e.details.outcome end
+        end
+        return #list >= n and list
+      end, 10, n .. " chunks that have ended")
+    end
+    local spins, babbles = control.connect(p), control.connect(p)
+    spins:send("eval", { code = "while true do pcall(function() while true do end end) end" })
+    local id = babbles:send("eval", { code = "while true do print(('x'):rep(1000)) end" })
+    local other = control.connect(p)
+    for _ = 1, 3 do fine(p, other) end
+    spins:close()
+    assert.same({ "cancelled" }, outcomes(1))
+    babbles:send("cancel", { id = id })
+    assert.equal("cancelled", babbles:answer(id).code)
+    assert.same({ "cancelled", "cancelled" }, outcomes(2))
+    fine(p, other)
+  end)
+
   it("that asks without end is slowed, others are not", function()
     local p = run()
     local busy = {}
