@@ -177,6 +177,52 @@ describe("a flow's command", function()
   end)
 end)
 
+describe("a reload", function()
+  local rest = '\nreturn { mode = "server", processes = { main = { command = { "sleep", "1000" } } } }'
+
+  it("has the commands of the new file, changes them, and takes away those that are no longer there", function()
+    local dir = flow('control.command { name = "old", help = "x", run = function() return "old" end }\n' ..
+      'control.command { name = "same", help = "x", run = function() return "one" end }' .. rest)
+    local q = h.spawn { args = { "run", "--flow-name", "cmd", "--flows", dir }, env = { CONTAINER_RELOAD = "manual" } }
+    q:wait_event "startup_completed"
+    local c = control.connect(q)
+    assert.equal("one", c:ask("same").value.value)
+    h.write(dir .. "/cmd.lua", 'control.command { name = "new", help = "is new", run = function() return "new" end }\n' ..
+      'control.command { name = "same", help = "x", run = function() return "two" end }' .. rest)
+    local code, _, err = h.ask(q, "reload")
+    assert.equal(0, code, err)
+    assert.equal("two", c:ask("same").value.value)
+    assert.equal("new", c:ask("new").value.value)
+    assert.equal("unknown", c:ask("old").code)
+    assert.equal(64, (h.ask(q, "old")))
+    local _, help = h.ask(q, "help")
+    assert.truthy(help:find("\n  new          is new\n", 1, true))
+    assert.is_nil(help:find("\n  old ", 1, true))
+    -- one that is wrong changes nothing
+    h.write(dir .. "/cmd.lua", 'control.command { name = "stop", help = "x", run = print }' .. rest)
+    code, _, err = h.ask(q, "reload")
+    assert.equal(1, code)
+    assert.truthy(err:find("a name that tend does not have itself", 1, true), err)
+    assert.equal("new", c:ask("new").value.value)
+  end)
+
+  it("ends what runs of the old ones, or lets it finish; it is answered in any case", function()
+    local text = 'control.command { name = "wait", help = "x", run = function() print "here" timer.sleep(%s) return "slept" end }' .. rest
+    local dir = flow(text:format "600")
+    local q = h.spawn { args = { "run", "--flow-name", "cmd", "--flows", dir }, env = { CONTAINER_RELOAD = "manual" } }
+    q:wait_event "startup_completed"
+    local c = control.connect(q)
+    local id = c:send "wait"
+    assert.equal("here\n", c:receive().part.text)
+    h.write(dir .. "/cmd.lua", (text:format "0"))
+    assert.equal(0, (h.ask(q, "reload")))
+    assert.equal("slept", c:ask("wait").value.value)
+    c:ask("cancel", { id = id })
+    assert.equal("cancelled", c:answer(id).code)
+    assert.equal(0, (h.ask(q, "shutdown")))
+  end)
+end)
+
 describe("a command that cannot be", function()
   it("is an error of the flow file, which names the key", function()
     for text, says in pairs {
