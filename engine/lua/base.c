@@ -34,6 +34,9 @@ static int l_unknown_global(lua_State *L) {
 
 static int l_new_global(lua_State *L) {
   const char *name = luaL_tolstring(L, 2, NULL);
+  lua_pushglobaltable(L);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, -2) != LUA_TNIL) return luaL_error(L, "variable \"%s\" is tend's own and cannot be changed", name);
   return luaL_error(L, "variable \"%s\" is not declared: write local %s = …", name, name);
 }
 
@@ -50,6 +53,10 @@ static int l_load(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  if (n < 4 && lua_type(L, 1) == LUA_TFUNCTION) {
+    lua_settop(L, 1);
+    l_give_environment(L);
+  }
   return lua_gettop(L);
 }
 
@@ -259,6 +266,7 @@ int l_open_base(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "_G");
   lua_pop(L, 1);
+  l_open_read_only(L);
   lua_register(L, "print", l_print_task);
   lua_register(L, "require", l_require);
   lua_register(L, "collectgarbage", l_collectgarbage);
@@ -285,8 +293,47 @@ int l_open_base(lua_State *L) {
   return 0;
 }
 
+static const char environment; /* its address: key in the registry */
+
+void l_give_environment(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &environment) == LUA_TTABLE)
+    lua_setupvalue(L, -2, 1);
+  else
+    lua_pop(L, 1);
+}
+
+/* What scripts call _G, and their environment. */
+static void l_make_environment(lua_State *L) {
+  lua_pushglobaltable(L);
+  l_read_only(L, "_G");
+  lua_getmetatable(L, -1);
+  lua_pushcfunction(L, l_new_global);
+  lua_setfield(L, -2, "__newindex");
+  lua_pop(L, 1);
+  lua_pushglobaltable(L);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "_G");
+  lua_pop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &environment);
+}
+
+static void l_protect_libraries(lua_State *L) {
+  static const char *const names[] = {"table", "math", "utf8", "os", "string", "coroutine"};
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LOADED_SCRIPTS);
+  for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+    lua_getglobal(L, names[i]);
+    l_read_only(L, names[i]);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, names[i]);
+    lua_setglobal(L, names[i]);
+  }
+  lua_pop(L, 1);
+}
+
 /* Called last: from here on a new global is a mistake. */
 int l_close_globals(lua_State *L) {
+  l_protect_libraries(L);
+  l_make_environment(L);
   lua_pushglobaltable(L);
   lua_createtable(L, 0, 3);
   lua_pushcfunction(L, l_unknown_global);

@@ -90,7 +90,10 @@ int script_compile(lua_State *L, const char *text, size_t n, const char *name, s
   }
   char chunk[512];
   snprintf(chunk, sizeof chunk, "@%s", name);
-  if (luaL_loadbufferx(L, n ? text : "", n, chunk, "t") == LUA_OK) return 0;
+  if (luaL_loadbufferx(L, n ? text : "", n, chunk, "t") == LUA_OK) {
+    l_give_environment(L);
+    return 0;
+  }
   int rc = err_set(err, -EINVAL, "%s", lua_tostring(L, -1));
   lua_pop(L, 1);
   return rc;

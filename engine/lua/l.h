@@ -111,6 +111,12 @@ int script_compile(lua_State *L, const char *text, size_t n, const char *name, s
 /* One of our own Lua halves that is part of the program; NULL: none of that name. */
 const char *embedded_script(const char *name, size_t *n);
 
+/* Puts an empty table in front of the one on top, through which it cannot be changed; name is for messages. */
+void l_read_only(lua_State *L, const char *name);
+void l_open_read_only(lua_State *L); /* next and the raw functions, which know of these */
+/* The environment of scripts: in front of the globals. Gives it to the function on top, whose first upvalue is _ENV. */
+void l_give_environment(lua_State *L);
+
 /* --- modules: each pushes its C table. vm.c has the list --- */
 
 /* The table in the registry of what is loaded, by name. */

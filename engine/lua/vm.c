@@ -61,7 +61,7 @@ static int l_missing(lua_State *L) {
                     near ? "\"?" : "");
 }
 
-static int l_read_only(lua_State *L) {
+static int l_unchanged(lua_State *L) {
   return luaL_error(L, "%s cannot be changed", lua_tostring(L, lua_upvalueindex(1)));
 }
 
@@ -76,7 +76,7 @@ static void l_guard_module(lua_State *L, const char *name) {
   lua_pushcclosure(L, l_missing, 1);
   lua_setfield(L, -2, "__index");
   lua_pushstring(L, name);
-  lua_pushcclosure(L, l_read_only, 1);
+  lua_pushcclosure(L, l_unchanged, 1);
   lua_setfield(L, -2, "__newindex");
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
@@ -94,6 +94,8 @@ static void l_lua_half(lua_State *L, const char *name) {
   if (!text) return;
   struct err err = ERR_INIT;
   if (script_compile(L, text, n, shown, &err)) luaL_error(L, "%s", err.msg);
+  lua_pushglobaltable(L);
+  lua_setupvalue(L, -2, 1);
   lua_insert(L, -2);
   lua_call(L, 1, 1);
 }
@@ -109,6 +111,7 @@ bool l_open_module(lua_State *L, const char *name) {
   lua_call(L, 0, 1);
   l_lua_half(L, name);
   l_guard_module(L, name);
+  l_read_only(L, name);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LOADED_SCRIPTS);
   lua_pushvalue(L, -2);
   lua_setfield(L, -2, name);
