@@ -1,7 +1,9 @@
 /* The globals that scripts see: the harmless part of Lua's own, strict about names, with a require of our own. One
  * place lists what is opened. A guard rail for people who make mistakes, not a wall. */
 #include <errno.h>
+#include <limits.h>
 #include <lualib.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -86,8 +88,23 @@ static int l_collectgarbage(lua_State *L) {
 
 /* --- require --- */
 
+/* Where all symbolic links lead, a script must be below its directory: one that leads elsewhere is refused. (Those of a
+ * ConfigMap lead to another name in the same volume.) */
+static bool is_inside(const struct vm *vm, const char *dirs, size_t len, const char *path) {
+  char dir[PATH_MAX], real_dir[PATH_MAX], real_path[PATH_MAX];
+  if (vm->host.given) return true;
+  snprintf(dir, sizeof dir, "%.*s", (int)len, dirs);
+  if (!realpath(dir, real_dir) || !realpath(path, real_path)) return true; /* reading it tells why */
+  size_t n = strlen(real_dir);
+  return strncmp(real_path, real_dir, n) == 0 && (real_path[n] == '/' || n == 1);
+}
+
 /* Searches "DIR:DIR" for name with dots as slashes; the path found is in out. */
+<<<<<<< HEAD
 static bool search(struct vm *vm, const char *dirs, const char *name, char *out, size_t size) {
+=======
+static bool l_search(lua_State *L, const struct vm *vm, const char *dirs, const char *name, char *out, size_t size) {
+>>>>>>> bca46be (Tests: eighty ways out of a script's environment; a link that leads out of its directory is no script)
   char file[256];
   size_t n = strlen(name);
   if (n >= sizeof file) return false;
@@ -96,7 +113,9 @@ static bool search(struct vm *vm, const char *dirs, const char *name, char *out,
     size_t len = strcspn(dirs, ":");
     for (int init = 0; init < 2 && len; init++) {
       snprintf(out, size, "%.*s/%s%s.lua", (int)len, dirs, file, init ? "/init" : "");
-      if (script_exists(vm, out)) return true;
+      if (!script_exists(vm, out)) continue;
+      if (is_inside(vm, dirs, len, out)) return true;
+      luaL_error(L, "require: %s leads out of its directory, where no script is loaded from", out);
     }
     dirs += len + (dirs[len] == ':');
   }
@@ -115,7 +134,7 @@ static void l_compile_module(lua_State *L, const char *name, char *path, size_t 
     for (char *p = path + 8; *p && !STR_EQ(p, ".lua"); p++)
       if (*p == '.') *p = '/';
     rc = script_compile(L, text, n, path, &err);
-  } else if (search(vm, vm->host.scripts, name, path, size) || search(vm, vm->host.flows, name, path, size)) {
+  } else if (l_search(L, vm, vm->host.scripts, name, path, size) || l_search(L, vm, vm->host.flows, name, path, size)) {
     struct buf b = {0};
     rc = script_source(vm, path, &b, &err);
     if (!rc) rc = script_compile(L, buf_cstr(&b), b.len, path, &err);

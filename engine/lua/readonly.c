@@ -1,6 +1,6 @@
-/* Tables that scripts see and cannot change: the modules, the libraries, the globals. What they are given is an empty table
- * in front of the real one; assigning to it is an error, also to a name that is there. rawget, rawlen and next look through
- * it, rawset does not. */
+/* Tables that scripts see and cannot change: the modules, the libraries, the globals. What they are given is an empty
+ * table in front of the real one; assigning to it is an error, also to a name that is there. rawget, rawlen and next
+ * look through it, rawset does not. */
 #include "base/str.h"
 #include "lua/l.h"
 
