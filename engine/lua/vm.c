@@ -111,7 +111,7 @@ bool l_open_module(lua_State *L, const char *name) {
   lua_call(L, 0, 1);
   l_lua_half(L, name);
   l_guard_module(L, name);
-  l_read_only(L, name);
+  if (!STR_EQ(name, "state")) l_read_only(L, name); /* that one is the script's own */
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LOADED_SCRIPTS);
   lua_pushvalue(L, -2);
   lua_setfield(L, -2, name);
