@@ -100,11 +100,7 @@ static bool is_inside(const struct vm *vm, const char *dirs, size_t len, const c
 }
 
 /* Searches "DIR:DIR" for name with dots as slashes; the path found is in out. */
-<<<<<<< HEAD
-static bool search(struct vm *vm, const char *dirs, const char *name, char *out, size_t size) {
-=======
-static bool l_search(lua_State *L, const struct vm *vm, const char *dirs, const char *name, char *out, size_t size) {
->>>>>>> bca46be (Tests: eighty ways out of a script's environment; a link that leads out of its directory is no script)
+static bool l_search(lua_State *L, struct vm *vm, const char *dirs, const char *name, char *out, size_t size) {
   char file[256];
   size_t n = strlen(name);
   if (n >= sizeof file) return false;
