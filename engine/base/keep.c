@@ -19,10 +19,9 @@ struct record {
   uint32_t next; /* of its bucket, an offset in the area; 0: none */
   uint32_t room; /* bytes of one copy */
   uint32_t hash;
-  uint32_t none;
+  uint32_t name_room;
   struct copy copy[2];
-  char name[NAME_MAX_BYTES];
-}; /* two times `room` bytes follow */
+}; /* the name in name_room bytes follows, and two times `room` bytes */
 
 struct area {
   size_t used;
@@ -35,6 +34,8 @@ struct keep {
   int writes, reads; /* of the present engine */
   char *area[2];     /* same addresses in all of them */
 };
+
+static size_t aligned(size_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }
 
 struct keep *keep_map(void) {
   size_t head = 4096;
@@ -60,7 +61,7 @@ void keep_begin(struct keep *k) {
   k->writes = k->live == 0 ? 1 : 0;
   struct area *a = area_of(k, k->writes);
   if (a->used && madvise(a, AREA_BYTES, MADV_REMOVE)) memset(a, 0, a->used);
-  a->used = (sizeof *a + ALIGN - 1) / ALIGN * ALIGN;
+  a->used = aligned(sizeof *a);
   if (k->live < 0) k->live = k->writes;
 }
 
@@ -94,30 +95,35 @@ static uint32_t hash_of(const char *name) {
   return h;
 }
 
+static char *name_of(const struct record *r) { return (char *)(uintptr_t)(r + 1); }
+
 static struct record *find(const struct keep *k, int i, const char *name, uint32_t hash) {
   struct area *a = area_of(k, i);
   for (uint32_t at = a->bucket[hash % BUCKETS]; at;) {
     struct record *r = (struct record *)((char *)a + at);
-    if (r->hash == hash && STR_EQ(r->name, name)) return r;
+    if (r->hash == hash && STR_EQ(name_of(r), name)) return r;
     at = r->next;
   }
   return NULL;
 }
 
-static char *data_of(const struct record *r, int copy) { return (char *)(uintptr_t)(r + 1) + (copy ? r->room : 0); }
+static char *data_of(const struct record *r, int copy) { return name_of(r) + r->name_room + (copy ? r->room : 0); }
+
+static size_t size_of(const struct record *r) { return sizeof *r + r->name_room + 2 * (size_t)r->room; }
 
 /* In the list once it is whole. */
 static struct record *add(struct keep *k, const char *name, uint32_t hash, size_t n) {
   struct area *a = area_of(k, k->writes);
-  size_t room = (n + ALIGN - 1) / ALIGN * ALIGN;
-  size_t size = sizeof(struct record) + 2 * room;
+  size_t room = aligned(n), length = strlen(name) + 1;
+  size_t size = sizeof(struct record) + aligned(length) + 2 * room;
   _Static_assert(sizeof(struct record) % ALIGN == 0, "data is aligned");
-  if (strlen(name) >= NAME_MAX_BYTES || size > AREA_BYTES - a->used) return NULL;
+  if (length > NAME_MAX_BYTES || size > AREA_BYTES - a->used) return NULL;
   struct record *r = (struct record *)((char *)a + a->used);
   memset(r, 0, sizeof *r);
   r->room = (uint32_t)room;
   r->hash = hash;
-  str_copy(r->name, sizeof r->name, name);
+  r->name_room = (uint32_t)aligned(length);
+  memcpy(name_of(r), name, length);
   return r;
 }
 
@@ -125,7 +131,7 @@ static void link_record(struct keep *k, struct record *r) {
   struct area *a = area_of(k, k->writes);
   uint32_t *bucket = &a->bucket[r->hash % BUCKETS];
   r->next = *bucket; /* a smaller one of that name is behind it from now on, unseen */
-  a->used += sizeof *r + 2 * (size_t)r->room;
+  a->used += size_of(r);
   atomic_signal_fence(memory_order_release);
   *bucket = (uint32_t)((char *)r - (char *)a);
 }

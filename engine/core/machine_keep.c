@@ -1,16 +1,21 @@
 /* A machine over the life of an engine: as bytes, and out of them again, for a plan that may name its processes in
  * another order. What is under way comes back with it; only answers that were on their way are lost, and are asked for
  * anew. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/machine_state.h"
 
-/* The bytes: struct machine, its slots, one kept_process for each process, the rings of all slots one after the other.
- */
+/* The bytes: struct machine, one kept_process for each process, and of each slot the words in which it differs from the
+ * one before (a thousand are much alike): a bit for each word, those words, then the times of its restarts, the oldest
+ * first. Nothing of it is aligned. */
 struct kept_process {
   uint64_t name; /* a hash */
   uint32_t first, instances;
 };
+
+enum { WORDS = sizeof(struct slot) / sizeof(uint64_t) };
+_Static_assert(sizeof(struct slot) % sizeof(uint64_t) == 0 && WORDS <= 32, "a bit for each word of a slot");
 
 static uint64_t hash(const char *name) {
   uint64_t h = UINT64_C(14695981039346656037);
@@ -18,66 +23,117 @@ static uint64_t hash(const char *name) {
   return h;
 }
 
+static void save_slot(const struct slot *slot, uint64_t before[WORDS], struct buf *out) {
+  struct slot plain = *slot;
+  const struct restart *r = &slot->restart;
+  plain.restart.ring = NULL;
+  plain.restart.head = 0;
+  uint64_t words[WORDS], news[WORDS];
+  memcpy(words, &plain, sizeof words);
+  uint32_t bits = 0;
+  size_t n = 0;
+  for (unsigned i = 0; i < WORDS; i++) {
+    if (words[i] == before[i]) continue;
+    bits |= UINT32_C(1) << i;
+    news[n++] = before[i] = words[i];
+  }
+  buf_add(out, (const char *)&bits, sizeof bits);
+  buf_add(out, (const char *)news, n * sizeof *news);
+  for (unsigned i = 0; i < r->count; i++) buf_add(out, (const char *)&r->ring[(r->head + i) % r->cap], sizeof *r->ring);
+}
+
 void machine_save(const struct machine *m, struct buf *out) {
   buf_add(out, (const char *)m, sizeof *m);
-  buf_add(out, (const char *)m->slot, m->slots * sizeof *m->slot);
   for (unsigned i = 0; i < m->config->processes; i++) {
     const struct machine_process *p = &m->config->process[i];
     struct kept_process k = {.name = hash(p->name), .first = m->first[i], .instances = p->instances};
     buf_add(out, (const char *)&k, sizeof k);
   }
-  for (unsigned i = 0; i < m->slots; i++) {
-    const struct restart *r = &m->slot[i].restart;
-    buf_add(out, (const char *)r->ring, r->cap * sizeof *r->ring);
-  }
+  uint64_t before[WORDS] = {0};
+  for (unsigned i = 0; i < m->slots; i++) save_slot(&m->slot[i], before, out);
 }
+
+struct kept_slot {
+  struct slot slot;
+  const char *ring; /* its times */
+};
 
 struct kept {
   struct machine machine;
-  const struct slot *slot;
-  const struct kept_process *process;
+  struct kept_process *process;
   unsigned processes;
-  const int64_t *rings;
+  struct kept_slot *slot;
 };
 
-/* Every part is where the sizes say. */
+static void kept_free(struct kept *k) {
+  free(k->process);
+  free(k->slot);
+}
+
+struct reader {
+  const char *p;
+  size_t left;
+};
+
+static bool take(struct reader *r, void *to, size_t n) {
+  if (r->left < n) return false;
+  if (n) memcpy(to, r->p, n);
+  r->p += n;
+  r->left -= n;
+  return true;
+}
+
+static bool read_slot(struct reader *r, uint64_t words[WORDS], struct kept_slot *out) {
+  uint32_t bits;
+  if (!take(r, &bits, sizeof bits)) return false;
+  for (unsigned i = 0; i < 32; i++)
+    if (bits & UINT32_C(1) << i && (i >= WORDS || !take(r, &words[i], sizeof words[i]))) return false;
+  memcpy(&out->slot, words, sizeof out->slot);
+  out->ring = r->p;
+  size_t times = out->slot.restart.count * sizeof(int64_t);
+  if (out->slot.restart.count > out->slot.restart.cap || r->left < times) return false;
+  r->p += times;
+  r->left -= times;
+  return true;
+}
+
+/* Every part is where the counts say. */
 static bool read_kept(const char *p, size_t n, struct kept *k) {
-  if (n < sizeof k->machine) return false;
-  memcpy(&k->machine, p, sizeof k->machine);
-  size_t at = sizeof k->machine;
-  if (k->machine.slots > LIMIT_INSTANCES || n - at < k->machine.slots * sizeof *k->slot) return false;
-  k->slot = (const struct slot *)(p + at);
-  at += k->machine.slots * sizeof *k->slot;
-  k->process = (const struct kept_process *)(p + at);
-  for (uint64_t slots = 0; slots < k->machine.slots; at += sizeof *k->process, k->processes++) {
-    if (n - at < sizeof *k->process) return false;
-    if (k->process[k->processes].first != slots) return false;
-    slots += k->process[k->processes].instances;
-    if (!k->process[k->processes].instances || slots > k->machine.slots) return false;
+  struct reader r = {p, n};
+  if (!take(&r, &k->machine, sizeof k->machine)) return false;
+  if (!k->machine.slots || k->machine.slots > LIMIT_INSTANCES) return false;
+  k->process = calloc(k->machine.slots, sizeof *k->process);
+  k->slot = calloc(k->machine.slots, sizeof *k->slot);
+  if (!k->process || !k->slot) return false;
+  for (uint64_t slots = 0; slots < k->machine.slots; k->processes++) {
+    struct kept_process *one = &k->process[k->processes];
+    if (!take(&r, one, sizeof *one) || one->first != slots || !one->instances) return false;
+    slots += one->instances;
+    if (slots > k->machine.slots) return false;
   }
-  k->rings = (const int64_t *)(p + at);
-  uint64_t rings = 0;
-  for (unsigned i = 0; i < k->machine.slots; i++) rings += k->slot[i].restart.cap;
-  return n - at == rings * sizeof *k->rings;
+  uint64_t words[WORDS] = {0};
+  for (unsigned i = 0; i < k->machine.slots; i++)
+    if (!read_slot(&r, words, &k->slot[i])) return false;
+  return r.left == 0;
 }
 
 /* The newest of them, as far as there is room. */
-static void take_ring(struct restart *to, const struct restart *from, const int64_t *ring) {
+static void take_ring(struct restart *to, const struct restart *from, const char *ring) {
   unsigned n = from->count < to->cap ? from->count : to->cap;
-  for (unsigned i = 0; i < n && from->cap; i++) to->ring[i] = ring[(from->head + from->count - n + i) % from->cap];
+  if (n) memcpy(to->ring, ring + (from->count - n) * sizeof *to->ring, n * sizeof *to->ring);
   to->n = from->n;
   to->total = from->total;
   to->head = 0;
   to->count = n;
 }
 
-static void take_slot(struct slot *to, const struct slot *from, const int64_t *ring) {
+static void take_slot(struct slot *to, const struct kept_slot *from) {
   struct slot old = *to;
-  *to = *from;
+  *to = from->slot;
   to->process = old.process;
   to->instance = old.instance;
   to->restart = old.restart;
-  take_ring(&to->restart, &from->restart, ring);
+  take_ring(&to->restart, &from->slot.restart, from->ring);
 }
 
 static const struct kept_process *find(const struct kept *k, const char *name) {
@@ -87,17 +143,9 @@ static const struct kept_process *find(const struct kept *k, const char *name) {
   return NULL;
 }
 
-static const int64_t *ring_of(const struct kept *k, unsigned slot) {
-  const int64_t *ring = k->rings;
-  for (unsigned i = 0; i < slot; i++) ring += k->slot[i].restart.cap;
-  return ring;
-}
-
-bool machine_load(struct machine *m, const void *bytes, size_t n) {
-  struct kept k = {.processes = 0};
-  if (!read_kept(bytes, n, &k)) return false;
+static void load(struct machine *m, const struct kept *k) {
   const struct machine new = *m;
-  *m = k.machine;
+  *m = k->machine;
   m->config = new.config;
   m->main = new.main;
   m->slots = new.slots;
@@ -110,11 +158,18 @@ bool machine_load(struct machine *m, const void *bytes, size_t n) {
   m->cap = new.cap;
   m->action = new.action;
   for (unsigned i = 0; i < m->config->processes; i++) {
-    const struct kept_process *p = find(&k, m->config->process[i].name);
+    const struct kept_process *p = find(k, m->config->process[i].name);
     for (unsigned j = 0; p && j < p->instances && j < m->config->process[i].instances; j++)
-      take_slot(&m->slot[m->first[i] + j], &k.slot[p->first + j], ring_of(&k, p->first + j));
+      take_slot(&m->slot[m->first[i] + j], &k->slot[p->first + j]);
   }
-  return true;
+}
+
+bool machine_load(struct machine *m, const void *bytes, size_t n) {
+  struct kept k = {.processes = 0};
+  bool whole = read_kept(bytes, n, &k);
+  if (whole) load(m, &k);
+  kept_free(&k);
+  return whole;
 }
 
 static void resume_slot(struct machine *m, uint32_t i) {

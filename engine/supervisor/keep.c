@@ -12,19 +12,32 @@
 enum { SMALL = 32 * 1024 }; /* bytes of a machine that are put at each step */
 #define MOMENT_NS (20 * NS_PER_MS)
 
-static void slot_name(const struct supervisor *s, const struct slot *slot, char *to, size_t size) {
-  snprintf(to, size, "slot %s %u", supervisor_process(s, slot->index)->name,
+void kept_name(const struct supervisor *s, const struct slot *slot, const char *what, char to[KEPT_NAME]) {
+  snprintf(to, KEPT_NAME, "%s %s %u", what, supervisor_process(s, slot->index)->name,
            machine_slot_instance(s->machine, slot->index));
 }
 
+/* Most have none. */
+static void put_end(const struct supervisor *s, const struct slot *slot) {
+  if (!slot->exit.known && !slot->spawn_text[0]) return;
+  char name[KEPT_NAME];
+  struct kept_end e = {.last = slot->last, .exit = slot->exit};
+  str_copy(e.exit_text, sizeof e.exit_text, slot->exit_text);
+  str_copy(e.spawn_text, sizeof e.spawn_text, slot->spawn_text);
+  kept_name(s, slot, "end", name);
+  keep_put(s->o.keep, name, &e, *slot->spawn_text ? sizeof e : offsetof(struct kept_end, spawn_text));
+}
+
 static void put_slots(struct supervisor *s) {
-  char name[LIMIT_NAME + 16];
+  char name[KEPT_NAME];
   for (unsigned i = 0; i < s->n_slots; i++) {
     struct slot *slot = &s->slots[i];
     if (!slot->news) continue;
     slot->news = false;
-    slot_name(s, slot, name, sizeof name);
-    keep_put(s->o.keep, name, slot, sizeof *slot);
+    struct kept_run k = {slot->child, slot->pid, slot->last_pid, slot->started_ns, slot->started_real_ns};
+    put_end(s, slot);
+    kept_name(s, slot, "run", name);
+    keep_put(s->o.keep, name, &k, sizeof k);
   }
 }
 

@@ -21,4 +21,22 @@ struct kept_self {
   bool log_dir_known;
 };
 
+/* Of each slot under its process's name and its instance. */
+struct kept_run {
+  uint32_t child;
+  pid_t pid, last_pid;
+  int64_t started_ns, started_real_ns;
+};
+
+/* And how its last run ended; a spawn_text of "" is cut off. */
+struct kept_end {
+  struct child_exit last;
+  struct report_exit exit;
+  char exit_text[sizeof((struct slot *)0)->exit_text];
+  char spawn_text[sizeof((struct slot *)0)->spawn_text];
+};
+
+enum { KEPT_NAME = LIMIT_NAME + 16 };
+void kept_name(const struct supervisor *s, const struct slot *slot, const char *what, char to[KEPT_NAME]);
+
 #endif

@@ -13,19 +13,31 @@
 
 /* --- what was kept ----------------------------------------------------------------------------------------------- */
 
-static void take_slot(struct supervisor *s, struct slot *slot) {
-  char name[LIMIT_NAME + 16];
-  snprintf(name, sizeof name, "slot %s %u", supervisor_process(s, slot->index)->name,
-           machine_slot_instance(s->machine, slot->index));
-  const struct slot *k = keep_get_sized(s->o.keep, name, sizeof *k);
-  if (!k) return;
-  struct slot old = *slot;
-  *slot = *k;
-  slot->sup = s;
-  slot->index = old.index;
-  slot->startup = old.startup;
+static void take_end(struct supervisor *s, struct slot *slot) {
+  char name[KEPT_NAME];
+  size_t n;
+  kept_name(s, slot, "end", name);
+  const struct kept_end *e = keep_get(s->o.keep, name, &n);
+  if (!e || n < offsetof(struct kept_end, spawn_text)) return;
+  slot->last = e->last;
   slot->last.out = NULL;
+  slot->exit = e->exit;
+  str_copy(slot->exit_text, sizeof slot->exit_text, e->exit_text);
   slot->exit.text = slot->exit_text;
+  if (n == sizeof *e) str_copy(slot->spawn_text, sizeof slot->spawn_text, e->spawn_text);
+}
+
+static void take_slot(struct supervisor *s, struct slot *slot) {
+  char name[KEPT_NAME];
+  kept_name(s, slot, "run", name);
+  const struct kept_run *k = keep_get_sized(s->o.keep, name, sizeof *k);
+  if (!k) return;
+  slot->child = k->child;
+  slot->pid = k->pid;
+  slot->last_pid = k->last_pid;
+  slot->started_ns = k->started_ns;
+  slot->started_real_ns = k->started_real_ns;
+  take_end(s, slot);
 }
 
 static void take_self(struct supervisor *s) {
