@@ -40,22 +40,23 @@ void supervisor_drop_tails(struct supervisor *s) {
 }
 
 void supervisor_note_exit(struct supervisor *s, const struct machine_action *a) {
-  const struct slot *slot = &s->slots[a->slot];
+  struct slot *slot = &s->slots[a->slot];
+  const struct slot_end *end = supervisor_end_of(slot);
   const struct plan_process *p = supervisor_process(s, a->slot);
-  const struct rusage *u = &slot->last.usage;
+  const struct rusage *u = &end->last.usage;
   struct end e = {
       .instance = machine_slot_instance(s->machine, a->slot),
       .pid = slot->last_pid,
-      .code = slot->exit.code,
+      .code = end->exit.code,
       .cause = end_reason_name(a->reason),
-      .at_real_ns = slot->exit.at_real_ns,
-      .duration_ns = slot->exit.duration_ns,
+      .at_real_ns = end->exit.at_real_ns,
+      .duration_ns = end->exit.duration_ns,
       .user_s = (double)u->ru_utime.tv_sec + (double)u->ru_utime.tv_usec / 1e6,
       .system_s = (double)u->ru_stime.tv_sec + (double)u->ru_stime.tv_usec / 1e6,
       .max_rss_kb = u->ru_maxrss,
   };
   str_copy(e.process, sizeof e.process, p->name);
-  str_copy(e.text, sizeof e.text, slot->exit.text);
+  str_copy(e.text, sizeof e.text, end->exit.text);
   ends_add(&s->ends, &e);
   /* what is started anew goes first */
   if (loop_defer(s->o.loop, supervisor_ask_tails, s)) supervisor_ask_tails(s);

@@ -32,13 +32,13 @@ static void startup_completed(struct supervisor *s, struct json *j) {
 }
 
 static void exited(struct supervisor *s, const struct machine_action *a, struct json *j) {
-  struct slot *slot = &s->slots[a->slot];
-  json_int(j, "exit_code", slot->exit.code);
+  const struct slot_end *end = supervisor_end_of(&s->slots[a->slot]);
+  json_int(j, "exit_code", end->exit.code);
   char name[16];
-  json_str(j, "signal", slot->exit.signal ? str_signal_name(slot->exit.signal, name, sizeof name) : NULL);
+  json_str(j, "signal", end->exit.signal ? str_signal_name(end->exit.signal, name, sizeof name) : NULL);
   json_str(j, "reason", end_reason_name(a->reason));
-  json_bool(j, "oom", slot->last.oom);
-  usage_json(&slot->last.usage, j);
+  json_bool(j, "oom", end->last.oom);
+  usage_json(&end->last.usage, j);
   supervisor_note_exit(s, a);
 }
 
@@ -63,14 +63,14 @@ static void failed(struct supervisor *s, const struct machine_action *a, struct 
     json_str(j, "stage", spawn_stage_name(a->stage));
     json_int(j, "errno", a->error);
     json_str(j, "error", strerror(a->error));
-    struct slot *slot = &s->slots[a->slot];
+    struct slot_end *end = supervisor_end_of(&s->slots[a->slot]);
     buf_fmt(message, "cannot execute \"%s\" (%s): %s", p->argv[0], spawn_stage_name(a->stage),
-            *slot->spawn_text ? slot->spawn_text : strerror(a->error));
-    str_copy(slot->exit_text, sizeof slot->exit_text, buf_cstr(message));
-    slot->exit = (struct report_exit){
-        .known = true, .code = a->exit_code, .text = slot->exit_text, .at_real_ns = clock_real_ns(), .duration_ns = 0};
+            *end->spawn_text ? end->spawn_text : strerror(a->error));
+    str_copy(end->exit_text, sizeof end->exit_text, buf_cstr(message));
+    end->exit = (struct report_exit){
+        .known = true, .code = a->exit_code, .text = end->exit_text, .at_real_ns = clock_real_ns(), .duration_ns = 0};
   } else {
-    buf_fmt(message, "process %s ended: %s", p->name, s->slots[a->slot].exit_text);
+    buf_fmt(message, "process %s ended: %s", p->name, supervisor_end_of(&s->slots[a->slot])->exit_text);
     supervisor_health_suspect(s);
   }
   if (a->delay_ns > 0) json_num(j, "delay_seconds", seconds(a->delay_ns));

@@ -194,18 +194,18 @@ static void on_exit_decided(void *arg, const struct hook_answer *a) {
 
 static void write_exit(const struct supervisor *s, const struct machine_input *in, const struct machine_preview *p,
                        struct buf *out) {
-  const struct slot *slot = &s->slots[in->slot];
+  const struct slot_end *end = supervisor_end_of(&s->slots[in->slot]);
   const struct restart_config *c = &s->lifecycle->process[machine_slot_process(s->machine, in->slot)].restart;
   char name[16];
   struct json j = JSON_INIT(out);
   json_object(&j, NULL);
   json_str(&j, "process", supervisor_process(s, in->slot)->name);
   json_int(&j, "instance", machine_slot_instance(s->machine, in->slot));
-  json_int(&j, "exit_code", slot->exit.code);
-  if (slot->exit.signal) json_str(&j, "signal", str_signal_name(slot->exit.signal, name, sizeof name));
+  json_int(&j, "exit_code", end->exit.code);
+  if (end->exit.signal) json_str(&j, "signal", str_signal_name(end->exit.signal, name, sizeof name));
   json_str(&j, "reason", end_reason_name(p->reason));
   json_bool(&j, "oom", in->oom);
-  json_num(&j, "seconds", (double)slot->exit.duration_ns / (double)NS_PER_S);
+  json_num(&j, "seconds", (double)end->exit.duration_ns / (double)NS_PER_S);
   json_num(&j, "delay", (double)p->delay_ns / (double)NS_PER_S);
   json_int(&j, "restarts", p->n);
   json_int(&j, "restarts_in_window", p->in_window);

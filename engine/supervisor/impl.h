@@ -26,6 +26,14 @@
 #include "web/web.h"
 
 /* One instance of a process, beside what the machine keeps of it. */
+/* How a process's last run ended, or why it did not begin. */
+struct slot_end {
+  struct child_exit last; /* without output */
+  struct report_exit exit;
+  char exit_text[128];
+  char spawn_text[160]; /* why it could not be asked of init; "" */
+};
+
 struct slot {
   struct supervisor *sup;
   uint32_t index;
@@ -33,10 +41,7 @@ struct slot {
   pid_t pid;      /* 0: not running */
   pid_t last_pid;
   int64_t started_ns, started_real_ns;
-  struct child_exit last; /* without output */
-  struct report_exit exit;
-  char exit_text[128];
-  char spawn_text[160]; /* why it could not be asked of init; "" */
+  struct slot_end *end; /* NULL: nothing of it has ended yet (supervisor_end_of) */
   int startup;          /* its start-up check's number among the checks; -1: none */
   bool news;            /* what was kept of it is old */
 };
@@ -163,6 +168,8 @@ int supervisor_make_dependencies(struct supervisor *s, struct err *err);
 void supervisor_carry_out(struct supervisor *s, const struct machine_action *a);
 void supervisor_feed(struct supervisor *s, const struct machine_input *in);
 /* The start or the end of a process: judged together with the others that init tells of, but see below. */
+struct slot_end *supervisor_end_of(struct slot *slot);     /* never NULL */
+_Noreturn void supervisor_no_memory(struct supervisor *s); /* better a new engine than what would follow */
 void supervisor_feed_later(struct supervisor *s, const struct machine_input *in);
 /* Before anything is noted for an input of this kind: those of other kinds that wait are judged first. */
 void supervisor_feed_others(struct supervisor *s, enum machine_input_kind kind);

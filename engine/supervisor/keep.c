@@ -17,15 +17,11 @@ void kept_name(const struct supervisor *s, const struct slot *slot, const char *
            machine_slot_instance(s->machine, slot->index));
 }
 
-/* Most have none. */
 static void put_end(const struct supervisor *s, const struct slot *slot) {
-  if (!slot->exit.known && !slot->spawn_text[0]) return;
+  if (!slot->end) return;
   char name[KEPT_NAME];
-  struct kept_end e = {.last = slot->last, .exit = slot->exit};
-  str_copy(e.exit_text, sizeof e.exit_text, slot->exit_text);
-  str_copy(e.spawn_text, sizeof e.spawn_text, slot->spawn_text);
   kept_name(s, slot, "end", name);
-  keep_put(s->o.keep, name, &e, *slot->spawn_text ? sizeof e : offsetof(struct kept_end, spawn_text));
+  keep_put(s->o.keep, name, slot->end, *slot->end->spawn_text ? sizeof *slot->end : KEPT_END);
 }
 
 static void put_slots(struct supervisor *s) {

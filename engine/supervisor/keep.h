@@ -28,13 +28,8 @@ struct kept_run {
   int64_t started_ns, started_real_ns;
 };
 
-/* And how its last run ended; a spawn_text of "" is cut off. */
-struct kept_end {
-  struct child_exit last;
-  struct report_exit exit;
-  char exit_text[sizeof((struct slot *)0)->exit_text];
-  char spawn_text[sizeof((struct slot *)0)->spawn_text];
-};
+/* And its struct slot_end, where it has one; a spawn_text of "" is left out. */
+#define KEPT_END offsetof(struct slot_end, spawn_text)
 
 enum { KEPT_NAME = LIMIT_NAME + 16 };
 void kept_name(const struct supervisor *s, const struct slot *slot, const char *what, char to[KEPT_NAME]);

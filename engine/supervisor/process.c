@@ -40,6 +40,12 @@ static char **environment(const struct plan_process *p, char *instance, bool *fa
   return env;
 }
 
+struct slot_end *supervisor_end_of(struct slot *slot) {
+  if (!slot->end) slot->end = calloc(1, sizeof *slot->end);
+  if (!slot->end) supervisor_no_memory(slot->sup);
+  return slot->end;
+}
+
 void supervisor_ops_started(void *arg, uint32_t child, pid_t pid) {
   struct slot *slot = arg;
   (void)child;
@@ -56,7 +62,7 @@ void supervisor_ops_failed(void *arg, uint32_t child, enum spawn_stage stage, in
   (void)child;
   slot->child = 0;
   slot->news = true;
-  slot->spawn_text[0] = 0;
+  if (slot->end) slot->end->spawn_text[0] = 0;
   slot->sup->plan_stale = true;
   supervisor_feed(
       slot->sup, &(struct machine_input){.kind = IN_SPAWN_FAILED, .slot = slot->index, .stage = stage, .error = error});
@@ -67,27 +73,28 @@ void supervisor_ops_exited(void *arg, uint32_t child, const struct child_exit *x
   struct supervisor *s = slot->sup;
   (void)child;
   supervisor_feed_others(s, IN_EXITED);
-  slot->last = *x;
-  slot->last.out = NULL;
+  struct slot_end *end = supervisor_end_of(slot);
+  end->last = *x;
+  end->last.out = NULL;
   slot->last_pid = slot->pid;
   slot->news = true;
   slot->pid = 0;
   int64_t now = clock_mono_ns();
   bool killed = WIFSIGNALED(x->status);
-  slot->exit = (struct report_exit){
+  end->exit = (struct report_exit){
       .known = true,
       .code = killed ? EXIT_SIGNALED + WTERMSIG(x->status) : WEXITSTATUS(x->status),
       .signal = killed ? WTERMSIG(x->status) : 0,
-      .text = slot->exit_text,
+      .text = end->exit_text,
       .at_real_ns = clock_real_ns(),
       .duration_ns = now - slot->started_ns,
   };
   char name[16];
   if (killed)
-    snprintf(slot->exit_text, sizeof slot->exit_text, "signal %s%s",
-             str_signal_name(slot->exit.signal, name, sizeof name), x->oom ? " (out of memory)" : "");
+    snprintf(end->exit_text, sizeof end->exit_text, "signal %s%s", str_signal_name(end->exit.signal, name, sizeof name),
+             x->oom ? " (out of memory)" : "");
   else
-    snprintf(slot->exit_text, sizeof slot->exit_text, "exit code %d", slot->exit.code);
+    snprintf(end->exit_text, sizeof end->exit_text, "exit code %d", end->exit.code);
   s->plan_stale = true;
   const struct machine_input input = {.kind = IN_EXITED,
                                       .slot = slot->index,
@@ -143,7 +150,7 @@ void supervisor_spawn(struct supervisor *s, uint32_t index) {
   s->plan_stale = true;
   if (slot->child) return;
   int error = failed ? ENOMEM : -err.code;
-  str_copy(slot->spawn_text, sizeof slot->spawn_text, failed ? "out of memory" : err.msg);
+  str_copy(supervisor_end_of(slot)->spawn_text, sizeof slot->end->spawn_text, failed ? "out of memory" : err.msg);
   supervisor_feed(s, &(struct machine_input){
                          .kind = IN_SPAWN_FAILED, .slot = index, .stage = not_asked_stage(error), .error = error});
 }

@@ -142,7 +142,6 @@ static int make_machine(struct swap *x, struct err *err) {
     x->slots[i].index = i;
     x->slots[i].startup = -1;
     x->slots[i].news = true;
-    if (x->slots[i].exit.text) x->slots[i].exit.text = x->slots[i].exit_text;
   }
   return 0;
 }
@@ -152,6 +151,9 @@ static void take_machine(struct swap *x) {
   struct machine *machine = s->machine;
   struct lifecycle *lifecycle = s->lifecycle;
   struct slot *slots = s->slots;
+  for (uint32_t i = 0; i < machine_slots(x->machine); i++)
+    if (x->old_slot[i] != UINT32_MAX) slots[x->old_slot[i]].end = NULL; /* it is the new one's */
+  for (uint32_t i = 0; i < s->n_slots; i++) free(slots[i].end);
   s->machine = x->machine;
   s->lifecycle = x->lifecycle;
   s->slots = x->slots;

@@ -17,14 +17,12 @@ static void take_end(struct supervisor *s, struct slot *slot) {
   char name[KEPT_NAME];
   size_t n;
   kept_name(s, slot, "end", name);
-  const struct kept_end *e = keep_get(s->o.keep, name, &n);
-  if (!e || n < offsetof(struct kept_end, spawn_text)) return;
-  slot->last = e->last;
-  slot->last.out = NULL;
-  slot->exit = e->exit;
-  str_copy(slot->exit_text, sizeof slot->exit_text, e->exit_text);
-  slot->exit.text = slot->exit_text;
-  if (n == sizeof *e) str_copy(slot->spawn_text, sizeof slot->spawn_text, e->spawn_text);
+  const void *kept = keep_get(s->o.keep, name, &n);
+  if (!kept || (n != KEPT_END && n != sizeof *slot->end)) return;
+  struct slot_end *end = supervisor_end_of(slot);
+  memcpy(end, kept, n);
+  end->last.out = NULL;
+  end->exit.text = end->exit_text;
 }
 
 static void take_slot(struct supervisor *s, struct slot *slot) {

@@ -91,14 +91,16 @@ static void tell_init(void *arg) {
   if (!s->ended) supervisor_tell_init(s);
 }
 
+void supervisor_no_memory(struct supervisor *s) {
+  sink_say(s->o.sink, EVENT_NOTICE, LEVEL_CRITICAL, "out of memory");
+  abort();
+}
+
 void supervisor_feed_later(struct supervisor *s, const struct machine_input *in) {
   if (s->queue_n == s->queue_cap) {
     size_t cap = s->queue_cap ? s->queue_cap * 2 : 64;
     struct machine_input *p = realloc(s->queue, cap * sizeof *p);
-    if (!p) { /* an input lost is a lie to the machine: better a new engine than that */
-      sink_say(s->o.sink, EVENT_NOTICE, LEVEL_CRITICAL, "out of memory");
-      abort();
-    }
+    if (!p) supervisor_no_memory(s); /* an input lost is a lie to the machine */
     s->queue = p;
     s->queue_cap = cap;
   }
@@ -284,6 +286,7 @@ void supervisor_free(struct supervisor *s) {
   dependencies_free(s->dependencies);
   supervisor_hooks_free(s);
   supervisor_health_free(s);
+  for (uint32_t i = 0; s->slots && i < s->n_slots; i++) free(s->slots[i].end);
   free(s->slots);
   timer_free(s->due);
   machine_free(s->machine);

@@ -71,7 +71,7 @@ void supervisor_reason(struct supervisor *s, const struct machine_view *m, char 
         remedies_end_text(s->remedies, to, size);
       else
         snprintf(to, size, "process %s: %s", s->o.plan->processes[s->o.plan->main].name,
-                 main->exit.known ? main->exit.text : "failed");
+                 main->end && main->end->exit.known ? main->end->exit.text : "failed");
       break;
     case STATE_STOPPED:
       snprintf(to, size, "%s; tend start starts it",
@@ -111,7 +111,7 @@ static void fill_processes(struct supervisor *s, struct views *out) {
         .since_real_ns = supervisor_wall(v.since_ns),
         .runs = (unsigned)v.runs,
         .restarts = (unsigned)v.restarts,
-        .last_exit = s->slots[i].exit,
+        .last_exit = s->slots[i].end ? s->slots[i].end->exit : (struct report_exit){0},
         .next = next_of(v.state, v.due_ns),
         .command = p->argv,
     };
