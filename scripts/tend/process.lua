@@ -1,7 +1,12 @@
 -- process: commands, and what the engine knows of the plan's processes and does with them.
 local core = ...
 
-local process = { run = core.run, spawn = core.spawn }
+local process = { run = core.run }
+
+function process.spawn(command)
+  local child, err = core.spawn(command)
+  return child, err
+end
 
 local function check_name(name, who)
   if type(name) ~= "string" or name == "" then

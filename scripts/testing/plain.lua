@@ -49,7 +49,7 @@ end
 
 local function log_of(world)
   local log = {}
-  for _, level in ipairs { "debug", "info", "warning", "error" } do
+  for _, level in ipairs { "debug", "info", "warning", "error", "critical" } do
     log[level] = function(message, fields)
       world.log[#world.log + 1] = { level = level, message = tostring(message), fields = fields }
     end
