@@ -319,3 +319,28 @@ describe("notifications of PostgreSQL in scripts", function()
       fails("closed", s:notification(20))]], { CONTAINER_RPA_DB_CONNECTION_STRING = db:uri() })
   end)
 end)
+
+describe("what scripts say and ask", function()
+  it("is a line of its level", function()
+    local file = h.write(h.tempdir() .. "/job.lua", [[
+      log.debug("d", { n = 1 }) log.info "i" log.warning "w" log.error "e" log.critical("c", { why = "x" })]])
+    local p = h.spawn { args = { "script", file }, env = { CONTAINER_LOG_LEVEL = "DEBUG" } }
+    assert.equal(0, (p:wait()))
+    local levels = {}
+    for _, e in ipairs(p:events "message") do levels[#levels + 1] = e.level .. " " .. e.message end
+    assert.equal("DEBUG d, INFO i, WARNING w, ERROR e, CRITICAL c", table.concat(levels, ", "))
+  end)
+
+  it("is known of the engine in a flow, with probes of what runs in it", function()
+    local p = flow [[
+      return { processes = { main = { "sh", "-c", "echo here; exec sleep 1000" } }, hooks = { on_running = function()
+        local s = lifecycle.status()
+        local silent = probe.silence { process = "main", after = 0.001 }
+        local speaks = probe.silence { process = "main", after = 3600 }
+        local socket = probe.unix { path = settings.get "STATE_DIR" .. "/f/control.sock" }
+        local none = probe.unix { path = "/nonexistent/socket" }
+        log.info("asked", { state = s.state, silent = silent.reason, speaks = speaks.ok, socket = socket.ok, none = none.reason })
+      end } }]]
+    assert.same({ state = "RUNNING", silent = "silent", speaks = true, socket = true, none = "missing" }, p:wait_event("message").details)
+  end)
+end)

@@ -97,3 +97,60 @@ describe("the stubs of probes", function()
     end
   end)
 end)
+
+describe("the stubs of all modules", function()
+  local files = h.sh "ls scripts/tend/_meta"
+
+  local function read_all(patterns)
+    local texts = {}
+    for path in h.sh("ls " .. patterns):gmatch "%S+" do texts[#texts + 1] = h.read(path) end
+    return table.concat(texts, "\n")
+  end
+
+  -- The modules that scripts find, as the program lists them.
+  local function modules()
+    local list = {}
+    for name in h.read("engine/lua/vm.c"):match("} modules%[%] = (%b{})"):gmatch '{"([%w_]+)", l_open_' do list[#list + 1] = name end
+    assert(#list > 20)
+    return list
+  end
+
+  it("are there for each module, and in the page", function()
+    local page = h.read "docs/lua-api.md"
+    for _, name in ipairs(modules()) do
+      assert.is_true(files:find(name .. ".lua", 1, true) ~= nil, name .. " has no stub")
+      assert.is_true(page:find("\n## " .. name .. "\n", 1, true) ~= nil, name .. " is not in docs/lua-api.md")
+    end
+  end)
+
+  -- Both directions: docs/lua_api.lua, in the program itself, looks at each table and handle.
+  it("name what a script finds, and nothing else", function()
+    local dir = h.tempdir()
+    local code, out, err = h.run { args = { "script", "docs/lua_api.lua", dir } }
+    assert.equal(0, code, out .. err)
+    assert.equal(h.read "docs/lua-api.md", h.read(dir .. "/lua-api.md"))
+  end)
+
+  it("are of functions of which each is named in a spec", function()
+    local specs = read_all "tests/system/*_spec.lua tests/unit/*.c spec/*/*.lua tests/container/*_spec.lua"
+    local n = 0
+    for object, separator, name in ("\n" .. read_all "scripts/tend/_meta/*.lua"):gmatch "\nfunction ([%w_.]+)([.:])([%w_]+)%(" do
+      n = n + 1
+      local pattern = (separator == "." and object:gsub("%.", "%%.") .. "%." or ":") .. name .. "%f[^%w_]"
+      assert.is_true(specs:find(pattern) ~= nil, "no spec names " .. object .. separator .. name)
+    end
+    assert.is_true(n > 120)
+  end)
+
+  it("say of each function what it does, and of each failure that it is one", function()
+    for path in h.sh("ls scripts/tend/_meta/*.lua"):gmatch "%S+" do
+      for block, signature in ("\n" .. h.read(path)):gmatch "\n\n(%-%-%-[^\n]*\n[^\n].-)\nfunction ([%w_.:]+%b()) end" do
+        block = block:match ".*\n\n(.*)$" or block
+        assert.is_true(block:find "^%-%-%-[^@]" ~= nil, path .. ": not a word about " .. signature)
+        for returned in block:gmatch "@return (tend%.error%?[^\n]*)" do
+          assert.is_true(returned:find "^tend%.error%? err" ~= nil, path .. ": " .. signature .. ": name the error")
+        end
+      end
+    end
+  end)
+end)
