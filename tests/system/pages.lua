@@ -9,7 +9,7 @@ local h = require "harness"
 local pages = {}
 
 local PROGRAMS = { make = true, tend = true, ["build/tend"] = true, docker = true, grep = true, export = true, mkdir = true, touch = true,
-  rm = true, mv = true, cp = true, sed = true, echo = true, kubectl = true, curl = true, psql = true, promtool = true, ["$"] = true,
+  rm = true, mv = true, cp = true, sed = true, sleep = true, echo = true, kubectl = true, curl = true, psql = true, promtool = true, ["$"] = true,
   ["deploy/compose/secrets.sh"] = true }
 
 local function kind_of(line)

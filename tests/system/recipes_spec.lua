@@ -254,6 +254,57 @@ describe("the recipe", function()
     stop(p)
   end)
 
+  local function pid_of(p, name)
+    for _, process in ipairs(status(p).processes) do if process.name == name then return process.pid end end
+  end
+
+  recipe("Change a policy while it runs", function(r)
+    local p = r.run()
+    p:wait_event "startup_completed"
+    local main, worker = pid_of(p, "main"), pid_of(p, "worker")
+    r.edit({ '"sleep", "1000"', '"sleep", "2000"' }, { '"sleep", "1001"', '"sleep", "2001"' })
+    p:wait_event "policy_reloaded"
+    h.wait_for(function() return pid_of(p, "worker") and pid_of(p, "worker") ~= worker end, 10, "a new worker")
+    assert.equal(main, pid_of(p, "main"))
+    stop(p)
+  end)
+
+  recipe("Not now", function(r)
+    local p = r.run { CONTAINER_RELOAD = "manual" }
+    p:wait_event "startup_completed"
+    h.write(r.tmp .. "batch-is-running", "")
+    r.edit { '"sleep", "1000"', '"sleep", "2000"' }
+    local _, code, err = r.ask(p, "reload")
+    assert.equal(1, code)
+    assert.matches("a batch is running", err, 1, true)
+    os.remove(r.tmp .. "batch-is-running")
+    assert.equal(0, select(2, r.ask(p, "reload")))
+    stop(p)
+  end)
+
+  recipe("Change a password without a restart", function(r)
+    if postgres.missing() then return pending(postgres.missing()) end
+    local db = postgres.start()
+    local file = r.tmp .. "db"
+    local function put(password)
+      h.write(file .. ".new", db:uri { user = "rotator", password = password })
+      os.rename(file .. ".new", file)
+    end
+    db:sql "create role rotator login password 'one-password'"
+    put "one-password"
+    local p = r.run { CONTAINER_RPA_DB_CONNECTION_STRING_FILE = file }
+    p:wait_event "startup_completed"
+    put "wrong-password"
+    assert.equal("CONTAINER_RPA_DB_CONNECTION_STRING", p:wait_event("policy_rejected").details.key)
+    db:sql "alter role rotator password 'two-password'"
+    put "two-password"
+    p:wait_event "policy_reloaded"
+    assert.equal(0, select(2, r.ask(p, "check-now", "rpa_database")))
+    assert.equal(1, #p:events "process_started")
+    stop(p)
+    for _, word in ipairs { "one", "wrong", "two" } do assert.is_nil((p.out .. p.err):find(word .. "-password", 1, true)) end
+  end)
+
   recipe("Find out why, from inside", function()
     -- pages_spec.lua types it; what a read-only prompt refuses is in repl_spec.lua
     local text = recipes["Find out why, from inside"][1].text
