@@ -173,7 +173,8 @@ static void offer_prompt(struct engine *e) {
 }
 
 static int engine_main(int channel_fd, int log_fd, void *arg) {
-  struct engine e = {.options = arg};
+  static struct engine e; /* large, most of it never touched */
+  e.options = arg;
   struct err err = ERR_INIT;
   int rc = engine_open(&e, channel_fd, log_fd, &err);
   if (rc == 0) {

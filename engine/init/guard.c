@@ -2,8 +2,10 @@
  * orphans in, so whichever of them is killed with -9, the other still has the whole tree below it and ends it. The
  * guard does nothing else but hand signals on. As PID 1 the kernel does all this, and there is no guard. */
 #include <errno.h>
+#include <link.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -53,6 +55,18 @@ static int watch_over(struct init *in, pid_t child) {
   }
 }
 
+static int give_back(struct dl_phdr_info *object, size_t size, void *arg) {
+  (void)size;
+  (void)arg;
+  for (int i = 0; i < object->dlpi_phnum; i++) {
+    const ElfW(Phdr) *p = &object->dlpi_phdr[i];
+    if (p->p_type != PT_LOAD || p->p_flags & PF_W) continue;
+    uintptr_t begin = (object->dlpi_addr + p->p_vaddr) & ~(p->p_align - 1);
+    madvise((void *)begin, object->dlpi_addr + p->p_vaddr + p->p_memsz - begin, MADV_DONTNEED);
+  }
+  return 0;
+}
+
 int guard_start(struct init *in, int *code) {
   in->terminal_group = getpgrp();
   if (in->pid1) return 0;
@@ -61,6 +75,8 @@ int guard_start(struct init *in, int *code) {
   pid_t pid = fork();
   if (pid < 0) return -errno;
   if (pid > 0) {
+    dl_iterate_phdr(give_back,
+                    NULL); /* of all the code that the start has mapped it needs little: its end is shorter */
     *code = watch_over(in, pid);
     return 1;
   }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -275,13 +276,39 @@ static void drop_paths(struct file_watch *w) {
   w->n_paths = 0;
 }
 
+/* Whoever closes the last descriptor of an inotify waits for a grace period of the kernel, up to 20 ms. So this one
+ * goes into a message to a socket that only this message holds: the kernel finds that both are lost, and closes them in
+ * a thread of its own (from Linux 6.8 on; before, as any close). */
+static void close_unawaited(int fd) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) == 0) {
+    int fds[2] = {fd, pair[1]};
+    union {
+      struct cmsghdr head;
+      char bytes[CMSG_SPACE(sizeof fds)];
+    } control = {.bytes = {0}};
+    control.head =
+        (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fds), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(&control.head), fds, sizeof fds);
+    struct iovec byte = {.iov_base = (char[]){0}, .iov_len = 1};
+    struct msghdr message = {
+        .msg_iov = &byte, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    sendmsg(pair[0], &message, MSG_DONTWAIT);
+    close(pair[0]);
+    close(pair[1]);
+  }
+  close(fd);
+}
+
 void file_watch_free(struct file_watch *w) {
   if (!w) return;
+  watch_free(w->watch);
+  w->watch = NULL;
+  if (w->fd >= 0) close_unawaited(w->fd);
+  w->fd = -1;
   drop_folders(w);
   drop_paths(w);
-  watch_free(w->watch);
   timer_free(w->timer);
-  if (w->fd >= 0) close(w->fd);
   free(w);
 }
 

@@ -394,6 +394,12 @@ void reload_begin(struct reload *r) {
   if (r) reload_watch_open(r);
 }
 
+void reload_end(struct reload *r) {
+  if (!r) return;
+  file_watch_free(r->watch);
+  r->watch = NULL;
+}
+
 /* The generation in force is its maker's to free at the end. */
 void reload_free(struct reload *r) {
   if (!r) return;

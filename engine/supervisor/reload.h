@@ -24,6 +24,7 @@ enum reload_trigger { RELOAD_SIGNAL, RELOAD_OPERATOR, RELOAD_WATCH, RELOAD_TRIGG
 struct reload *reload_new(struct supervisor *s, struct generation *first, const struct generations *make,
                           struct err *err);
 void reload_free(struct reload *r);
+void reload_end(struct reload *r);   /* nothing is watched any more */
 void reload_begin(struct reload *r); /* the start has had its moment: the files are watched from now on */
 
 void reload_ask(struct reload *r, enum reload_trigger trigger);
