@@ -272,24 +272,65 @@ end
 
 -- process ---------------------------------------------------------------------------------------------------------------
 
+-- What came of a command, as the spec says: a result, or nil and an error.
+local function answer_of(world, command)
+  local words = table.concat(command, " ")
+  local answer, code, message = world.given.commands, nil, nil
+  if type(answer) == "table" then
+    if answer[words] ~= nil then answer = answer[words] else answer = answer[command[1]] end
+  end
+  if answer == nil then world:forgotten("process.run " .. words, ("commands = { [%q] = 0 }"):format(command[1])) end
+  if type(answer) == "function" then answer, code, message = answer(command) end
+  if not answer then return failure(world, answer, code or "exec", message, words) end
+  if type(answer) == "number" then answer = { code = answer } end
+  return {
+    code = answer.code or 0, ok = (answer.code or 0) == 0, signal = answer.signal, output = answer.output or "", cut = false, seconds = 0,
+  }
+end
+
+-- A command that has ended when somebody waits for it.
+local function spawned(world, command)
+  local result, err = answer_of(world, command)
+  local child, ended = {}, false
+  function child.wait()
+    ended = true
+    return result, err
+  end
+  function child.signal(_, sig)
+    world:note("child:signal", command, sig)
+    return true
+  end
+  function child.output() return result and result.output or "" end
+  function child.running() return not ended end
+  function child.pid() return not ended and 4711 or nil end
+  function child.close() ended = true end
+  return setmetatable(child, { __close = child.close })
+end
+
 function cores.process(world)
   local core = { fail = world.fail }
 
   function core.run(command)
-    local words = table.concat(command, " ")
     world:note("process.run", command)
-    local answer, code, message = world.given.commands, nil, nil
-    if type(answer) == "table" then
-      if answer[words] ~= nil then answer = answer[words] else answer = answer[command[1]] end
-    end
-    if answer == nil then world:forgotten("process.run " .. words, ("commands = { [%q] = 0 }"):format(command[1])) end
-    if type(answer) == "function" then answer, code, message = answer(command) end
-    if not answer then return failure(world, answer, code or "exec", message, words) end
-    if type(answer) == "number" then answer = { code = answer } end
-    return {
-      code = answer.code or 0, ok = (answer.code or 0) == 0, signal = answer.signal, output = answer.output or "", cut = false, seconds = 0,
-    }
+    return answer_of(world, command)
   end
+
+  function core.spawn(command)
+    world:note("process.spawn", command)
+    return spawned(world, command)
+  end
+
+  function core.operate(op, name)
+    world:note("process." .. op, name)
+    return true
+  end
+
+  function core.signal(name, _, sig)
+    world:note("process.signal", name, sig)
+    return 1
+  end
+
+  function core.tail(name) return (world.given.outputs or {})[name] or "" end
 
   function core.ask(what)
     local answer = world.given[what]

@@ -49,6 +49,7 @@ end
 ---@field http? table|fun(request: table): any answers by URL or "METHOD URL": a status, or { status, body, json, headers }; nil, code fails
 ---@field postgres? table|fun(sql: string, ...): any rows, or how many were affected; nil, code, message fails
 ---@field commands? table|fun(command: table): any by program or whole line: an exit code, or { code, output, signal }; nil, code fails
+---@field outputs? table<string, string> the last output of processes of the plan, by name
 ---@field dns? table<string, any> addresses by name
 ---@field status? table|fun(): table what the engine knows; metrics and report likewise
 ---@field metrics? table|fun(): table

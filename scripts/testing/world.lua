@@ -142,7 +142,8 @@ local function open_module(world, name)
     local text = name ~= "prelude" and not name:find "^repl" and half(name)
     if text then
       local chunk = assert(load(text, "@scripts/tend/" .. name .. ".lua", "t", world.env))
-      made = chunk(cores[name] and cores[name](world) or no_core(world, name))
+      local core = cores[name] and cores[name](world) or {}
+      made = chunk(getmetatable(core) and core or setmetatable(core, getmetatable(no_core(world, name))))
     elseif type(name) == "string" and name:find "^%l[%l_]*$" and is_told(name) then
       made = no_core(world, name)
     end

@@ -127,6 +127,19 @@ describe("a world", function()
     assert.equal("df", world:called "process.run"[2][1][1])
   end)
 
+  it("has processes of the plan, and commands that go on", function()
+    local world = tend.world { commands = { job = { code = 2, output = "half" } }, outputs = { main = "one\ntwo\n" },
+      status = { processes = { { name = "main" } } } }
+    assert.same({ true, true, 1, "two\n" }, { world:call(fn_of(world, [[function()
+      return assert(process.restart "main"), process.signal("main", "HUP"), process.output("main", { lines = 1 }) end]])) })
+    assert.same({ { "main" } }, world:called "process.restart")
+    assert.same({ { "main", "HUP" } }, world:called "process.signal")
+    assert.same({ true, true, 2, false }, { world:call(fn_of(world, [[function()
+      local c <close> = assert(process.spawn { "job" }) local before = c:running() return before, c:wait().code, c:running() end]])) })
+    assert.matches("process.restart.waitt: unknown option",
+      select(2, world:call(fn_of(world, 'function() process.restart("main", { waitt = 1 }) end'))), 1, true)
+  end)
+
   it("has a clock that moves when something waits, and timers", function()
     local world = tend.world { now = 1000 }
     local _, waited = world:call(fn_of(world, "function() local t = clock.monotonic() timer.sleep(5) return clock.monotonic() - t end"))
