@@ -22,6 +22,7 @@ struct search {
   const char *flow; /* wanted; NULL: any */
   struct engine_place *found;
   size_t n;
+  bool given;        /* the directory that is looked through was named */
   struct buf looked; /* where, for the message */
   struct err err;    /* why the last one that was there does not count */
 };
@@ -35,10 +36,11 @@ static void read_pid(int dir, char out[16]) {
   if (*text) snprintf(out, 16, "%s", text);
 }
 
-static int connect_trusted(int dir, const char *path, struct err *err) {
+/* given: whoever asks has named the directory, so it may be that of another user. */
+static int connect_trusted(int dir, const char *path, bool given, struct err *err) {
   struct stat st;
   if (fstat(dir, &st)) return err_errno(err, -errno, "%s", path);
-  if (st.st_uid != geteuid() && geteuid() != 0)
+  if (!given && st.st_uid != geteuid() && geteuid() != 0)
     return err_set(err, -EPERM, "%s belongs to uid %u", path, (unsigned)st.st_uid);
   auto_close int fd = place_connect(dir, path, PLACE_SOCKET, err);
   if (fd < 0) return fd;
@@ -60,7 +62,7 @@ static void try_folder(struct search *s, int root, const char *root_path, const 
   str_copy(e->flow, sizeof e->flow, flow);
   int length = snprintf(e->path, sizeof e->path, "%s/%s", root_path, flow);
   if (length < 0 || (size_t)length >= sizeof e->path) return;
-  e->fd = connect_trusted(dir, e->path, &s->err);
+  e->fd = connect_trusted(dir, e->path, s->given, &s->err);
   if (e->fd < 0) return;
   read_pid(dir, e->pid);
   s->n++;
@@ -103,12 +105,14 @@ static void search_others(struct search *s, const char *place) {
 }
 
 static void search_all(struct search *s, const char *state_dir) {
+  s->given = true;
   if (state_dir) {
     search_root(s, state_dir, true, -1);
     return;
   }
   const char *set = getenv("CONTAINER_STATE_DIR");
   if (set && *set) search_root(s, set, true, -1);
+  s->given = false;
   if (s->n) return;
   char path[PATH_MAX];
   for (unsigned i = 0; place_candidate(i, path); i++) search_root(s, path, false, geteuid() ? (int64_t)geteuid() : -1);

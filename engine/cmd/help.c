@@ -166,7 +166,8 @@ static int help_of(const char *name) {
 static int print_docs(void) {
   puts("| operation | right | arguments | |\n| --- | --- | --- | --- |");
   for (const struct operation *op = operations; op->name; op++) {
-    printf("| `%s` | %s%s |", op->name, right_name(op->right), op->audit ? ", audited" : "");
+    printf("| `%s` | %s%s%s |", op->name, right_name(op->right), op->audit ? ", audited" : "",
+           op->own ? ", not for the group" : "");
     for (const struct operation_arg *a = op->args; a->name; a++)
       if (!a->local) printf("%s `%s`%s", a == op->args ? "" : ",", a->name, a->required ? " (required)" : "");
     printf(" | %s", op->summary);

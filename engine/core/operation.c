@@ -157,11 +157,11 @@ const struct operation operations[] = {
     {"help", "these operations, with those of scripts", false, READS, .args = no_args},
     {"cancel", "end another request of this connection", false, READS, .args = cancel_args},
     {"setting", "one setting as the engine uses it; never a secret value", false, READS, .args = setting_args},
-    {"repl", "open a prompt, for as long as the client stays: its number comes as a part", false, READS, .waits = true,
-     .args = repl_args},
-    {"eval", "run a Lua chunk; what it prints comes as parts", false, READS, .audit = true, .waits = true,
+    {"repl", "open a prompt, for as long as the client stays: its number comes as a part", false, READS, .own = true,
+     .waits = true, .args = repl_args},
+    {"eval", "run a Lua chunk; what it prints comes as parts", false, READS, .own = true, .audit = true, .waits = true,
      .args = eval_args},
-    {"complete", "what may follow in a Lua line", false, READS, .args = complete_args},
+    {"complete", "what may follow in a Lua line", false, READS, .own = true, .args = complete_args},
     {0},
 };
 

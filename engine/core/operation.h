@@ -54,6 +54,7 @@ struct operation {
                                            * is enough by the two rules above */
   bool waits;                             /* the answer may take any time */
   bool json;                              /* --json is worth telling */
+  bool own;                               /* only for the engine's user and root, whatever the right */
   bool script;                            /* of a script */
   const struct operation_arg *args;       /* ends with {0}; never NULL */
 };

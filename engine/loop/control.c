@@ -55,14 +55,16 @@ static void on_accept(void *arg, int listener, int events) {
     }
     struct ucred peer = {0};
     socklen_t n = sizeof peer;
-    bool known = !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) && (peer.uid == geteuid() || peer.uid == 0);
+    bool told = !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n);
+    bool own = told && (peer.uid == geteuid() || peer.uid == 0);
+    bool known = own || (told && group_has(c, fd, peer.gid));
     if (known && c->n_clients >= LIMIT_CONTROL_CLIENTS) make_room(c);
     if (!known)
       refuse_peer(c, fd, "denied", "only the same user and root may ask", peer.uid);
     else if (c->n_clients >= LIMIT_CONTROL_CLIENTS)
       refuse_peer(c, fd, "busy", "too many clients", peer.uid);
     else
-      client_open(c, fd, peer.uid, peer.pid);
+      client_open(c, fd, peer.uid, peer.pid, !own);
   }
 }
 
@@ -143,7 +145,7 @@ void control_free(struct control *c) {
 
 int control_fd(const struct control *c) { return c->fd; }
 
-void control_serve(struct control *c, int fd) { client_open(c, fd, geteuid(), getpid()); }
+void control_serve(struct control *c, int fd) { client_open(c, fd, geteuid(), getpid(), false); }
 
 void control_scripts(struct control *c, const struct policy *const *policy) {
   if (c) c->policy = policy;

@@ -40,6 +40,7 @@ struct control_request {
   uid_t uid;
   pid_t pid;      /* 0 where the kernel cannot tell (another PID namespace) */
   bool read_only; /* the client may look, not change */
+  bool foreign;   /* it is neither of our user nor root */
 };
 
 /* Must answer `reply` once, now or later (control_answer*, control_refuse, control_fail); until then the reply is the
@@ -56,6 +57,9 @@ struct control_op {
  * before, -1 for none: a new one is made in place of an old one (the lock of the folder says that it is dead). NULL
  * with err. */
 struct control *control_new(struct loop *loop, struct sink *sink, const struct state_dir *dir, int fd, struct err *err);
+/* Members of this group (a name of /etc/group, a number) may connect from now on, and look; not for chunks of Lua,
+ * which see what the engine's user sees. Else the socket stays closed to them, and err says why. */
+int control_group(struct control *c, const char *group, struct err *err);
 /* Operations, from now on; ops ends with {0}; it and arg live as long as the control. NULL for c is allowed (no socket,
  * nobody asks). */
 enum { CONTROL_SETS = 8 };

@@ -59,7 +59,7 @@ void reply_forget(struct control_reply *r) {
   if (r->cancelled) loop_cancel(r->loop, end_now, r);
 }
 
-void client_open(struct control *c, int fd, uid_t uid, pid_t pid) {
+void client_open(struct control *c, int fd, uid_t uid, pid_t pid, bool foreign) {
   struct client *k = calloc(1, sizeof *k);
   if (!k) {
     close(fd);
@@ -69,6 +69,7 @@ void client_open(struct control *c, int fd, uid_t uid, pid_t pid) {
   k->fd = fd;
   k->uid = uid;
   k->pid = pid;
+  k->foreign = k->read_only = foreign;
   k->in.max = LIMIT_CONTROL_FRAME + FRAME_HEAD;
   k->tokens = LIMIT_CONTROL_RATE;
   k->tokens_ns = k->idle_since_ns = loop_now_ns(c->loop);

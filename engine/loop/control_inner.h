@@ -56,7 +56,7 @@ struct client {
   unsigned pending;
   struct control_reply *replies;
   struct client *ready_next; /* in the control's queue, where ready */
-  bool eof, closing, dead, wants_room, read_only, ready;
+  bool eof, closing, dead, wants_room, read_only, foreign, ready;
 };
 
 struct control_set {
@@ -76,6 +76,8 @@ struct control {
   struct timer *sweep, *retry;
   struct client *clients, *dead;
   struct control_reply *orphans; /* streams to be told that their client is gone */
+  gid_t group;                   /* whose members may look */
+  bool has_group;
   unsigned n_clients;
   size_t waiting;                    /* bytes queued for all clients */
   struct client *ready, **ready_end; /* have a whole request, in the order in which they are served */
@@ -87,8 +89,10 @@ struct control {
   struct control_patience patience;
 };
 
-/* A new connection; fd is taken. */
-void client_open(struct control *c, int fd, uid_t uid, pid_t pid);
+/* Whether the peer is in the group that may look; first: the one that its credentials name. */
+bool group_has(const struct control *c, int fd, gid_t first);
+/* A new connection; fd is taken. foreign: of the group. */
+void client_open(struct control *c, int fd, uid_t uid, pid_t pid, bool foreign);
 /* Ends it; its memory stays until the next sweep. */
 void client_drop(struct client *k);
 void client_free(struct client *k);

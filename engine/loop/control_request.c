@@ -130,6 +130,11 @@ void control_dispatch(struct control *c, struct client *k, const struct control_
     control_fail(reply, "denied", "%s changes something, and this client may only look", q->op);
     return;
   }
+  if (f.def->own && q->foreign) {
+    audit_refused(c, q, "denied", "only for the same user and root");
+    control_fail(reply, "denied", "%s is for the same user and root", q->op);
+    return;
+  }
   if (f.def->audit && needed == f.def->right) audit_begin(c, reply, q);
   if (f.op)
     f.op->fn(f.arg, q, reply);
@@ -207,8 +212,12 @@ void control_handle(struct client *k, const char *text, size_t n) {
     client_complain(k, id, "busy", "out of memory");
     return;
   }
-  struct control_request q = {
-      .op = op->valuestring, .args = args, .uid = k->uid, .pid = k->pid, .read_only = k->read_only};
+  struct control_request q = {.op = op->valuestring,
+                              .args = args,
+                              .uid = k->uid,
+                              .pid = k->pid,
+                              .read_only = k->read_only,
+                              .foreign = k->foreign};
   control_dispatch(k->control, k, &q, reply);
 }
 

@@ -187,6 +187,9 @@ static void open_state(struct supervisor *s) {
     control_scripts(s->control, &s->o.policy);
     if (!s->control)
       sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "no control socket, tend goes on without: %s", err.msg);
+    const char *group = settings_str(s->o.settings, SET_CONTROL_GROUP);
+    if (s->control && group && control_group(s->control, group, &err))
+      sink_say(s->o.sink, EVENT_SETTING, LEVEL_WARNING, "CONTAINER_CONTROL_GROUP: %s", err.msg);
   } else if (rc == -EBUSY || root) {
     s->unnamed = rc == -EBUSY;
     struct setting_view view = {0};

@@ -124,6 +124,34 @@ describe("the control protocol", function()
     assert.equal(0, (h.ask(p, "stop")))
   end)
 
+  it("lets the members of a group look, where one is named, and nobody else", function()
+    if not h.root then return pending("needs root, to become another user") end
+    local p = h.spawn { args = { "run", "--", "sleep", "1000" }, env = { CONTAINER_CONTROL_GROUP = "65533" } }
+    p:wait_event "startup_completed"
+    h.sh("chmod 711 " .. h.quote(p.dir))
+    local function ask(gid, ...)
+      return h.run { args = { ... }, bare = true, uid = 65534, gid = gid, env = { CONTAINER_STATE_DIR = p.env.CONTAINER_STATE_DIR } }
+    end
+    local code, out, err = ask(65533, "status", "--json")
+    assert.equal(0, code, err)
+    assert.equal("RUNNING", cjson.decode(out).state)
+    code, _, err = ask(65533, "stop")
+    assert.equal(1, code)
+    assert.equal("tend stop: stop changes something, and this client may only look\n", err)
+    assert.equal("denied", p:wait_event("audit").details.outcome)
+    assert.equal(65534, p:events("audit")[1].details.uid)
+    code, out, err = ask(65533, "repl", "-e", "1")
+    assert.is_true(code ~= 0)
+    assert.truthy((out .. err):find("is for the same user and root", 1, true), out .. err)
+    code, _, err = ask(65532, "status")
+    assert.equal(69, code)
+    assert.truthy(err:find("no engine is reachable", 1, true), err)
+    assert.equal("operator", control.connect(p):ask("hello").value.right)
+    local bad = h.spawn { args = { "run", "--", "sleep", "1000" }, env = { CONTAINER_CONTROL_GROUP = "no-such-group" } }
+    assert.truthy(bad:wait_event("setting", { where = function(e) return e.message:find "CONTROL_GROUP" end }).message:find('group "no-such-group" is not in /etc/group', 1, true))
+    assert.equal(0, (h.ask(bad, "status")))
+  end)
+
   it("checks arguments and says what is wrong with them", function()
     local c = control.connect(run())
     for _, case in ipairs {
