@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/str.h"
 #include "client/client.h"
 #include "cmd/cmd.h"
@@ -86,6 +87,19 @@ static void remarks(const struct engine *e) {
              "CONTAINER_SHUTDOWN_TIMEOUT_SECONDS lower");
 }
 
+/* The scripts' table is kept where the next engine finds it. */
+static void keep_state(void *arg, const char *text, size_t n) {
+  (void)arg;
+  keep_put(init_keep(), "script_state", text, n);
+}
+
+static void open_state(struct script_state *s) {
+  size_t n = 0;
+  const char *text = init_keep() ? keep_get(init_keep(), "script_state", &n) : NULL;
+  if (init_keep()) s->keep = keep_state;
+  if (text && n) script_state_put(s, text, n);
+}
+
 /* Another generation is in force. */
 static void on_activated(void *arg, struct load *l) {
   struct engine *e = arg;
@@ -112,6 +126,7 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
       (struct probe_env){.loop = e->loop, .children = e->children, .sink = e->sink, .settings = e->load.settings};
   probe_env_init(&e->probes);
   int64_t started = clock_mono_ns();
+  open_state(&e->state);
   e->host = (struct vm_host){.loop = e->loop,
                              .sink = e->sink,
                              .probes = &e->probes,

@@ -2,6 +2,8 @@
 -- script_spec, lua_spec, hooks_spec, custom_probe_spec.)
 local h = require "harness"
 local postgres = require "postgres"
+local crashing = require "crashing"
+local reloading = require "reloading"
 
 -- Runs a chunk whose assertions say whether all is well; `fails` and `raises` are there for it.
 local function passes(text, env)
@@ -12,6 +14,12 @@ local function raises(part, fn, ...) local ok, err = pcall(fn, ...) assert(not o
   local code, out, err = h.run { args = { "script", file }, env = env }
   assert.equal(0, code, out .. err)
   return err
+end
+
+-- So many more lines of a check that runs each 0.1 s.
+local function timer_passes(p)
+  local n = #p:events "message"
+  h.wait_for(function() return #p:events "message" >= n + 5 end)
 end
 
 local function flow(text, env)
@@ -131,6 +139,39 @@ describe("state in scripts", function()
       assert(next(state) == nil and state.x == nil)
       state.x = { 1, { y = 2 } }
       assert(state.x[2].y == 2 and json.encode(state) == '{"x": [1, {"y": 2}]}')]]
+  end)
+
+  it("outlives reloads, also one that is refused, and the engine", function()
+    local function body(step)
+      return ([[checks = { { name = "count", interval = 0.1, check = function()
+        state.n = (state.n or 0) + %d
+        state.seen = state.seen or {}
+        state.seen["by %d"] = true
+        log.debug("n", state)
+        return true
+      end } }, processes = { main = { "sleep", "1000" } }]]):format(step, step)
+    end
+    local r = reloading.start(body(1), { env = { CONTAINER_LOG_LEVEL = "DEBUG" } })
+    local function at(least)
+      return r.p:wait_event("message", { where = function(e) return e.message == "n" and e.details.n >= least end }).details
+    end
+    assert.same({ ["by 1"] = true }, at(3).seen)
+    r:write("remedies = 7, " .. body(50))
+    assert.equal(1, (r:reload()))
+    r:write(body(1000))
+    assert.equal(0, (r:reload()))
+    local after = at(1000)
+    assert.is_true(after.n < 1100, after.n)
+    assert.same({ ["by 1"] = true, ["by 1000"] = true }, after.seen)
+    at(2000)
+    h.wait_for(function() return #r.p:events "message" > 5 end)
+    local before = r.p:events "message"
+    local n = before[#before].details.n
+    timer_passes(r.p) -- a quarter of a second, after which it is kept
+    crashing.kill(r.p)
+    local last = at(n + 1000)
+    assert.is_true(last.n > n and last.n % 1000 == n % 1000, n .. " " .. last.n)
+    assert.same({ ["by 1"] = true, ["by 1000"] = true }, last.seen)
   end)
 
   it("tells once what cannot be kept", function()
@@ -335,7 +376,8 @@ describe("what scripts say and ask", function()
     local p = flow [[
       return { processes = { main = { "sh", "-c", "echo here; exec sleep 1000" } }, hooks = { on_running = function()
         local s = lifecycle.status()
-        local silent = probe.silence { process = "main", after = 0.001 }
+        timer.sleep(0.2)
+        local silent = probe.silence { process = "main", after = 0.01 }
         local speaks = probe.silence { process = "main", after = 3600 }
         local socket = probe.unix { path = settings.get "STATE_DIR" .. "/f/control.sock" }
         local none = probe.unix { path = "/nonexistent/socket" }

@@ -1,5 +1,6 @@
 -- Hooks: who is called when, in which order, and what comes of what they choose (docs/flow-file.md, Hooks).
 local h = require "harness"
+local reloading = require "reloading"
 
 local function flow(text)
   local dir = h.tempdir()
@@ -183,5 +184,20 @@ describe("hooks", function()
       assert.equal(1, (p:wait()))
       assert.equal(0, #p:events "remediation_started")
     end)
+  end)
+end)
+
+describe("on_reload", function()
+  it("of the new policies may refuse them, with a reason; else they are in force", function()
+    local body = [[hooks = { on_reload = function(about) return %s end }, processes = { main = { "sleep", "1000" } }]]
+    local r = reloading.start(body:format "nil")
+    r:write(body:format "'refuse', 'not on a Friday'")
+    local code, said = r:reload()
+    assert.equal(1, code)
+    assert.matches("not on a Friday", said, 1, true)
+    assert.matches("not on a Friday", r.p:wait_event("policy_rejected").message, 1, true)
+    r:write(body:format "log.info('asked', about)" .. ", summary = 'new'")
+    assert.equal(0, (r:reload()))
+    assert.same({ "accept", "refuse" }, r.p:wait_event("message").details.choices)
   end)
 end)
