@@ -7,10 +7,11 @@ _tend() {
     words=$(tend help --complete "$cur" 2>/dev/null | cut -f1)
   else
     case " ${COMP_WORDS[*]:0:COMP_CWORD} " in *" -- "*) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;; esac
+    [ "$command:$COMP_CWORD:${cur:0:1}" != test:2:- ] || prev=--
     case $prev in
-      --flow-name)
+      --flow-name | test)
         for dir in ${CONTAINER_FLOWS_DIR//:/ } flows /etc/tend/flows /usr/local/share/tend/flows /usr/share/tend/flows; do
-          words+=" $(cd "$dir" 2>/dev/null && printf '%s\n' *.lua | sed -n 's/\.lua$//p' | grep -v '\*')"
+          words+=" $(cd "$dir" 2>/dev/null && printf '%s\n' *.lua | sed -n 's/\.lua$//p' | grep -v -e '\*' -e '_spec$')"
         done
         ;;
       explain) words=$(tend explain 2>/dev/null | sed -n 's/^  \([^ ]*\) .*/\1/p') ;;
