@@ -32,6 +32,7 @@ struct loop {
   int alive_fd;        /* -1: nobody watches */
   int64_t alive_ns;    /* it comes then; TIME_NEVER: it is off */
   struct timer *awake; /* where there are too many timers to look through: makes the loop wake up in time */
+  unsigned timers, watches; /* that there are */
 };
 
 struct timer {
@@ -199,6 +200,7 @@ struct timer *timer_new(struct loop *loop, loop_fn *fn, void *arg) {
   if (!t) return NULL;
   t->loop = loop;
   t->fn = fn;
+  loop->timers++;
   ev_timer_init(&t->ev, on_timer, 0., 0.);
   t->ev.data = arg;
   return t;
@@ -229,6 +231,7 @@ void timer_stop(struct timer *t) {
 void timer_free(struct timer *t) {
   if (!t) return;
   timer_stop(t);
+  t->loop->timers--;
   free(t);
 }
 
@@ -248,6 +251,7 @@ struct watch *watch_new(struct loop *loop, int fd, int events, watch_fn *fn, voi
   w->loop = loop;
   w->fn = fn;
   w->arg = arg;
+  loop->watches++;
   ev_io_init(&w->ev, on_io, fd, to_ev(events));
   w->ev.data = w;
   if (events) ev_io_start(loop->ev, &w->ev);
@@ -268,8 +272,13 @@ void watch_events(struct watch *w, int events) {
 void watch_free(struct watch *w) {
   if (!w) return;
   ev_io_stop(w->loop->ev, &w->ev);
+  w->loop->watches--;
   free(w);
 }
+
+unsigned loop_timers(const struct loop *loop) { return loop->timers; }
+
+unsigned loop_watches(const struct loop *loop) { return loop->watches; }
 
 int loop_defer(struct loop *loop, loop_fn *fn, void *arg) {
   if (loop->n == loop->cap) {

@@ -49,6 +49,9 @@ int loop_defer(struct loop *loop, loop_fn *fn, void *arg);
 void loop_cancel(struct loop *loop, loop_fn *fn, const void *arg); /* what is deferred with these and has not run */
 /* Called at each turn after all events, before sleeping: Lua resumes its ready tasks here. One hook. */
 void loop_on_turn(struct loop *loop, loop_fn *fn, void *arg);
+/* How many there are: what grows without end is a leak. */
+unsigned loop_timers(const struct loop *loop);
+unsigned loop_watches(const struct loop *loop);
 /* Called for each timer that fires, with how late it is. One hook. */
 typedef void loop_lag_fn(void *arg, int64_t late_ns);
 void loop_on_lag(struct loop *loop, loop_lag_fn *fn, void *arg);

@@ -124,6 +124,17 @@ static void publish_processes(struct supervisor *s) {
   }
 }
 
+static void publish_loop(struct supervisor *s) {
+  static const struct metric_spec specs[] = {
+      {METRIC_GAUGE, "tend_loop_timers", "Timers that the engine has.", .builtin = true},
+      {METRIC_GAUGE, "tend_loop_watches", "Descriptors that the engine watches.", .builtin = true},
+  };
+  struct metric *timers = metrics_declare(s->o.metrics, &specs[0], NULL);
+  struct metric *watches = metrics_declare(s->o.metrics, &specs[1], NULL);
+  if (timers) metric_set(timers, NULL, loop_timers(s->o.loop));
+  if (watches) metric_set(watches, NULL, loop_watches(s->o.loop));
+}
+
 void supervisor_vitals(struct supervisor *s, struct vitals *v, struct vitals_room *room) {
   int64_t now = clock_mono_ns();
   double running = s->running_since_ns ? (double)(now - s->running_since_ns) / (double)NS_PER_S : 0;
@@ -164,6 +175,7 @@ void supervisor_metrics_text(struct supervisor *s, enum metrics_format format, s
   supervisor_vitals(s, &v, &room);
   vitals_publish(&v, s->o.metrics);
   publish_processes(s);
+  publish_loop(s);
   supervisor_publish_checks(s);
   pools_publish(s->o.settings, s->o.metrics);
   const struct event_source *who = sink_who(s->o.sink);
