@@ -96,12 +96,6 @@ static void lint_times(const struct settings *s, struct problems *problems) {
          "raise terminationGracePeriodSeconds above it, or the container is killed during its shutdown");
 }
 
-/* What is a setting by contract, and moves nothing in this version. */
-static void lint_idle(const struct settings *s, struct problems *problems) {
-  if (settings_given(s, SET_RELOAD) && settings_choice(s, SET_RELOAD) == 0)
-    warn(s, problems, SET_RELOAD, "manual", "this version reads flow files and scripts at its start only");
-}
-
 static void lint_names(const struct settings *s, struct problems *problems) {
   struct setting_remark remark;
   for (size_t i = 0; settings_remark(s, i, &remark); i++) {
@@ -119,7 +113,6 @@ static void lint_names(const struct settings *s, struct problems *problems) {
 void settings_lint(const struct settings *s, struct problems *problems) {
   lint_restart(s, problems);
   lint_times(s, problems);
-  lint_idle(s, problems);
   lint_names(s, problems);
   if (settings_int(s, SET_MIN_FREE_DISK_MB) > settings_int(s, SET_LOW_FREE_DISK_MB)) {
     auto_buf struct buf text = {0};

@@ -21,11 +21,13 @@ enum {
   HOPS_MAX = 16, /* symbolic links behind one another */
   MASK = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF |
          IN_ATTRIB | IN_ONLYDIR,
+  SELF_MASK = IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR, /* what happens in it is nothing to us */
 };
 
 /* A folder that is watched; names: what in it counts besides Lua files. */
 struct folder {
   int wd;
+  bool whole; /* and not only its own coming and going */
   char *path;
   char **names;
   size_t n_names;
@@ -88,13 +90,17 @@ static struct folder *find_folder(struct file_watch *w, const char *path) {
   return NULL;
 }
 
-static struct folder *add_folder(struct file_watch *w, const char *path) {
+static struct folder *add_folder(struct file_watch *w, const char *path, bool whole) {
   struct folder *f = find_folder(w, path);
-  if (f || w->n_folders == LIMIT_WATCHED || w->fd < 0) return f;
-  int wd = inotify_add_watch(w->fd, path, MASK);
+  if (w->fd < 0 || (f && (f->whole || !whole)) || (!f && w->n_folders == LIMIT_WATCHED)) return f;
+  int wd = inotify_add_watch(w->fd, path, (whole ? MASK : SELF_MASK) | IN_MASK_ADD);
   if (wd < 0) {
     if (errno == ENOSPC || errno == ENOMEM) go_blind(w, "no more folders can be watched");
     return NULL;
+  }
+  if (f) {
+    f->whole = true;
+    return f;
   }
   char *copy = strdup(path);
   struct folder *p = realloc(w->folders, (w->n_folders + 1) * sizeof *p);
@@ -103,13 +109,13 @@ static struct folder *add_folder(struct file_watch *w, const char *path) {
     free(copy);
     return NULL;
   }
-  w->folders[w->n_folders] = (struct folder){.wd = wd, .path = copy};
+  w->folders[w->n_folders] = (struct folder){.wd = wd, .whole = whole, .path = copy};
   return &w->folders[w->n_folders++];
 }
 
 /* A change of that name in that folder counts. */
 static void add_name(struct file_watch *w, const char *folder, const char *name) {
-  struct folder *f = add_folder(w, folder);
+  struct folder *f = add_folder(w, folder, true);
   if (!f) return;
   for (size_t i = 0; i < f->n_names; i++)
     if (STR_EQ(f->names[i], name)) return;
@@ -154,7 +160,7 @@ static void add_path(struct file_watch *w, const char *path) {
       continue;
     }
     if (last && !S_ISDIR(st.st_mode)) add_name(w, folder, name);
-    if (last && S_ISDIR(st.st_mode)) add_folder(w, whole);
+    if (S_ISDIR(st.st_mode)) add_folder(w, whole, last);
     if (!str_copy(at, sizeof at, whole)) return;
   }
 }

@@ -31,6 +31,17 @@ local PAGES = {
       h.wait_for(function() return select(2, box:type "tend status"):find("RUNNING", 1, true) end)
     end,
   },
+  ["docs/reload.md"] = {
+    env = { CONTAINER_ENVIRONMENT = "test" },
+    before = function(box)
+      box:write("flows/some.lua", [[return { mode = "server", processes = { main = { command = { "sleep", "1000" } } } }]])
+      box:type "tend run --flow-name some"
+      box.running:wait_event "startup_completed"
+    end,
+    commands = {
+      ["echo …"] = { test = "tests/system/reload_settings_spec.lua", says = "second-password", why = "a database has its password changed" },
+    },
+  },
   ["docs/repl.md"] = { env = { CONTAINER_ENVIRONMENT = "test", TEND_HISTORY = "" } },
   ["docs/probes.md"] = { env = { CONTAINER_ENVIRONMENT = "test" } },
   ["docs/recipes.md"] = { env = { CONTAINER_ENVIRONMENT = "test" } },

@@ -514,8 +514,6 @@ static void lint(void **state) {
       {"CONTAINER_DATABASE_SURVEY_HUB_PORT", "80", NULL, NULL, "CONTAINER_DATABASE_SURVEY_HUB_PORT"},
       {"CONTAINER_HTTP_ADDRESS", ":9464", NULL, NULL, NULL},
       {"CONTAINER_HTTP_ADDRESS", "off", NULL, NULL, NULL},
-      {"CONTAINER_RELOAD", "watch", NULL, NULL, "CONTAINER_RELOAD"},
-      {"CONTAINER_RELOAD", "manual", NULL, NULL, NULL},
       {"CONTAINER_HTTP_TOKEN", "short", NULL, NULL, "CONTAINER_HTTP_TOKEN"},
       {"CONTAINER_MAX_RESTART_ATTEMPTS", "0", "CONTAINER_RESTART_DELAY_SECONDS", "0",
        "CONTAINER_RESTART_DELAY_SECONDS"},
@@ -539,6 +537,50 @@ static void lint(void **state) {
   assert_false(settings_shutdown_above_docker(s));
 }
 
+/* A reload: what it may not change keeps the value in force, and says so; the two change places. */
+static void test_reload(void **state) {
+  (void)state;
+  auto_settings struct settings *now = settings_new(), *next = settings_new();
+  const struct setting_def own[] = {{.name = "CONTAINER_X_A", .flags = SETTING_RELOADABLE, .fallback = "1"},
+                                    {.name = "CONTAINER_X_B", .fallback = "1"}};
+  for (int i = 0; i < 2; i++) {
+    struct settings *s = i ? next : now;
+    for (size_t k = 0; k < ARRAY_LEN(own); k++) assert_int_equal(settings_declare(s, &own[k], NULL), 0);
+    settings_give(s, LAYER_FILE, "CONTAINER_LOG_LEVEL", i ? "DEBUG" : "INFO", "c.json:1");
+    settings_give(s, LAYER_FILE, "CONTAINER_WORKER_ID", i ? "b" : "a", "c.json:2");
+    settings_give(s, LAYER_FILE, "CONTAINER_X_A", i ? "2" : "1", "c.json:3");
+    settings_give(s, LAYER_FILE, "CONTAINER_X_B", i ? "2" : "1", "c.json:4");
+    settings_give(s, LAYER_FILE, "CONTAINER_RPA_DB_CONNECTION_STRING",
+                  i ? "postgresql://a:second-one@h/d" : "postgresql://a:first-one@h/d", "c.json:5");
+    if (i) settings_keep_to(s, now);
+    assert_int_equal(settings_resolve(s, NULL), 0);
+  }
+  struct setting_view v;
+  assert_int_equal(settings_choice(next, SET_LOG_LEVEL), 0);
+  assert_string_equal(settings_str(next, SET_WORKER_ID), "a");
+  assert_true(settings_view(next, "CONTAINER_WORKER_ID", &v) && v.waits);
+  assert_true(settings_view(next, "CONTAINER_LOG_LEVEL", &v) && !v.waits);
+  assert_true(settings_view(next, "CONTAINER_X_A", &v) && !v.waits);
+  assert_string_equal(v.text, "2");
+  assert_true(settings_view(next, "CONTAINER_X_B", &v) && v.waits);
+  assert_string_equal(v.text, "1");
+  settings_exchange(now, next);
+  assert_int_equal(settings_choice(now, SET_LOG_LEVEL), 0);
+  assert_int_equal(settings_choice(next, SET_LOG_LEVEL), 1);
+  for (int i = 0; i < 2; i++) { /* each knows the secrets of both */
+    struct buf text = {0};
+    buf_str(&text, "first-one second-one");
+    settings_redact(i ? next : now, &text);
+    assert_string_equal(buf_cstr(&text), "*** ***");
+    buf_free(&text);
+  }
+  /* in the same file as before: nothing waits any more */
+  settings_give(next, LAYER_FILE, "CONTAINER_WORKER_ID", "a", "c.json:2");
+  settings_keep_to(next, now);
+  assert_int_equal(settings_resolve(next, NULL), 0);
+  assert_true(settings_view(next, "CONTAINER_WORKER_ID", &v) && !v.waits);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(defaults),
@@ -558,6 +600,7 @@ int main(void) {
       cmocka_unit_test(long_values),
       cmocka_unit_test(near_names),
       cmocka_unit_test(databases),
+      cmocka_unit_test(test_reload),
       cmocka_unit_test(lint),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
