@@ -173,7 +173,7 @@ asan: ## unit and system tests under AddressSanitizer and UBSan, in build-asan/
 
 coverage: ## line coverage of the C code, in build-cov/ (gcovr)
 	@.ci/deps test lint
-	@$(MAKE) --no-print-directory BUILD=build-cov CFLAGS="-O0 -g" SAN=--coverage all tests
+	@$(MAKE) --no-print-directory BUILD=build-cov CFLAGS="-O0 -g -DCOVERED" SAN=--coverage all tests
 	@find build-cov -name '*.gcda' -delete
 	@BUILD=build-cov tests/run.sh unit $(or $(FILES),system)
 	@gcovr -r . --object-directory build-cov -e 'tests/' --exclude-throw-branches --print-summary --txt build-cov/coverage.txt

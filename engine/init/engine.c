@@ -44,6 +44,15 @@ static void become_engine(struct init *in) {
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
 }
 
+/* Nothing of it waits in the C library, and what libraries would tidy up the kernel does faster. */
+static _Noreturn void leave(int code) {
+#if defined(__SANITIZE_ADDRESS__) || defined(COVERED) /* these report at the exit */
+  exit(code);
+#else
+  _exit(code);
+#endif
+}
+
 int engine_fork(struct init *in, int log[2], struct revival *(*inherit)(struct init *in, int channel)) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) return -errno;
@@ -68,7 +77,9 @@ int engine_fork(struct init *in, int log[2], struct revival *(*inherit)(struct i
     if (!in->opt.engine_is_main) dup2(in->null_fd, 0);
     close(in->null_fd);
     if (in->keep) keep_begin(in->keep);
-    exit(in->engine_main(pair[1], log[1], in->engine_arg));
+    int code = in->engine_main(pair[1], log[1], in->engine_arg);
+    if (in->opt.engine_is_main) exit(code); /* it may have written by the C library */
+    leave(code);
   }
   close(pair[1]);
   in->engine = pid;
