@@ -124,6 +124,15 @@ static const struct operation_arg eval_args[] = {
     {.name = "code", .type = ARG_STRING, .required = true, .doc = "a Lua chunk"},
     {.name = "options", .type = ARG_ANY, .doc = "the prompt's own"},
     {0}};
+static const struct operation_arg set_args[] = {
+    {.name = "name", .type = ARG_STRING, .required = true, .doc = "of the setting"},
+    {.name = "value", .type = ARG_ANY, .doc = "null or none: as the files say"},
+    {0}};
+static const struct operation_arg change_args[] = {
+    {.name = "what", .type = ARG_STRING, .required = true, .choices = "checks|dependencies|processes|remedies"},
+    {.name = "name", .type = ARG_STRING, .required = true, .doc = "of the one that is changed"},
+    {.name = "fields", .type = ARG_ANY, .required = true, .doc = "as in the flow; null: as the flow says"},
+    {0}};
 static const struct operation_arg complete_args[] = {
     {.name = "text", .type = ARG_STRING, .required = true, .doc = "the line so far"},
     {.name = "options", .type = ARG_ANY, .doc = "the prompt's own"},
@@ -159,6 +168,10 @@ const struct operation operations[] = {
     {"setting", "one setting as the engine uses it; never a secret value", false, READS, .args = setting_args},
     {"repl", "open a prompt, for as long as the client stays: its number comes as a part", false, READS, .own = true,
      .waits = true, .args = repl_args},
+    {"set", "a setting by hand, over what the files say", false, CHANGES, .args = set_args},
+    {"change", "fields of a check, process … by hand, over what the flow says", false, CHANGES, .args = change_args},
+    {"undo", "take back what was changed by hand", false, CHANGES, .args = no_args},
+    {"by-hand", "what was changed by hand, and what the files say", false, READS, .args = no_args},
     {"eval", "run a Lua chunk; what it prints comes as parts", false, READS, .own = true, .audit = true, .waits = true,
      .args = eval_args},
     {"complete", "what may follow in a Lua line", false, READS, .own = true, .args = complete_args},

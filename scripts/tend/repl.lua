@@ -4,7 +4,7 @@ local core = ...
 local print_ = core.half("repl_print", core)
 local help = core.half("repl_help", core)
 local complete = core.half("repl_complete", core, help, print_.is_name)
-local operate = core.half("repl_operate", core)
+local operate = core.half("repl_operate", core, print_)
 
 local repl = {}
 local PIECE = 32 * 1024
@@ -72,7 +72,8 @@ An expression prints its value; a statement runs. What waits (probes, queries, c
   status() health() why() report() events{} logs(process)    what the engine knows
   processes.NAME  checks.NAME  dependencies.NAME              live, by name; Tab completes
   start(p) stop(p) restart(p) check_now(name) remediate(action) maintenance(on, "30m") reload() shutdown()
-  set(NAME, value)  delta()                                   a setting by hand, and what was changed by hand since the last load
+  set(NAME, value)  checks.NAME:change { interval = 5 }       by hand, over what the files say; undo() takes it back
+  delta()                                                     what was changed by hand, as Lua for the flow
   watch "health"                                              again and again: health, status, metrics, events, a function
   dry(function)                                               what effects it would have, without any
   show(x)                                                     a long value whole; _ is the last one
@@ -187,6 +188,15 @@ function api.watch(what, seconds)
     end
     timer.sleep(seconds)
   end
+end
+
+-- Prints what was changed by hand, as Lua for the flow.
+function api.delta()
+  local lines, err = operate.delta()
+  if not lines then
+    return nil, err
+  end
+  put(#lines > 0 and table.concat(lines, "\n") .. "\n" or "nothing was changed by hand\n")
 end
 
 -- Runs it with every effect listed in place of done. → the list

@@ -1,6 +1,6 @@
 -- What an operator can look at and do from the prompt. All that changes something is an operation of the control socket, with
 -- its checks and its audit: core.op(name, args) waits for the outcome.
-local core = ...
+local core, print_ = ...
 local operate = { functions = {}, topics = {}, names = {} }
 local functions = operate.functions
 
@@ -174,6 +174,117 @@ function functions.events(options)
     events[i] = entry.event
   end
   return events
+end
+
+-- --- by hand --------------------------------------------------------------------------------------------------------
+
+local function change(part, name, fields)
+  if type(fields) ~= "table" then
+    error("change: expected fields such as { interval = 5 }, got " .. type(fields), 3)
+  end
+  return core.op("change", { what = part, name = name, fields = fields })
+end
+
+for _, list in ipairs { "checks", "dependencies", "processes" } do
+  methods[list].change = function(entry, fields)
+    local done, err = change(list, entry.name, fields)
+    return done, err
+  end
+end
+
+function functions.set(name, value)
+  if type(name) ~= "string" then
+    error("set: expected the name of a setting, got " .. type(name), 2)
+  end
+  return core.op("set", { name = name, value = value })
+end
+
+function functions.undo()
+  return core.op("undo", {})
+end
+
+local function lua_of(v)
+  if type(v) == "table" and v["$fn"] then
+    return "a function"
+  end
+  return (print_.text(v, { full = true, width = 1e6 }))
+end
+
+local function sorted(t)
+  local keys = {}
+  for key in pairs(t or {}) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys)
+  return keys
+end
+
+local function said(was, key)
+  local v = was and was[key]
+  return v == nil and "not in the file" or v == "" and "without a value" or "was " .. lua_of(v)
+end
+
+local function settings_lines(changes, was, lines)
+  local names = sorted(changes)
+  if #names == 0 then
+    return
+  end
+  lines[#lines + 1] = "settings = {"
+  for _, name in ipairs(names) do
+    lines[#lines + 1] = ("  %s = %s, -- %s"):format(name:gsub("^CONTAINER_", ""), lua_of(changes[name]), said(was, name))
+  end
+  lines[#lines + 1] = "},"
+end
+
+-- Processes are by name, all else are entries with names.
+local function part_lines(part, changes, was, lines)
+  local names = sorted(changes)
+  if #names == 0 then
+    return
+  end
+  lines[#lines + 1] = part .. " = {"
+  for _, name in ipairs(names) do
+    local fields = {}
+    if part == "processes" then
+      lines[#lines + 1] = print_.is_name(name) and ("  %s = {"):format(name) or ("  [%q] = {"):format(name)
+    else
+      lines[#lines + 1] = ("  { name = %q,"):format(name)
+    end
+    for i, field in ipairs(sorted(changes[name])) do
+      fields[i] = ("    %s = %s, -- %s"):format(field, lua_of(changes[name][field]), said((was or {})[name], field))
+    end
+    table.move(fields, 1, #fields, #lines + 1, lines)
+    lines[#lines + 1] = "  },"
+  end
+  lines[#lines + 1] = "},"
+end
+
+-- What differs from the files because somebody changed it by hand: lines of Lua for the flow, then what no file says.
+function operate.delta()
+  local by_hand, err = core.op("by-hand")
+  if not by_hand then
+    return nil, err
+  end
+  local lines = {}
+  settings_lines(by_hand.changes.settings, by_hand.was.settings, lines)
+  for _, part in ipairs { "processes", "dependencies", "checks", "remedies" } do
+    part_lines(part, by_hand.changes[part], by_hand.was[part], lines)
+  end
+  local now = status()
+  if now.maintenance then
+    lines[#lines + 1] = "-- in maintenance: maintenance(false) ends it"
+  end
+  for _, process in ipairs(now.processes or {}) do
+    if process.state == "down" and not process.spare and (now.state == "RUNNING" or now.state == "STOPPED") then
+      lines[#lines + 1] = ("-- %s is stopped: start %q has it run again"):format(process.name, process.name)
+    end
+  end
+  local level = core.op("log-level", {})
+  local given = core.op("setting", { name = "CONTAINER_LOG_LEVEL" })
+  if level and given and level.level ~= given.value:upper() then
+    lines[#lines + 1] = ("-- the log's level is %s: op(\"log-level\", { level = %q })"):format(level.level, given.value)
+  end
+  return lines
 end
 
 -- --- names, for completion ------------------------------------------------------------------------------------------

@@ -114,6 +114,25 @@ function check_now(check) end
 ---@return tend.error? err
 function op(name, args) end
 
+---A setting by hand, over what files and command line say, until undo(), or tend ends; without a value: as they say. Checked and
+---taken over as by a reload, or refused whole.
+---@async
+---@param name string one that a reload may change
+---@param value? string|number|boolean
+---@return string? done
+---@return tend.error? err
+function set(name, value) end
+
+---Takes back what was changed by hand.
+---@async
+---@return string? done
+---@return tend.error? err
+function undo() end
+
+---Prints what was changed by hand, as Lua that could go into the flow, with what the files say.
+---@async
+function delta() end
+
 ---Prints what is asked about now and whenever it changes, until Ctrl-C. Of "events" each one.
 ---@async
 ---@param what string|function "health", "status", "metrics", "why", "report", "events", a process, or a function that gives a value
