@@ -145,7 +145,8 @@ int repl_session_open(struct repl_prompt *p, struct err *err) {
     return err_set(err, -EREMOTEIO, "%s", str(frame, "error") ? str(frame, "error") : "the engine offers no prompt");
   p->session = (int64_t)session->valuedouble;
   p->read_only = cJSON_IsTrue(get(part, "read_only"));
-  str_copy(p->flow, sizeof p->flow, str(part, "flow") ? str(part, "flow") : "tend");
+  const char *flow = str(part, "flow");
+  str_copy(p->flow, sizeof p->flow, flow && *flow ? flow : "tend");
   return 0;
 }
 

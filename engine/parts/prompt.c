@@ -177,8 +177,8 @@ static void *prompt_open(const struct tend_prompt_host *host, int lines) {
   el_set(p->el, EL_SETTY, "-d", "-isig", NULL);
   el_set(p->el, EL_SETTY, "-x", "-icanon", "-echo", NULL);
   keep_typed_ahead();
-  el_set(p->el, EL_ADDFN, "tend-complete", "What may follow", on_complete);
-  el_set(p->el, EL_ADDFN, "tend-interrupt", "Give up the line", on_interrupt);
+  el_wset(p->el, EL_ADDFN, L"tend-complete", L"What may follow", on_complete); /* el_set would copy, and lose it */
+  el_wset(p->el, EL_ADDFN, L"tend-interrupt", L"Give up the line", on_interrupt);
   el_set(p->el, EL_BIND, "^I", "tend-complete", NULL);
   el_set(p->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
   el_set(p->el, EL_BIND, "^W", "ed-delete-prev-word", NULL);

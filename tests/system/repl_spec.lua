@@ -229,9 +229,10 @@ describe("a file, and standard input", function()
 end)
 
 -- A session in a terminal: what is typed, what is seen without the terminal's control sequences.
-local function terminal(...)
-  local p = h.spawn { args = { "repl", ... }, tty = true, dir = engine.dir, env = {
-    CONTAINER_STATE_DIR = engine.env.CONTAINER_STATE_DIR, TERM = "xterm", TEND_HISTORY = engine.dir .. "/history", HOME = dir } }
+local function terminal(option, of)
+  of = of or engine
+  local p = h.spawn { args = { "repl", option }, tty = true, dir = of.dir, env = {
+    CONTAINER_STATE_DIR = of.env.CONTAINER_STATE_DIR, TERM = "xterm", TEND_HISTORY = of.dir .. "/history", HOME = dir } }
   local at = 1
   local function plain()
     return (p.out:sub(at):gsub("\27%[[%d;?]*%a", ""):gsub("\27[()]%w", ""):gsub("[\r\7\b]", ""))
@@ -368,6 +369,29 @@ describe("tend repl in a terminal", function()
     local text = h.read(engine.dir .. "/history")
     assert.equal(1000, select(2, text:gsub("\n", "")))
     assert.matches("x = 2500\n$", text)
+  end)
+
+  it("comes back when the engine does", function()
+    local p = h.spawn { args = { "run", "--flow-name", "shop", "--flows", dir, "--scripts", dir } }
+    p:wait_event "startup_completed"
+    local t = terminal(nil, p)
+    t.see "shop> "
+    t.type "mine = 1\r"
+    t.see "shop> "
+    local worker = h.ask(p, "repl", "-e", "processes.worker.pid") -- and its pid stays
+    local _, before = h.ask(p, "repl", "-e", "processes.worker.pid")
+    t.type "('a'):rep(400):find('a*a*a*b')\r" -- nothing but a new engine ends this
+    t.see "the engine has ended the connection"
+    t.see "connected again"
+    t.see "shop> "
+    t.type "mine\r"
+    t.see 'variable "mine" is not defined'
+    t.type "status().state\r"
+    t.see '"RUNNING"'
+    t.type "\4"
+    assert.equal(0, (t.process:wait()))
+    assert.equal(0, worker)
+    assert.equal(before, (select(2, h.ask(p, "repl", "-e", "processes.worker.pid"))))
   end)
 
   it("says that it is read-only, and helps", function()
