@@ -115,8 +115,9 @@ static enum eval_end put_answer(const struct repl_prompt *p, const cJSON *frame,
 
 /* What it prints goes to standard output; with --json, where that has the values, to the other one. */
 static void put_part(const struct repl_prompt *p, const cJSON *part) {
-  const char *out = str(part, "out");
+  const char *out = str(part, "out"), *note = str(part, "note");
   FILE *f = p->o->json ? stderr : stdout;
+  if (note) fprintf(stderr, "%s\n", note);
   if (!out) return;
   put_tamed(f, out, isatty(fileno(f)));
   fflush(f);
@@ -124,7 +125,7 @@ static void put_part(const struct repl_prompt *p, const cJSON *part) {
 
 /* --- the session ------------------------------------------------------------------------------------------------- */
 
-int repl_session_open(struct repl_prompt *p, struct err *err) {
+int repl_session_open(struct repl_prompt *p, int64_t patience_ns, struct err *err) {
   auto_buf struct buf args = {0};
   struct json j = JSON_INIT(&args);
   json_object(&j, NULL);
@@ -137,7 +138,7 @@ int repl_session_open(struct repl_prompt *p, struct err *err) {
   if (id < 0) return (int)id;
   auto_json cJSON *frame = NULL;
   int rc;
-  while ((rc = repl_wire_next(&p->wire, p->sig_fd, clock_mono_ns() + PATIENCE_NS, &frame, err)) == -EINTR)
+  while ((rc = repl_wire_next(&p->wire, p->sig_fd, clock_mono_ns() + patience_ns, &frame, err)) == -EINTR)
     ;
   if (rc) return rc;
   const cJSON *part = get(frame, "part"), *session = get(part, "session");
@@ -257,7 +258,7 @@ int repl_client_run(const struct repl_client_options *o, int fd) {
   p.sig_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   bool given = o->n_chunks || o->file;
   p.terminal = !given && isatty(STDIN_FILENO);
-  int code = repl_session_open(&p, &err);
+  int code = repl_session_open(&p, PATIENCE_NS, &err);
   if (code) {
     fprintf(stderr, "tend repl: %s\n", err.msg);
     code = code == -EREMOTEIO ? CLIENT_NO : CLIENT_UNREACHABLE;

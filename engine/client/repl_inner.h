@@ -29,7 +29,7 @@ struct repl_chunk {
 
 enum eval_end { EVAL_DONE, EVAL_FAILED, EVAL_INCOMPLETE, EVAL_CANCELLED, EVAL_GONE };
 
-int repl_session_open(struct repl_prompt *p, struct err *err);
+int repl_session_open(struct repl_prompt *p, int64_t patience_ns, struct err *err);
 /* Sends it and shows what comes. */
 enum eval_end repl_eval(struct repl_prompt *p, const struct repl_chunk *c);
 /* Lines from the terminal or from standard input, to their end: the exit code. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clean.h"
@@ -15,6 +16,7 @@
 /* --- completion -------------------------------------------------------------------------------------------------- */
 
 #define COMPLETION_NS (2 * NS_PER_S)
+#define BACK_NS (30 * NS_PER_S) /* an engine that crashes again and again is made anew with back-off */
 
 static const char *str(const cJSON *o, const char *key) {
   return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, key));
@@ -93,14 +95,17 @@ static bool is_end(const char *line) {
 /* The engine went, perhaps for a moment. */
 static bool come_back(struct repl_prompt *p) {
   if (p->o->offline) return false;
-  int64_t until = clock_mono_ns() + 3 * NS_PER_S;
+  int64_t until = clock_mono_ns() + BACK_NS;
   repl_wire_close(&p->wire);
-  while (clock_mono_ns() < until) {
+  fputs("waiting for it to come back; Ctrl-C gives up\n", stderr);
+  struct signalfd_siginfo info;
+  while (clock_mono_ns() < until && read(p->sig_fd, &info, sizeof info) <= 0) {
     struct engine_place place;
     struct err err = ERR_INIT;
     if (find_engine(p->o->state_dir, p->flow, false, &place) == CLIENT_OK) {
       p->wire = (struct repl_wire){.fd = place.fd};
-      if (repl_session_open(p, &err) == 0) {
+      /* the socket may still be that of the engine that went: nobody will answer there */
+      if (repl_session_open(p, NS_PER_S, &err) == 0) {
         fputs("connected again; the variables of this session are gone\n", stderr);
         return true;
       }

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "cmd/by_hand.h"
+
 struct made {
   struct generation g; /* first: what the supervisor has */
   struct load *load;
@@ -84,6 +86,8 @@ static void begin(void *arg) {
   if (!rc) rc = load_settings_again(l, k->o.options, in_force, &err);
   l->must_have_file = must;
   l->starts = true;
+  l->by_hand = k->o.by_hand;
+  if (!rc) by_hand_settings(l->by_hand, l->settings);
   if (rc || loop_defer(k->o.host->loop, load_flow_part, k)) fail(k);
 }
 

@@ -10,8 +10,9 @@ struct maker;
 
 struct maker_options {
   const struct options *options;
-  struct load *first;   /* the one that the engine has begun with; its names of folders must live as long */
-  struct vm_host *host; /* for all; its scheduler is made when there is none */
+  struct load *first;      /* the one that the engine has begun with; its names of folders must live as long */
+  struct vm_host *host;    /* for all; its scheduler is made when there is none */
+  struct by_hand *by_hand; /* over what the files say; NULL: nothing */
   /* `l` is in force from now on. */
   void (*activated)(void *arg, struct load *l);
   void *arg;

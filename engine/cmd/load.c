@@ -11,6 +11,7 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "cmd/by_hand.h"
 #include "loop/part.h"
 #include "core/quarantine.h"
 #include "core/sources.h"
@@ -200,8 +201,9 @@ static void unusable(struct load *l, const struct err *err) {
   flow_problem(l, NULL, "a Lua file that describes a flow", err->msg[0] ? err->msg : "out of memory");
 }
 
-static void make_plan(struct load *l, const cJSON *flow) {
+static void make_plan(struct load *l, cJSON *flow) {
   l->policy = vm_policy(l->vm);
+  by_hand_flow(l->by_hand, flow);
   plan_from_json(flow,
                  &(struct plan_options){.file = l->file,
                                         .name = l->flow,

@@ -14,8 +14,11 @@
 #include "loop/sink.h"
 #include "lua/vm.h"
 
+struct by_hand;
+
 struct load {
   const struct options *options;
+  struct by_hand *by_hand; /* given: what an operator has changed; NULL: nothing */
   struct settings *settings;
   struct problems problems;         /* of settings and flow file */
   char flow[LIMIT_NAME];            /* "" when none is named */

@@ -8,6 +8,7 @@
 #include "base/keep.h"
 #include "base/str.h"
 #include "client/client.h"
+#include "cmd/by_hand.h"
 #include "cmd/cmd.h"
 #include "cmd/generation.h"
 #include "core/metric.h"
@@ -34,6 +35,7 @@ struct engine {
   struct script_state state; /* of all generations */
   struct vm_host host;       /* of the scripts */
   struct repl *repl;
+  struct by_hand *by_hand;
 };
 
 static int ask(void *arg, const char *what, struct buf *out) {
@@ -150,7 +152,13 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
   sink_configure(e->sink, &so, e->load.settings);
   tell_output(e);
   if (!init_revival()) remarks(e);
-  e->maker = maker_new(&(struct maker_options){e->options, &e->load, &e->host, on_activated, e});
+  e->by_hand = by_hand_new(e->load.settings);
+  e->maker = maker_new(&(struct maker_options){.options = e->options,
+                                               .first = &e->load,
+                                               .host = &e->host,
+                                               .by_hand = e->by_hand,
+                                               .activated = on_activated,
+                                               .arg = e});
   if (!e->maker) return err_set(err, -ENOMEM, "out of memory");
   e->supervisor = supervisor_new(
       &(struct supervisor_options){
@@ -185,6 +193,7 @@ static void offer_prompt(struct engine *e) {
   load_host(&e->load, &e->host);
   e->repl = repl_new(&(struct repl_options){.host = e->host, .live = e->load.vm, .control = control});
   if (e->repl) control_add(control, repl_ops, e->repl);
+  if (e->by_hand) by_hand_serve(e->by_hand, control);
 }
 
 static int engine_main(int channel_fd, int log_fd, void *arg) {
@@ -203,6 +212,7 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
   }
 #ifdef __SANITIZE_ADDRESS__ /* the kernel gives it all back faster; but leaks shall be found */
   repl_free(e.repl);
+  by_hand_free(e.by_hand);
   struct generation *last = e.supervisor ? supervisor_generation(e.supervisor) : NULL;
   supervisor_free(e.supervisor);
   if (last) maker_generations(e.maker)->free(last);

@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "base/str.h"
+#include "lua/conv.h"
 #include "lua/repl_inner.h"
 
 struct repl *repl_new(const struct repl_options *options) {
@@ -33,6 +34,7 @@ void repl_free(struct repl *r) {
       free(c);
     }
     if (s->reply) control_answer(s->reply, NULL);
+    cJSON_Delete(s->carried);
     free(s);
   }
   vm_free(r->made);
@@ -41,13 +43,44 @@ void repl_free(struct repl *r) {
   free(r);
 }
 
+/* What of the session's globals is data goes with it. */
+static void carry(struct repl_session *s) {
+  lua_State *L = s->side->vm->L;
+  if (s->env == LUA_NOREF || !lua_checkstack(L, 8)) return;
+  cJSON_Delete(s->carried);
+  s->carried = cJSON_CreateObject();
+  int top = lua_gettop(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->env);
+  lua_pushnil(L);
+  while (s->carried && lua_next(L, top + 1)) {
+    cJSON *value = NULL;
+    struct err ignored = ERR_INIT;
+    bool own = lua_type(L, -2) == LUA_TSTRING && !STR_EQ(lua_tostring(L, -2), "_G");
+    if (own && conv_to_json(L, -1, 0, &value, &ignored)) s->lost = true;
+    if (value && !cJSON_AddItemToObject(s->carried, lua_tostring(L, -2), value)) cJSON_Delete(value);
+    lua_pop(L, 1);
+  }
+  lua_settop(L, top);
+}
+
+int l_repl_env(lua_State *L, struct repl_session *s) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, s->side->env);
+  lua_call(L, 0, 1);
+  const cJSON *value;
+  cJSON_ArrayForEach(value, s->carried) {
+    lua_pushstring(L, value->string);
+    l_push_json(L, value);
+    lua_rawset(L, -3);
+  }
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
 void repl_use(struct repl *r, struct vm *live) {
   for (struct repl_session *s = r->sessions; s; s = s->next) {
     if (s->side != &r->live) continue;
-    for (struct repl_chunk *c = s->chunks; c; c = c->next) repl_chunk_cancel(c);
+    carry(s);
     s->env = LUA_NOREF; /* it goes with its generation */
     s->side = NULL;
-    s->told_new = true;
   }
   close_side(&r->live);
   r->o.live = live;
@@ -141,6 +174,7 @@ void repl_session_check(struct repl_session *s) {
   *p = s->next;
   if (s->side && s->env != LUA_NOREF) luaL_unref(s->side->vm->L, LUA_REGISTRYINDEX, s->env);
   if (s->reply) control_answer(s->reply, NULL);
+  cJSON_Delete(s->carried);
   free(s);
 }
 

@@ -22,8 +22,8 @@ struct repl_options {
 
 struct repl *repl_new(const struct repl_options *options); /* NULL: no memory */
 void repl_free(struct repl *r);                            /* before the vm, the scheduler and the control */
-/* The policies were loaded anew: chunks in the old generation end, sessions go on with new globals. Before the old one
- * is freed. */
+/* The policies were loaded anew: what runs in the old generation goes on there, the next chunk of a session runs in the
+ * new one, where its plain globals are carried to. Before the old one is freed. */
 void repl_use(struct repl *r, struct vm *live);
 
 /* "repl" (opens a session), "eval", "complete", for control_add; arg is the repl. */

@@ -68,8 +68,8 @@ static int l_traceback(lua_State *L) {
 }
 
 /* The frames of the chunk and of the policies that it called, without ours. */
-static void add_traceback(struct repl_chunk *c, lua_State *co, struct buf *out) {
-  lua_State *L = c->session->side->vm->L;
+static void add_traceback(lua_State *co, struct buf *out) {
+  lua_State *L = lua_owner(co)->vm->L;
   if (!lua_checkstack(L, 4)) return;
   int top = lua_gettop(L);
   lua_pushcfunction(L, l_traceback);
@@ -105,7 +105,7 @@ static void answer_failure(struct repl_chunk *c, enum task_end end, lua_State *c
     buf_str(&text, c->session->gone || c->cancelled ? "cancelled" : "the policies were loaded anew");
   else
     buf_str(&text, err->msg);
-  if (end == TASK_ERROR && err->code == -EINVAL && co) add_traceback(c, co, &text);
+  if (end == TASK_ERROR && err->code == -EINVAL && co) add_traceback(co, &text);
   settings_redact(c->session->repl->o.host.settings, &text);
   control_fail(c->reply, code_of(end, err), "%s", buf_cstr(&text));
 }
@@ -172,11 +172,8 @@ static int l_push_arguments(lua_State *L, void *arg) {
   const struct start *start = arg;
   struct repl_session *s = start->session;
   const struct repl_ask *ask = start->ask;
-  if (s->env == LUA_NOREF) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, s->side->env);
-    lua_call(L, 0, 1);
-    s->env = luaL_ref(L, LUA_REGISTRYINDEX);
-  }
+  if (s->env == LUA_NOREF) s->env = l_repl_env(L, s);
+  s->chunks->env = s->env;
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->env);
   lua_pushstring(L, ask->text);
   if (ask->completes) return 2;
@@ -220,6 +217,11 @@ void repl_chunk_start(struct repl_session *s, const struct repl_ask *ask, struct
                                                             : EFFECTS_ACT}};
   s->chunks = c;
   control_wait(reply, on_end, on_room, c);
+  if (s->lost && !ask->completes) {
+    static const char note[] = "{\"note\": \"the policies were loaded anew; functions of this session are gone\"}";
+    control_part(reply, note, sizeof note - 1);
+    s->lost = false;
+  }
   const struct task_spec spec = {.name = ask->completes ? "completion" : "repl",
                                  .deadline_ns = clock_mono_ns() + ask->limit_ns,
                                  .budget_ns = ask->completes ? NS_PER_S / 2 : LIMIT_REPL_CPU_S * NS_PER_S,

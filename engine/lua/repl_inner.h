@@ -21,7 +21,8 @@ struct repl_session {
   uid_t uid;
   pid_t pid;
   bool read_only, dry;
-  bool told_new;          /* its globals went with a generation */
+  cJSON *carried;         /* plain values of its globals, from a generation before; NULL: none */
+  bool lost;              /* it had globals that could not be carried */
   struct repl_side *side; /* where env is */
   int env;                /* its globals, LUA_NOREF: none so far */
   struct repl_chunk *chunks;
@@ -37,6 +38,7 @@ struct repl_chunk {
   bool completes; /* a completion, no evaluation */
   bool cancelled;
   unsigned width;
+  int env;         /* of its session, in its generation */
   size_t sent;     /* bytes printed */
   struct buf wait; /* a part that waits for room */
   uint64_t token;  /* of the print that waits */
@@ -60,6 +62,8 @@ struct repl_session *repl_session_new(struct repl *r, const struct control_reque
 struct repl_session *repl_session_find(struct repl *r, uint64_t id, uid_t uid);
 /* Ends its chunks; the memory goes with the last of them. */
 void repl_session_end(struct repl_session *s);
+/* Makes the session's globals; a reference. Raises. */
+int l_repl_env(lua_State *L, struct repl_session *s);
 void repl_session_check(struct repl_session *s); /* frees one that is gone and has no chunk left */
 
 /* Evaluates or completes; answers reply in any case. */

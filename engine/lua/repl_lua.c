@@ -49,7 +49,7 @@ static int l_width(lua_State *L) {
 }
 
 static int l_env(lua_State *L) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, l_chunk(L)->session->env);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, l_chunk(L)->env);
   return 1;
 }
 

@@ -188,7 +188,10 @@ end
 for _, list in ipairs { "checks", "dependencies", "processes" } do
   methods[list].change = function(entry, fields)
     local done, err = change(list, entry.name, fields)
-    return done, err
+    if not done then
+      return nil, err
+    end
+    return done
   end
 end
 
@@ -221,6 +224,7 @@ end
 
 local function said(was, key)
   local v = was and was[key]
+  v = tonumber(v) or v
   return v == nil and "not in the file" or v == "" and "without a value" or "was " .. lua_of(v)
 end
 
