@@ -129,7 +129,11 @@ static const struct operation_arg set_args[] = {
     {.name = "value", .type = ARG_ANY, .doc = "null or none: as the files say"},
     {0}};
 static const struct operation_arg change_args[] = {
-    {.name = "what", .type = ARG_STRING, .required = true, .choices = "checks|dependencies|processes|remedies"},
+    {.name = "what",
+     .type = ARG_STRING,
+     .required = true,
+     .choices = "checks|dependencies|processes|remedies",
+     .doc = "where in the flow it is"},
     {.name = "name", .type = ARG_STRING, .required = true, .doc = "of the one that is changed"},
     {.name = "fields", .type = ARG_ANY, .required = true, .doc = "as in the flow; null: as the flow says"},
     {0}};
