@@ -52,7 +52,7 @@ describe("labelled output", function()
     h.write(dir .. "/l.lua", "return { mode = 'single', settings = { OUTPUT_FORMAT = 'label' }, processes = {" .. say "printf end" .. "} }")
     local p = h.spawn { args = { "run", "--flow-name", "l", "--flows", dir }, env = { CONTAINER_LOG_STREAM = "stdout" } }
     assert.equal(0, (p:wait()))
-    assert.truthy(p.out:find("\nmain: end\n{", 1, true), p.out)
+    assert.truthy(("\n" .. p.out):find("\nmain: end\n{", 1, true), p.out)
     assert.equal(1, #p:events "shutdown_completed")
   end)
 

@@ -38,7 +38,7 @@ machine.c|s/a->from = m->state;/a->from = to;/
 machine_slot.c|s/if (s->rest_ns != TIME_NEVER) {/if (0) {/
 machine_slot.c|s/if (m->now - since >= reset) s->restart.n = 0;//
 machine_slot.c|s/if (reason == END_CLEAN) s->restart.n = 0;//
-machine_slot.c|s/if (again \&\& restart_exhausted/if (0 \&\& restart_exhausted/
+machine_slot.c|s/return again \&\& restart_exhausted/return 0 \&\& restart_exhausted/
 machine_slot.c|s/error == ENOENT || error == ENOTDIR ? EXIT_NOT_FOUND/error == ENOTDIR ? EXIT_NOT_FOUND/
 machine_slot.c|s/slot_process(m, s)->restart, s->spawn_fails++)/slot_process(m, s)->restart, s->spawn_fails)/
 machine_slot.c|s/bool final = code || m->config->simple;/bool final = true;/
@@ -122,7 +122,7 @@ remedy.c|s/r->now + r->config->watch_ns;/r->now + r->config->answer_ns;/
 remedy.c|s/s \&\& s->phase == PHASE_WATCH ? s : NULL/s/
 remedy.c|s/if (s->phase != PHASE_STEP) end_run/if (true) end_run/
 remedy.c|s/(one ? in->step + 1U : c->steps)/(one ? in->step + 1U : c->steps + c->escalations)/
-remedy.c|s/    if (s->phase == PHASE_STEP) act_of(r, s, REMEDY_ACT_CANCEL)/    if (false) act_of(r, s, REMEDY_ACT_CANCEL)/
+remedy.c|s/  if (s->phase == PHASE_STEP) act_of(r, s, REMEDY_ACT_CANCEL)/  if (false) act_of(r, s, REMEDY_ACT_CANCEL)/
 remedy.c|s/r->maintenance_until_ns <= r->now/r->maintenance_until_ns < r->now/
 remedy.c|s/        end_step(r, s, REMEDY_TIMEOUT);/        end_run(r, s, REMEDY_FAILED_RESULT);/
 remedy.c|s/s->gave_up \&\& room > s->ready_ns ? room/s->gave_up ? TIME_NEVER/
