@@ -118,6 +118,16 @@ local function is_told(name)
   return text and ("\n" .. text):find("\n" .. name .. " = {}\n", 1, true) ~= nil
 end
 
+-- What scripts can look at and not change.
+local function fixed(name, t)
+  return setmetatable({}, {
+    __index = t,
+    __newindex = function(_, key) error(("%s.%s cannot be set: %s cannot be changed"):format(name, tostring(key), name), 2) end,
+    __pairs = function() return next, t end,
+    __metatable = false,
+  })
+end
+
 local function overlay(world, name, module)
   for key, fake in pairs(world.given.fakes or {}) do
     local of, field = key:match "^([%w_]+)%.([%w_]+)$"
@@ -149,6 +159,7 @@ local function open_module(world, name)
     end
   end
   made = overlay(world, name, made)
+  if type(made) == "table" and getmetatable(made) == nil and name ~= "state" then made = fixed(name, made) end
   world.modules[name] = made
   return made
 end
@@ -226,6 +237,7 @@ local function environment(world)
   env.string.dump = nil
   env.os = copy(os, { clock = true, date = true, difftime = true })
   env.os.time = function(t) return t and os.time(t) or math.floor(world.now) end
+  for _, name in ipairs { "table", "math", "utf8", "string", "coroutine", "os" } do env[name] = fixed(name, env[name]) end
   env.require = require_of(world)
   env.load = function(chunk, name, _, e) return load(chunk, name, "t", e or env) end
   -- what a spec has forgotten, and a deadline, go through every pcall

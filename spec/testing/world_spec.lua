@@ -37,6 +37,8 @@ describe("a world", function()
     local _, problem = results({}, "function() mistake = 1 end")
     assert.matches('variable "mistake" is not declared', problem, 1, true)
     assert.same({ true, "nil" }, { results({}, "function() return type(os.execute) end") })
+    assert.matches("json.x cannot be set: json cannot be changed", select(2, results({}, "function() json.x = 1 end")), 1, true)
+    assert.matches("string.x cannot be set", select(2, results({}, "function() string.x = 1 end")), 1, true)
   end)
 
   it("checks options as tend does", function()
