@@ -55,6 +55,20 @@ describe("tend simulate", function()
     end)
   end
 
+  it("tells the states of each thing over time, as JSON", function()
+    local _, json = events("return { processes = { main = { { runs = 60, exit = 1 } } } }")
+    local rows = {}
+    for i, row in ipairs(json.rows) do
+      local states = {}
+      for k, change in ipairs(row.changes) do states[k] = ("%g %s"):format(change.at_seconds, change.state) end
+      rows[i] = row.name .. ": " .. table.concat(states, ", ")
+    end
+    assert.same({
+      "container: 0 INITIALIZING, 0 STARTING, 0 RUNNING, 60 RESTARTING, 70 STARTING, 70 RUNNING", "helper: 0 down, 0 up",
+      "main: 0 down, 0 up, 60 backoff, 70 up", "dependency db: 0 good", "check disk: " .. rows[5]:match "[%d.]+ healthy",
+    }, rows)
+  end)
+
   it("without a scenario has a good hour", function()
     local code, out = simulate("x", { "--flows", dir })
     assert.equal(0, code)
