@@ -1,5 +1,7 @@
 -- What is broken is refused whole, named by file, line and key, and disturbs nothing.
+local crashing = require "crashing"
 local h = require "harness"
+local lfs = require "lfs"
 local cjson = require "cjson"
 local R = require "reloading"
 
@@ -101,10 +103,6 @@ describe("a broken policy", function()
   it("is refused for a directory that cannot be", function()
     refused(with("processes = { main = 'true' }, directories = { '/dev/null/x' }"), nil, nil, "/dev/null/x", "/dev/null/x")
   end)
-  it("without permission is refused", function()
-    if h.root then return h.skip("root may read everything") end
-    refused(function() os.execute("chmod 000 " .. r.file) end, "some.lua", nil, nil, "Permission denied")
-  end)
 
   it("has disturbed nothing in all that", function()
     undisturbed(r, pid)
@@ -115,6 +113,17 @@ describe("a broken policy", function()
     local code, out = h.ask(r.p, "why")
     assert.equal(0, code)
     assert.truthy(out:find("refused", 1, true), out)
+  end)
+end)
+
+describe("a file without permission", function()
+  it("is refused, with the reason", function()
+    local r = R.start(BODY, { uid = h.root and 65534 or nil })
+    os.execute("chmod 000 " .. r.file)
+    local code, err = r:reload()
+    assert.equal(1, code)
+    assert.truthy(err:find("some.lua: cannot open: Permission denied", 1, true), err)
+    assert.equal("RUNNING", r:status().state)
   end)
 end)
 
@@ -165,6 +174,27 @@ describe("a storm of reloads", function()
     assert.equal(pid, main.pid)
     assert.equal(began.since, steady.since)
     assert.is_true(steady.attempts - began.attempts >= 8, "the check kept its times")
+  end)
+
+  it("leaves no descriptor and no child behind", function()
+    local r = R.start(BODY)
+    local engine = crashing.engine(r.p)
+    local function count()
+      local n, children = 0, #r.p:children()
+      for _ in lfs.dir("/proc/" .. engine .. "/fd") do n = n + 1 end
+      return n, children
+    end
+    local function turn(i)
+      r:rewrite(BODY .. ("hooks = { on_start = function() return %d end },"):format(i))
+    end
+    for i = 1, 10 do turn(i) end
+    local n, children = count()
+    for i = 1, 100 do turn(i) end
+    h.wait_for(function()
+      local n2, children2 = count()
+      return n2 <= n and children2 <= children
+    end, 5, n .. " descriptors, " .. children .. " children")
+    assert.equal(engine, crashing.engine(r.p))
   end)
 
   it("from operators answers each", function()

@@ -19,9 +19,10 @@ function R.start(body, o)
   h.write(self.file, render { dir = dir, body = body, head = o.head })
   local env = { CONTAINER_RELOAD = o.watch and "watch" or "manual", CONTAINER_RELOAD_PROBATION_SECONDS = "0" }
   for k, v in pairs(o.env or {}) do env[k] = v end
+  if o.uid then os.execute("chmod -R a+rX " .. dir) end
   local args = { "run", "--flow-name", "some", "--flows", dir .. "/flows", "--scripts", dir .. "/scripts" }
   for _, a in ipairs(o.args or {}) do args[#args + 1] = a end
-  local p = h.spawn { args = args, env = env, pid1 = o.pid1, tty = o.tty }
+  local p = h.spawn { args = args, env = env, pid1 = o.pid1, tty = o.tty, uid = o.uid, gid = o.uid }
   self.p = p
   if not o.early then p:wait_event("startup_completed") end
   return setmetatable(self, { __index = R })
