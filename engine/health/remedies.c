@@ -424,7 +424,7 @@ int remedies_adopt(struct remedies *to, struct remedies *from, const int *remedy
   to->n_past = from->n_past;
   from->n_past = 0;
   if (to->maintenance) metric_set(to->maintenance, NULL, remedies_in_maintenance(to, NULL));
-  timer_at(to->timer, remedy_due_ns(to->core));
+  if (to->n) timer_after(to->timer, 0); /* what the new rules ask for, when all is in its place */
   return 0;
 }
 
