@@ -104,7 +104,9 @@ int load_settings_again(struct load *l, const struct options *options, const str
     settings_from_file(l->settings, settings_str(l->settings, SET_CONFIG_FILE), &l->problems);
   settings_read_files(l->settings, &l->problems);
   settings_resolve(l->settings, NULL);
-  const char *given = settings_str(l->settings, SET_FLOW_NAME);
+  bool given = false; /* by somebody: in a reload there is always one in force */
+  for (int layer = LAYER_FILE; layer <= LAYER_COMMAND_LINE; layer++)
+    given |= settings_given_value(l->settings, (enum setting_layer)layer, SET_FLOW_NAME) != NULL;
   if (options->flow_name) {
     settings_give(l->settings, LAYER_COMMAND_LINE, "CONTAINER_FLOW_NAME", options->flow_name, "--flow-name");
   } else if (!given && options->command) {

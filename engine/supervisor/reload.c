@@ -172,9 +172,12 @@ static void on_made(void *arg, struct generation *g, const struct err *err) {
   if (loop_defer(r->s->o.loop, take_made, r)) take_made(r);
 }
 
+/* What waits for the next start of tend is no reason to swap. */
 static bool is_same(const struct reload *r) {
   const struct sources *a = r->now->sources, *b = r->next->sources;
-  return !r->diff->n && (a == b || (a && b && sources_same(a, b)));
+  for (size_t i = 0; i < r->diff->n; i++)
+    if (r->diff->items[i].section != DIFF_SETTING || r->diff->items[i].effect != DIFF_NEXT_START) return false;
+  return a == b || (a && b && sources_same(a, b));
 }
 
 static void take_made(void *arg) {
@@ -220,7 +223,10 @@ static void drain(void *arg) {
       r->make->free(r->old[i]);
   }
   r->n_old = n;
-  if (n) timer_after(r->drain, DRAIN_NS);
+  if (n)
+    timer_after(r->drain, DRAIN_NS);
+  else if (!r->proven)
+    supervisor_give_back(r->s);
 }
 
 void reload_retire(struct reload *r, struct generation *g) {

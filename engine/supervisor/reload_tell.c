@@ -61,10 +61,10 @@ void reload_tell_same(struct reload *r) {
   json_object(&j, NULL);
   json_int(&j, "generation", r->now->number);
   reload_triggers(r->current.triggers, &j);
-  json_object(&j, "difference");
+  plan_diff_json(r->diff, &j, "difference");
   json_object_end(&j);
-  json_object_end(&j);
-  buf_str(&message, "nothing has changed");
+  if (r->diff->n) plan_diff_summary(r->diff, &message);
+  buf_str(&message, r->diff->n ? ", with the next start of tend" : "nothing has changed");
   emit(r, EVENT_POLICY_RELOADED, LEVEL_INFO, &message, &details, clock_mono_ns() - r->begun_ns);
 }
 
