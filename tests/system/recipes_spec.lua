@@ -207,7 +207,7 @@ describe("the recipe", function()
   end)
 
   recipe("Let a server finish what it does", function(r)
-    r.edit { "SHUTDOWN_DRAIN_SECONDS = 10", 'SHUTDOWN_DRAIN_SECONDS = "500ms"' }
+    r.edit { "SHUTDOWN_DRAIN_SECONDS = 10", "SHUTDOWN_DRAIN_SECONDS = 2" }
     local p = r.run(nil, http.spawn)
     p:wait_event "startup_completed"
     assert.equal(200, http.get(p, "/readyz").status)
