@@ -5,10 +5,6 @@
 
 #include "base/clock.h"
 
-struct machine_config_parts {
-  struct stop_step stop[LIMIT_STOP_STEPS];
-};
-
 static int64_t or_setting(int64_t value, int64_t setting) { return value == PLAN_UNSET ? setting : value; }
 
 static struct restart_config restart_of(const struct plan_restart *p, const struct settings *s) {
@@ -32,7 +28,7 @@ static enum execution_mode mode_of(const struct plan *plan, size_t i, const stru
 }
 
 static void process_of(const struct plan *plan, size_t i, const struct settings *s, struct machine_process *m,
-                       struct machine_config_parts *parts) {
+                       struct stop_step *steps) {
   const struct plan_process *p = &plan->processes[i];
   m->name = p->name;
   m->main = i == plan->main;
@@ -48,8 +44,8 @@ static void process_of(const struct plan *plan, size_t i, const struct settings 
   m->n_rules = (unsigned)p->restart.rules_n;
   memcpy(m->success, p->success_set, sizeof m->success);
   for (size_t k = 0; k < p->stop.ladder_n; k++)
-    parts->stop[k] = (struct stop_step){p->stop.ladder[k].signal, or_setting(p->stop.ladder[k].wait_ns, 0)};
-  m->stop = parts->stop;
+    steps[k] = (struct stop_step){p->stop.ladder[k].signal, or_setting(p->stop.ladder[k].wait_ns, 0)};
+  m->stop = steps;
   m->n_stop = (unsigned)p->stop.ladder_n;
   m->stop_group = p->stop.group;
   m->stop_timeout_ns = or_setting(p->stop.timeout_ns, 0);
@@ -73,12 +69,18 @@ struct lifecycle *lifecycle_new(const struct plan *plan, const struct settings *
   struct lifecycle *l = calloc(1, sizeof *l);
   if (!l) return NULL;
   l->process = calloc(plan->processes_n, sizeof *l->process);
-  l->parts = calloc(plan->processes_n, sizeof *l->parts);
-  if (!l->process || !l->parts) {
+  size_t steps = 0;
+  for (size_t i = 0; i < plan->processes_n; i++) steps += plan->processes[i].stop.ladder_n;
+  l->steps = calloc(steps + 1, sizeof *l->steps);
+  if (!l->process || !l->steps) {
     lifecycle_free(l);
     return NULL;
   }
-  for (size_t i = 0; i < plan->processes_n; i++) process_of(plan, i, settings, &l->process[i], &l->parts[i]);
+  struct stop_step *step = l->steps;
+  for (size_t i = 0; i < plan->processes_n; i++) {
+    process_of(plan, i, settings, &l->process[i], step);
+    step += plan->processes[i].stop.ladder_n;
+  }
   if (tty && !add_tty_rule(l, &l->process[plan->main])) {
     lifecycle_free(l);
     return NULL;
@@ -100,7 +102,7 @@ struct lifecycle *lifecycle_new(const struct plan *plan, const struct settings *
 void lifecycle_free(struct lifecycle *l) {
   if (!l) return;
   free(l->process);
-  free(l->parts);
+  free(l->steps);
   free(l->tty_rules);
   free(l);
 }

@@ -10,7 +10,7 @@
 struct lifecycle {
   struct machine_config config;
   struct machine_process *process;
-  struct machine_config_parts *parts;
+  struct stop_step *steps;        /* of all processes */
   struct restart_rule *tty_rules; /* main's, with one before them */
 };
 

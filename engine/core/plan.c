@@ -70,6 +70,28 @@ static void forget(cJSON *json) {
   }
 }
 
+static const char *own(struct plan_reader *r, const char *text) {
+  return text && *text ? plan_text_fmt(r, "%s", text) : text ? "" : NULL;
+}
+
+/* What a thousand processes say takes several times as much as JSON as it does as texts. One with parameters in it is
+ * left as it is. */
+static void own_processes(struct plan_reader *r, cJSON *list) {
+  size_t i = 0;
+  for (cJSON *v = list ? list->child : NULL, *next; v && i < r->plan->processes_n; v = next, i++) {
+    struct plan_process *p = &r->plan->processes[i];
+    next = v->next;
+    if (p->startup || p->scale || !STR_EQ(p->name, v->string)) continue;
+    p->name = own(r, p->name);
+    p->description = own(r, p->description);
+    p->cwd = own(r, p->cwd);
+    p->user = own(r, p->user);
+    for (char **word = p->argv; word && *word; word++) *word = (char *)(uintptr_t)own(r, *word);
+    if (r->no_memory) return;
+    cJSON_Delete(cJSON_DetachItemViaPointer(list, v));
+  }
+}
+
 int plan_from_json(const cJSON *flow, const struct plan_options *options, struct plan **out,
                    struct problems *problems) {
   auto_plan struct plan *plan = calloc(1, sizeof(*plan));
@@ -82,6 +104,8 @@ int plan_from_json(const cJSON *flow, const struct plan_options *options, struct
   if (r.no_memory) return -ENOMEM;
   if (problems_errors(problems) > before) return -EINVAL;
   forget(plan->json_);
+  own_processes(&r, cJSON_GetObjectItemCaseSensitive(plan->json_, "processes"));
+  if (r.no_memory) return -ENOMEM;
   *out = take_ptr(plan);
   return 0;
 }

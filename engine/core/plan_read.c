@@ -30,17 +30,28 @@ void at_path(const struct at *at, struct buf *out) {
   }
 }
 
+/* Thousands of small ones are no calls of malloc, which would take as much again. */
 void *plan_alloc(struct plan_reader *r, size_t n, size_t size) {
+  enum { BLOCK = 2048, ALIGN = 16 };
   size_t bytes;
-  struct plan_block *b = NULL;
-  if (!__builtin_mul_overflow(n, size, &bytes) && bytes < SIZE_MAX - sizeof(*b)) b = calloc(1, sizeof(*b) + bytes);
-  if (!b) {
+  struct plan_block *b = r->plan->blocks_;
+  bool possible = !__builtin_mul_overflow(n, size, &bytes) && bytes < SIZE_MAX - sizeof *b - ALIGN;
+  bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+  if (possible && (!b || b->size - b->used < bytes)) {
+    size_t room = bytes > BLOCK ? bytes : BLOCK;
+    b = calloc(1, sizeof *b + room);
+    if (b) {
+      b->size = room;
+      b->next = r->plan->blocks_;
+      r->plan->blocks_ = b;
+    }
+  }
+  if (!possible || !b) {
     r->no_memory = true;
     return NULL;
   }
-  b->next = r->plan->blocks_;
-  r->plan->blocks_ = b;
-  return b->data;
+  b->used += bytes;
+  return b->data + b->used - bytes;
 }
 
 const char *plan_text_fmt(struct plan_reader *r, const char *fmt, ...) {

@@ -20,7 +20,8 @@ struct plan_reader {
 /* A block of memory with the plan's life. */
 struct plan_block {
   struct plan_block *next;
-  max_align_t data[];
+  size_t used, size; /* of data */
+  char data[] __attribute__((aligned(16)));
 };
 
 /* A place in the tree: a chain on the stack. key NULL: the element `index` (0-based) of a list. */
