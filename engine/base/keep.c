@@ -19,9 +19,10 @@ struct record {
   uint32_t next; /* of its bucket, an offset in the area; 0: none */
   uint32_t room; /* bytes of one copy */
   uint32_t hash;
-  uint32_t name_room;
+  uint16_t name_room;
+  uint16_t copies; /* 1 or 2 */
   struct copy copy[2];
-}; /* the name in name_room bytes follows, and two times `room` bytes */
+}; /* the name in name_room bytes follows, and `copies` times `room` bytes */
 
 struct area {
   size_t used;
@@ -109,20 +110,21 @@ static struct record *find(const struct keep *k, int i, const char *name, uint32
 
 static char *data_of(const struct record *r, int copy) { return name_of(r) + r->name_room + (copy ? r->room : 0); }
 
-static size_t size_of(const struct record *r) { return sizeof *r + r->name_room + 2 * (size_t)r->room; }
+static size_t size_of(const struct record *r) { return sizeof *r + r->name_room + r->copies * (size_t)r->room; }
 
 /* In the list once it is whole. */
-static struct record *add(struct keep *k, const char *name, uint32_t hash, size_t n) {
+static struct record *add(struct keep *k, const char *name, uint32_t hash, size_t n, unsigned copies) {
   struct area *a = area_of(k, k->writes);
   size_t room = aligned(n), length = strlen(name) + 1;
-  size_t size = sizeof(struct record) + aligned(length) + 2 * room;
+  size_t size = sizeof(struct record) + aligned(length) + copies * room;
   _Static_assert(sizeof(struct record) % ALIGN == 0, "data is aligned");
   if (length > NAME_MAX_BYTES || size > AREA_BYTES - a->used) return NULL;
   struct record *r = (struct record *)((char *)a + a->used);
   memset(r, 0, sizeof *r);
   r->room = (uint32_t)room;
   r->hash = hash;
-  r->name_room = (uint32_t)aligned(length);
+  r->name_room = (uint16_t)aligned(length);
+  r->copies = (uint16_t)copies;
   memcpy(name_of(r), name, length);
   return r;
 }
@@ -137,7 +139,7 @@ static void link_record(struct keep *k, struct record *r) {
 }
 
 static void fill(struct record *r, const void *data, size_t n) {
-  int to = r->copy[0].counter <= r->copy[1].counter ? 0 : 1;
+  int to = r->copies < 2 || r->copy[0].counter <= r->copy[1].counter ? 0 : 1;
   struct copy *c = &r->copy[to];
   uint64_t counter = r->copy[!to].counter + 1;
   c->counter = 0;
@@ -149,26 +151,30 @@ static void fill(struct record *r, const void *data, size_t n) {
   c->counter = counter;
 }
 
-int keep_put(struct keep *k, const char *name, const void *data, size_t n) {
+static int put(struct keep *k, const char *name, const void *data, size_t n, unsigned copies) {
   uint32_t hash = hash_of(name);
   struct record *r = find(k, k->writes, name, hash);
   if (r && r->room >= n) {
     fill(r, data, n);
     return 0;
   }
-  r = add(k, name, hash, r ? n + n / 2 : n);
+  r = add(k, name, hash, r ? n + n / 2 : n, copies);
   if (!r) return -ENOMEM;
   fill(r, data, n);
   link_record(k, r);
   return 0;
 }
 
+int keep_put(struct keep *k, const char *name, const void *data, size_t n) { return put(k, name, data, n, 2); }
+
+int keep_put_once(struct keep *k, const char *name, const void *data, size_t n) { return put(k, name, data, n, 1); }
+
 const void *keep_get(const struct keep *k, const char *name, size_t *n) {
   if (k->reads < 0) return NULL;
   const struct record *r = find(k, k->reads, name, hash_of(name));
   if (!r) return NULL;
   int first = r->copy[0].counter >= r->copy[1].counter ? 0 : 1;
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < r->copies; i++) {
     int which = i ? !first : first;
     const struct copy *c = &r->copy[which];
     if (!c->counter || c->size > r->room || checksum(data_of(r, which), c->size) != c->sum) continue;

@@ -45,6 +45,8 @@ void keep_commit(struct keep *k);
 
 /* -ENOMEM when there is no room; what was there stays. */
 int keep_put(struct keep *k, const char *name, const void *data, size_t n);
+/* With one copy, for what may be missing: who is killed in the middle of a put leaves nothing under that name. */
+int keep_put_once(struct keep *k, const char *name, const void *data, size_t n);
 /* What the engine before has put under that name, *n bytes, aligned for any type; NULL: nothing (whole). Valid until
  * keep_commit. */
 const void *keep_get(const struct keep *k, const char *name, size_t *n);

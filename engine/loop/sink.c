@@ -260,7 +260,7 @@ static void put(const struct sink *s, const struct event *e) {
   k.event.details = pack(&k, &n, e->details);
   char name[24];
   kept_name(e->seq, name, sizeof name);
-  keep_put(s->keep, name, &k, offsetof(struct kept, texts) + n);
+  keep_put_once(s->keep, name, &k, offsetof(struct kept, texts) + n);
   atomic_store(&keep_words(s->keep)->events, e->seq);
 }
 
