@@ -188,7 +188,8 @@ static int look(struct checking *c, struct err *err) {
     print_text(c, &out);
   settings_redact(c->load.settings, &out);
   fwrite(buf_cstr(&out), 1, out.len, stdout);
-  return fflush(stdout) == 0 ? 0 : err_errno(err, -errno, "standard output");
+  rc = command_printed();
+  return rc ? err_errno(err, rc, "standard output") : 0;
 }
 
 static int run(int channel_fd, int log_fd, void *arg) {

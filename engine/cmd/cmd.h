@@ -27,6 +27,10 @@ int complete_words(int argc, char **argv);
 /* The operation that is a command of this name, NULL: none. */
 const struct operation *command_operation(const char *name);
 
+/* All that was printed has gone out: 0, else a negative errno. A write that failed earlier, of a text longer than the
+ * library's buffer, counts (-EIO: its reason is gone). */
+int command_printed(void);
+
 cmd_fn cmd_run, cmd_repl, cmd_check, cmd_config, cmd_script, cmd_client, cmd_explain, cmd_simulate, cmd_test,
     cmd_helper, cmd_other, cmd_version, cmd_help;
 

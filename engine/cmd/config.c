@@ -169,8 +169,9 @@ static int show(const struct options *o, struct load *l) {
   } else {
     print_text(l);
   }
-  if (fflush(stdout) != 0) {
-    fprintf(stderr, "tend config: standard output: %s\n", strerror(errno));
+  int rc = command_printed();
+  if (rc) {
+    fprintf(stderr, "tend config: standard output: %s\n", strerror(-rc));
     return EXIT_CANNOT_CREATE;
   }
   return problems_errors(&l->problems) && !(o->docs && !o->flow_name) ? EXIT_CONFIG : 0;

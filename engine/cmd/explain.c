@@ -374,8 +374,9 @@ int cmd_explain(int argc, char **argv) {
   } else {
     rc = explain(&a, &l, o.json);
   }
-  if (fflush(stdout) != 0) {
-    fprintf(stderr, "tend explain: standard output: %s\n", strerror(errno));
+  int printed = command_printed();
+  if (printed) {
+    fprintf(stderr, "tend explain: standard output: %s\n", strerror(-printed));
     rc = EXIT_CANNOT_CREATE;
   }
   cJSON_Delete(a.running);

@@ -1,4 +1,5 @@
 /* tend help, tend version, and the list of commands. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -133,6 +134,11 @@ size_t command_names(const char **names, size_t max) {
   for (const struct operation *op = operations; op->name && n < max; op++)
     if (op->shown) names[n++] = op->name;
   return n;
+}
+
+int command_printed(void) {
+  if (fflush(stdout) != 0) return -errno;
+  return ferror(stdout) ? -EIO : 0;
 }
 
 const struct operation *command_operation(const char *name) {
