@@ -144,7 +144,7 @@ static bool is_lua_program(const char *path) {
 }
 
 static int run(struct testing *t, const struct options *o) {
-  char config[PATH_MAX + 64], *argv[SPECS_MAX + 8];
+  char config[PATH_MAX + 128], *argv[SPECS_MAX + 8];
   size_t n = 0;
   if (*t->lua && is_lua_program(t->busted)) argv[n++] = t->lua;
   argv[n++] = t->busted;

@@ -132,7 +132,8 @@ describe("the control protocol", function()
     local function ask(gid, ...)
       return h.run { args = { ... }, bare = true, uid = 65534, gid = gid, env = { CONTAINER_STATE_DIR = p.env.CONTAINER_STATE_DIR } }
     end
-    local code, out, err = ask(65533, "status", "--json")
+    local _, code, out, err
+    code, out, err = ask(65533, "status", "--json")
     assert.equal(0, code, err)
     assert.equal("RUNNING", cjson.decode(out).state)
     code, _, err = ask(65533, "stop")
