@@ -202,6 +202,7 @@ describe("the control protocol", function()
     assert.equal("done", p:wait_event("audit").details.outcome)
     assert.equal("INFO", select(2, h.ask(p, "log-level")):match "%u+")
     assert.equal("ERROR, was INFO\n", select(2, h.ask(p, "log-level", "ERROR")))
+    p:wait_event("audit", { where = function(e) return e.details.args.level == "ERROR" end })
     local n = #p.err
     assert.equal(0, (h.ask(p, "restart")))
     assert.equal(n, #p.err)
