@@ -161,7 +161,6 @@ static void add_arguments(const struct repl_prompt *p, const struct repl_chunk *
   json_int(&j, "width", width());
   if (p->o->json) json_bool(&j, "json", true);
   if (c->statement) json_bool(&j, "statement", true);
-  if (p->o->seconds) json_int(&j, "seconds", p->o->seconds);
   json_object_end(&j);
   json_object_end(&j);
 }

@@ -23,7 +23,6 @@ struct repl_client_options {
   int n_chunks;
   const char *file; /* NULL: none; "-": standard input as one chunk */
   bool read_only, dry, json, offline;
-  int64_t seconds; /* time limit of each chunk, 0: the engine's */
   const char *state_dir, *flow;
   const struct repl_editor *editor; /* NULL: plain lines */
 };

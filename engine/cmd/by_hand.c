@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/keep.h"
 #include "base/limits.h"
 #include "base/str.h"
 
@@ -11,6 +12,7 @@
 struct by_hand {
   const struct settings *settings; /* in force */
   struct control *control;
+  struct keep *keep;
   cJSON *changes;        /* by path: {"settings": {NAME: value}, "checks": {name: {field: value}}, …} */
   cJSON *was;            /* in the same shape: what the files say, as of the last reload */
   struct asking *asking; /* the change that is under way */
@@ -24,13 +26,39 @@ struct asking {
 
 static const char *const parts[] = {"checks", "dependencies", "processes", "remedies"};
 
-struct by_hand *by_hand_new(const struct settings *settings) {
+/* What the engine before had. */
+static void take_kept(struct by_hand *h) {
+  size_t n = 0;
+  const char *text = h->keep ? keep_get(h->keep, "by_hand", &n) : NULL;
+  auto_json cJSON *kept = text && n ? cJSON_ParseWithLength(text, n) : NULL;
+  cJSON *changes = cJSON_DetachItemFromObjectCaseSensitive(kept, "changes");
+  cJSON *was = cJSON_DetachItemFromObjectCaseSensitive(kept, "was");
+  h->changes = changes ? changes : cJSON_CreateObject();
+  h->was = was ? was : cJSON_CreateObject();
+}
+
+struct by_hand *by_hand_new(const struct settings *settings, struct keep *keep) {
   struct by_hand *h = calloc(1, sizeof *h);
   if (!h) return NULL;
-  *h = (struct by_hand){.settings = settings, .changes = cJSON_CreateObject(), .was = cJSON_CreateObject()};
+  *h = (struct by_hand){.settings = settings, .keep = keep};
+  take_kept(h);
   if (h->changes && h->was) return h;
   by_hand_free(h);
   return NULL;
+}
+
+static void add_all(const struct by_hand *h, struct buf *out) {
+  struct json j = JSON_INIT(out);
+  json_object(&j, NULL);
+  json_value(&j, "changes", h->changes);
+  json_value(&j, "was", h->was);
+  json_object_end(&j);
+}
+
+static void keep_it(const struct by_hand *h) {
+  auto_buf struct buf text = {0};
+  add_all(h, &text);
+  if (h->keep && !text.failed) keep_put(h->keep, "by_hand", text.data, text.len);
 }
 
 void by_hand_free(struct by_hand *h) {
@@ -149,6 +177,7 @@ static void on_reloaded(void *arg, const cJSON *answer) {
   h->asking = NULL;
   if (good) {
     tidy(h);
+    keep_it(h);
     cJSON_Delete(a->before);
     control_answer(reply, "\"done\"");
   } else {
@@ -255,12 +284,8 @@ static void op_list(void *arg, const struct control_request *q, struct control_r
   (void)q;
   struct by_hand *h = arg;
   auto_buf struct buf value = {0};
-  struct json j = JSON_INIT(&value);
   if (!h->asking) tidy(h); /* a reload since may have made some of them the files' own */
-  json_object(&j, NULL);
-  json_value(&j, "changes", h->changes);
-  json_value(&j, "was", h->was);
-  json_object_end(&j);
+  add_all(h, &value);
   settings_redact(h->settings, &value);
   control_answer_buf(reply, &value);
 }

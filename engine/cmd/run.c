@@ -118,6 +118,8 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
   if (!e->children || !e->metrics || load_settings(&e->load, e->options, err))
     return err_set(err, -ENOMEM, "out of memory");
   e->load.starts = true;
+  e->by_hand = e->load.by_hand = by_hand_new(e->load.settings, init_keep());
+  by_hand_settings(e->by_hand, e->load.settings);
   struct sink_options so = load_sink_options(&e->load, log_fd);
   e->sink = sink_new(e->loop, &so);
   if (!e->sink) return err_set(err, -ENOMEM, "out of memory");
@@ -152,7 +154,6 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
   sink_configure(e->sink, &so, e->load.settings);
   tell_output(e);
   if (!init_revival()) remarks(e);
-  e->by_hand = by_hand_new(e->load.settings);
   e->maker = maker_new(&(struct maker_options){.options = e->options,
                                                .first = &e->load,
                                                .host = &e->host,

@@ -22,7 +22,6 @@ bool effects_act(lua_State *L) {
 
 /* One line of it: what a terminal would obey or a line would end becomes a blank. */
 static void add_line(struct effects *e, const char *what, const char *text) {
-  e->listed++;
   if (e->list.len > LIST_MAX) {
     e->left_out++;
     return;

@@ -21,7 +21,7 @@ enum effects_mode {
 struct effects {
   enum effects_mode mode;
   struct buf list; /* a line each: "process.run\tsh -c …"; with a bound of its own, beyond which lines are counted */
-  size_t listed, left_out;
+  size_t left_out;
 };
 
 /* True: it is only listed, the primitive returns what a success would. False: go on. Raises where it is refused. */

@@ -183,7 +183,6 @@ static int l_push_arguments(lua_State *L, void *arg) {
   lua_setfield(L, -2, "width");
   set_flag(L, "json", ask->json);
   set_flag(L, "statement", ask->statement);
-  set_flag(L, "check", ask->check);
   set_flag(L, "dry", s->dry);
   return 4;
 }

@@ -70,7 +70,7 @@ void repl_session_check(struct repl_session *s); /* frees one that is gone and h
 struct repl_ask {
   const char *text, *name;
   unsigned width;
-  bool json, statement, check, completes;
+  bool json, statement, completes;
   int64_t limit_ns;
 };
 void repl_chunk_start(struct repl_session *s, const struct repl_ask *ask, struct control_reply *reply);

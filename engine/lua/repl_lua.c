@@ -74,7 +74,7 @@ static int l_listed(lua_State *L) {
   lua_pushlstring(L, buf_cstr(&c->effects.list), c->effects.list.len);
   lua_pushinteger(L, (lua_Integer)c->effects.left_out);
   buf_clear(&c->effects.list);
-  c->effects.listed = c->effects.left_out = 0;
+  c->effects.left_out = 0;
   return 2;
 }
 

@@ -77,7 +77,6 @@ static void op_eval(void *arg, const struct control_request *q, struct control_r
                        .width = (unsigned)option_int(q, "width", 100, 1000),
                        .json = option_is(q, "json"),
                        .statement = option_is(q, "statement"),
-                       .check = option_is(q, "check"),
                        .limit_ns = option_int(q, "seconds", LIMIT_REPL_S, LIMIT_REPL_S) * NS_PER_S};
   ask(arg, q, reply, &a);
 }

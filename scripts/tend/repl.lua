@@ -265,9 +265,6 @@ function repl.evaluate(env, text, name, o)
     end
     return { syntax = err }
   end
-  if o.check then
-    return {}
-  end
   local results = table.pack(chunk())
   local answer = { failed = results[1] == nil and is_error(results[2]) or nil }
   if o.dry then

@@ -423,8 +423,8 @@ describe("tend repl in a terminal", function()
     t.see "shop> "
     t.type "mine = 1\r"
     t.see "shop> "
-    local worker = h.ask(p, "repl", "-e", "processes.worker.pid") -- and its pid stays
-    local _, before = h.ask(p, "repl", "-e", "processes.worker.pid")
+    local _, before = h.ask(p, "repl", "-e", "processes.worker.pid") -- it stays the same
+    assert.equal(0, (h.ask(p, "repl", "-e", 'set("RESTART_DELAY_SECONDS", 3)')))
     t.type "('a'):rep(400):find('a*a*a*b')\r" -- nothing but a new engine ends this
     t.see "the engine has ended the connection"
     t.see "connected again"
@@ -435,8 +435,9 @@ describe("tend repl in a terminal", function()
     t.see '"RUNNING"'
     t.type "\4"
     assert.equal(0, (t.process:wait()))
-    assert.equal(0, worker)
     assert.equal(before, (select(2, h.ask(p, "repl", "-e", "processes.worker.pid"))))
+    assert.matches("RESTART_DELAY_SECONDS = 3", (select(2, h.ask(p, "repl", "-e", "delta()"))))
+    assert.equal("3.0\n", (select(2, h.ask(p, "repl", "-e", 'settings.get "RESTART_DELAY_SECONDS"'))))
   end)
 
   it("says that it is read-only, and helps", function()
