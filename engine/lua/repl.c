@@ -43,20 +43,39 @@ void repl_free(struct repl *r) {
   free(r);
 }
 
+enum { CARRY_MAX = 2000, CARRY_TEXT = 64 * 1024, CARRY_DEPTH = 16 }; /* more would hold up the swap */
+
+/* Whether the value on top is small enough; counts its parts down from *left. */
+static bool is_small(lua_State *L, int *left, int depth) {
+  if (--*left < 0 || depth > CARRY_DEPTH) return false;
+  if (lua_type(L, -1) == LUA_TSTRING) return lua_rawlen(L, -1) <= CARRY_TEXT;
+  if (lua_type(L, -1) != LUA_TTABLE) return true;
+  if (!lua_checkstack(L, 4)) return false;
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    bool small = is_small(L, left, depth + 1);
+    lua_pop(L, small ? 1 : 2);
+    if (!small) return false;
+  }
+  return true;
+}
+
 /* What of the session's globals is data goes with it. */
 static void carry(struct repl_session *s) {
   lua_State *L = s->side->vm->L;
   if (s->env == LUA_NOREF || !lua_checkstack(L, 8)) return;
   cJSON_Delete(s->carried);
   s->carried = cJSON_CreateObject();
-  int top = lua_gettop(L);
+  int top = lua_gettop(L), left = CARRY_MAX;
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->env);
   lua_pushnil(L);
   while (s->carried && lua_next(L, top + 1)) {
     cJSON *value = NULL;
     struct err ignored = ERR_INIT;
-    bool own = lua_type(L, -2) == LUA_TSTRING && !STR_EQ(lua_tostring(L, -2), "_G");
-    if (own && conv_to_json(L, -1, 0, &value, &ignored)) s->lost = true;
+    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "_G";
+    bool own = !STR_EQ(name, "_G");
+    if (own && (!is_small(L, &left, 0) || conv_to_json(L, -1, 0, &value, &ignored)) && !STR_EQ(name, "_"))
+      s->lost = true;
     if (value && !cJSON_AddItemToObject(s->carried, lua_tostring(L, -2), value)) cJSON_Delete(value);
     lua_pop(L, 1);
   }

@@ -217,7 +217,8 @@ void repl_chunk_start(struct repl_session *s, const struct repl_ask *ask, struct
   s->chunks = c;
   control_wait(reply, on_end, on_room, c);
   if (s->lost && !ask->completes) {
-    static const char note[] = "{\"note\": \"the policies were loaded anew; functions of this session are gone\"}";
+    static const char note[] =
+        "{\"note\": \"the policies were loaded anew; what of this session is no plain, small data is gone\"}";
     control_part(reply, note, sizeof note - 1);
     s->lost = false;
   }

@@ -238,6 +238,13 @@ processes = {
     assert.equal("10.0", eval "settings.get 'RESTART_DELAY_SECONDS'")
   end)
 
+  it("leaves a session its data, and says what is gone", function()
+    local code, out, err = repl("-e", "small, big, f = { a = { 'x' } }, {}, function() end for i = 1, 1e5 do big[i] = i end", "-e", 'set("RESTART_DELAY_SECONDS", 5)',
+      "-e", "small.a[1], rawget(_G, 'big'), rawget(_G, 'f')", "-e", "undo()")
+    assert.same({ 0, '"x"\nnil\nnil' }, { code, out:match '"x".*nil' }, err)
+    assert.matches("the policies were loaded anew", err)
+  end)
+
   it("is no difference any more when the file says it", function()
     eval "checks.till:change { interval = 30 }"
     assert.matches("interval = 30", eval "delta()")
