@@ -151,13 +151,12 @@ void waiter_late(void *arg) { complete(arg, 0); }
 /* From inside whatever tells: nothing of Lua runs here. */
 static void on_event(void *arg, const struct event *e) {
   struct vm_events *all = arg;
-  if (all->vm->paused) return;
   struct waiter *next;
   for (struct waiter *w = all->waiters; w; w = next) {
     next = w->next;
     if (event_names_fit(&w->names, e)) complete(w, e->seq);
   }
-  if (!all->due && all->subs) all->due = loop_defer(all->vm->host.loop, on_due, all) == 0;
+  if (!all->due && all->subs && !all->vm->paused) all->due = loop_defer(all->vm->host.loop, on_due, all) == 0;
 }
 
 void events_pause(struct vm *vm) {

@@ -61,6 +61,14 @@ describe("cron in scripts", function()
       for _, t in ipairs(times) do assert(t % 1 < 0.9, t) end]]
   end)
 
+  it("starts a process of the plan by the clock", function()
+    local p = flow [[
+      cron.every("* * * * * *", function() assert(process.start "nightly") end)
+      return { mode = "server", processes = { main = { "sleep", "1000" }, nightly = { command = { "true" }, mode = "single" } } }]]
+    p:wait_event("process_exited", { nth = 3 })
+    assert.same({}, p:events "script_error")
+  end)
+
   it("in a flow, tells an error and goes on, and never runs twice at once", function()
     local p = flow [[
       local n = 0

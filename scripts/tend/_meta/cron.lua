@@ -5,6 +5,8 @@
 ---a list of these. Also `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. Where the day of the month and of the week are both
 ---given one of them is enough. Times are of the container's time zone (TZ), with `utc = true` of UTC: a time that the clock skips
 ---does not come on that day, one that comes twice counts once unless the hour is `*`.
+---
+---A process of the plan with `mode = "single"` runs by the clock with `cron.every("30 3 * * *", function() process.start "nightly" end)`.
 ---@class cron
 cron = {}
 
