@@ -7,7 +7,7 @@ local scripts, include
 local function install()
   if include then return end
   local root = h.tempdir()
-  h.sh("make -s install BUILD=" .. h.build .. " DESTDIR=" .. root .. " PREFIX=/usr >/dev/null")
+  h.sh("make -s -o all install BUILD=" .. h.build .. " DESTDIR=" .. root .. " PREFIX=/usr >/dev/null")
   include = root .. "/usr"
 end
 
