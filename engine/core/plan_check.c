@@ -11,12 +11,12 @@ static const int64_t year_ns = 366 * 24 * 3600 * NS_PER_S;
 
 static const char *const dependency_keys[] = {
     "name",     "description",     "kind",    "params",  "check",        "required", "requires",
-    "interval", "attempt_timeout", "timeout", "backoff", "max_interval", "skip",     "$probe",
+    "interval", "attempt_timeout", "timeout", "backoff", "max_interval", "skip",
 };
 static const char *const check_keys[] = {
     "name",     "description",   "kind",          "params",        "check",     "requires", "timeout",
     "interval", "failures",      "window",        "successes",     "readiness", "role",     "process",
-    "unknowns", "initial_delay", "fast_interval", "down_interval", "skip",      "$probe",
+    "unknowns", "initial_delay", "fast_interval", "down_interval", "skip",
 };
 
 /* `kind` with `params`, or `check`, a function: exactly one of them. */

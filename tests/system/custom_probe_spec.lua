@@ -97,6 +97,11 @@ describe("a probe of one's own", function()
           dependencies = { { name = "cache", kind = "redis", params = { host = "127.0.0.1", port = %s }, timeout = 20, interval = 0.1 } },
           checks = { { name = "redis", kind = "redis", params = { host = "127.0.0.1", port = %s }, interval = 0.2 } } }]]):format(port, port))
       end
+      h.write(flows .. "/wrong.lua", [[return { processes = { main = { "sleep", "1" } },
+        checks = { { name = "c", kind = "tcp", params = { host = "h", port = 1 }, ["$probe"] = 5, prams = 3 } } }]])
+      local _, wrong = h.run { args = { "check", "--flows", flows, "--flow-name", "wrong" }, env = { CONTAINER_ENVIRONMENT = "test" } }
+      assert.matches("checks%[1%].%$probe: ", wrong)
+      assert.is_nil(wrong:find("skip, $probe", 1, true))
       local args = { "--flows", flows, "--scripts", scripts .. ":scripts", "--flow-name", "cache" }
       flow '"x"'
       local code, out, err = h.run { args = { "check", table.unpack(args) }, env = { CONTAINER_ENVIRONMENT = "test" } }
