@@ -100,7 +100,7 @@ describe("a probe of one's own", function()
       h.write(flows .. "/wrong.lua", [[return { processes = { main = { "sleep", "1" } },
         checks = { { name = "c", kind = "tcp", params = { host = "h", port = 1 }, ["$probe"] = 5, prams = 3 } } }]])
       local _, wrong = h.run { args = { "check", "--flows", flows, "--flow-name", "wrong" }, env = { CONTAINER_ENVIRONMENT = "test" } }
-      assert.matches("checks%[1%].%$probe: ", wrong)
+      assert.matches('checks[1]["$probe"]: ', wrong, 1, true)
       assert.is_nil(wrong:find("skip, $probe", 1, true))
       local args = { "--flows", flows, "--scripts", scripts .. ":scripts", "--flow-name", "cache" }
       flow '"x"'
