@@ -8,55 +8,11 @@
 #include "base/keep.h"
 #include "base/str.h"
 #include "probes/judge.h"
-#include "health/ask.h"
+#include "health/health_impl.h"
 
 #define SLOT_NS (8 * NS_PER_MS)
 #define FAR_NS (500 * NS_PER_MS)
 #define GUARD_NS NS_PER_S /* after its deadline a function that said nothing is given up */
-
-struct item {
-  struct health *health;
-  size_t index;
-  struct health_spec spec;
-  struct check check;
-  struct timer *timer; /* the next run; while it runs: the guard */
-  struct ask ask;
-  char *reason, *detail; /* of the last result, one block of memory; NULL: nothing to say */
-  int64_t duration_ns, spent_ns;
-  uint64_t runs, results[CHECK_RESULTS];
-  struct history history;
-};
-
-/* A run by hand. */
-struct extra {
-  struct extra *next;
-  struct item *item;
-  struct ask ask;
-  bool counts;
-  struct timer *timer;        /* the guard; or gives `failed` from the loop */
-  struct probe_result failed; /* it could not even be started */
-  probe_done_fn *done;
-  void *arg;
-};
-
-struct listener {
-  health_news_fn *fn;
-  void *arg;
-};
-
-struct health {
-  struct loop *loop;
-  struct probe_env *probes;
-  const struct policy *policy;
-  struct item **items; /* each where it is for good: timers and asks point to it */
-  size_t n, cap;
-  struct listener *listeners;
-  size_t n_listeners;
-  struct extra *extras;
-  double pace;
-  int64_t pace_until_ns;
-  struct keep *keep; /* NULL: nothing is kept */
-};
 
 struct health *health_new(struct loop *loop, struct probe_env *probes, const struct policy *policy, struct err *err) {
   struct health *h = calloc(1, sizeof *h);
@@ -134,7 +90,7 @@ static void view(const struct item *it, struct health_view *out) {
 
 /* Checks that are due far from now begin at the next multiple of SLOT_NS: many share a turn of the loop that way, which
  * halves what each costs, and few wait so long that it matters. */
-static void arm(struct item *it) {
+void health_arm(struct item *it) {
   int64_t due = check_due_ns(&it->check);
   if (due != TIME_NEVER && due - clock_mono_ns() >= FAR_NS) due = (due + SLOT_NS - 1) / SLOT_NS * SLOT_NS;
   timer_at(it->timer, due);
@@ -194,7 +150,7 @@ static void take_over(struct item *it) {
   memcpy(it->results, k->results, sizeof it->results);
   note_words(it, &k->words);
   check_resume(&it->check, clock_mono_ns());
-  if (it->check.active) arm(it);
+  if (it->check.active) health_arm(it);
 }
 
 void health_keep(struct health *h, struct keep *keep) {
@@ -222,7 +178,7 @@ static void count(struct item *it, const struct probe_result *r) {
   note(it, r, now);
   check_end(&it->check, &it->spec.check, (enum check_result)r->status, now, &change);
   if (now < h->pace_until_ns) check_slow(&it->check, h->pace, now);
-  arm(it);
+  health_arm(it);
   put(it);
   view(it, &v);
   for (size_t i = 0; i < h->n_listeners; i++)
@@ -289,7 +245,7 @@ void health_start(struct health *h, size_t i) {
   struct item *it = h->items[i];
   if (it->check.active) return;
   check_start(&it->check, &it->spec.check, clock_mono_ns());
-  arm(it);
+  health_arm(it);
   put(it);
 }
 
@@ -305,7 +261,7 @@ void health_reset(struct health *h, size_t i) {
   struct item *it = h->items[i];
   ask_cancel(&it->ask);
   check_reset(&it->check, &it->spec.check, clock_mono_ns());
-  arm(it);
+  health_arm(it);
   put(it);
 }
 
@@ -314,7 +270,7 @@ void health_hurry(struct health *h, size_t i) {
   if (ask_runs(&it->ask)) return;
   int64_t now = clock_mono_ns(), soon = it->check.last_ns ? it->check.last_ns + NS_PER_S : now;
   check_hurry(&it->check, soon > now ? soon : now);
-  arm(it);
+  health_arm(it);
 }
 
 int health_hold(struct health *h, const char *name, int64_t until_ns) {
@@ -326,7 +282,7 @@ int health_hold(struct health *h, const char *name, int64_t until_ns) {
     rc = 0;
     check_hold(&it->check, until_ns, now);
     put(it);
-    if (!ask_runs(&it->ask)) arm(it);
+    if (!ask_runs(&it->ask)) health_arm(it);
   }
   return rc;
 }
@@ -377,46 +333,6 @@ int health_probe_now(struct health *h, const char *name, bool counts, probe_done
   bool failed = ask_start(&x->ask, &w, NULL, deadline, extra_done, x, &x->failed) != 0;
   timer_at(x->timer, failed ? 0 : deadline + GUARD_NS);
   return 0;
-}
-
-/* --- a reload ---------------------------------------------------------------------------------------------------- */
-
-void health_adopt(struct health *to, size_t i, struct health *from, size_t j) {
-  struct item *it = from->items[j], *fresh = to->items[i];
-  int64_t was_ns = it->spec.check.interval_ns;
-  it->spec = fresh->spec;
-  it->health = to;
-  it->index = i;
-  fresh->health = from;
-  fresh->index = j;
-  to->items[i] = it;
-  from->items[j] = fresh;
-  for (struct extra **p = &from->extras, *x; (x = *p);) {
-    if (x->item != it) {
-      p = &x->next;
-      continue;
-    }
-    *p = x->next;
-    x->next = to->extras;
-    to->extras = x;
-  }
-  /* a setting has another interval: the shorter one counts at once */
-  if (it->spec.check.interval_ns >= was_ns || !it->check.active || it->check.running) return;
-  check_hurry(&it->check, clock_mono_ns() + it->spec.check.interval_ns);
-  arm(it);
-}
-
-void health_inherit(struct health *to, size_t i, const struct health *from, size_t j) {
-  const struct check *was = &from->items[j]->check;
-  struct check *now = &to->items[i]->check;
-  if (was->state != CHECK_HEALTHY && was->state != CHECK_DEGRADED) return;
-  now->state = was->state;
-  now->since_ns = was->since_ns;
-}
-
-void health_adopt_rest(struct health *to, const struct health *from) {
-  to->pace = from->pace;
-  to->pace_until_ns = from->pace_until_ns;
 }
 
 /* --- what is known ----------------------------------------------------------------------------------------------- */

@@ -101,6 +101,7 @@ struct remedies {
 };
 
 /* remedies.c */
+int remedies_find_check(const struct remedies *r, const char *name); /* -1: none */
 void remedies_feed(struct remedies *r, const struct remedy_input *in);
 static inline const struct plan_step *job_step(const struct job *j) { return &j->plan->steps[j->step]; }
 static inline unsigned job_steps(const struct job *j) { return (unsigned)(j->plan->steps_n + j->plan->escalations_n); }

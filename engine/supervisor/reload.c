@@ -140,7 +140,7 @@ void reload_refuse(struct reload *r, const struct problems *problems) {
   auto_buf struct buf text = {0};
   for (size_t i = 0; i < problems->n; i++) {
     if (problems->items[i].warning) continue;
-    if (text.len) buf_char(&text, '\n');
+    if (text.len) buf_str(&text, "; ");
     problem_text(&problems->items[i], &text);
   }
   if (r->next) settings_redact(r->next->settings, &text);

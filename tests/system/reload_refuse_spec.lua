@@ -187,6 +187,7 @@ describe("a storm of reloads", function()
     local function turn(i)
       r:rewrite(BODY .. ("hooks = { on_start = function() return %d end },"):format(i))
     end
+    h.wait_for(function() return h.exists(r.p.dir .. "/logs/events.jsonl") end, 10, "all that comes a moment after the start")
     for i = 1, 10 do turn(i) end
     local n, children = count()
     for i = 1, 100 do turn(i) end
