@@ -91,7 +91,9 @@ describe("a broken policy", function()
     refused(function() os.remove(r.file) end, nil, nil, nil, "a file some.lua in one of these directories")
   end)
   it("is refused for a loop at its top, and holds nothing up meanwhile", function()
+    local before = r:checks().steady.attempts
     refused(flow("return { name = \"some\",\n x = (function() while true do end end)() }"), "some.lua", 2, nil, "CPU")
+    assert.is_true(r:checks().steady.attempts >= before + 2)
   end)
   it("is refused for memory without end", function()
     refused(flow("local t = {}\nfor i = 1, math.huge do t[i] = ('x'):rep(1000) .. i end return {}"), "some.lua", 2, nil, "some.lua:2: ") -- memory, or CPU where it is slow
