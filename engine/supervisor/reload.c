@@ -16,56 +16,6 @@
 static void start(void *reload);
 static void take_made(void *reload);
 
-/* --- answers ----------------------------------------------------------------------------------------------------- */
-
-static void answer_some(struct reload *r, bool dry, bool good, const char *text, const char *json) {
-  for (struct reload_asker **p = &r->current.askers; *p;) {
-    struct reload_asker *a = *p;
-    if (a->dry != dry) {
-      p = &a->next;
-      continue;
-    }
-    *p = a->next;
-    if (!good)
-      control_refuse(a->reply, "%s", text);
-    else
-      control_answer(a->reply, json);
-    free(a);
-  }
-}
-
-void reload_answer(struct reload *r, bool good, const char *text, const char *json) {
-  answer_some(r, true, good, text, json);
-  answer_some(r, false, good, text, json);
-}
-
-static void refuse_wish(struct reload_wish *w, const char *text) {
-  while (w->askers) {
-    struct reload_asker *a = w->askers;
-    w->askers = a->next;
-    control_refuse(a->reply, "%s", text);
-    free(a);
-  }
-}
-
-/* {"message", "generation", "dry_run", "difference", "lines": for people} */
-static void outcome_json(struct reload *r, bool dry, const char *message, struct buf *out) {
-  auto_buf struct buf text = {0};
-  struct json j = JSON_INIT(out);
-  json_object(&j, NULL);
-  json_str(&j, "message", message);
-  json_int(&j, "generation", r->now->number);
-  json_bool(&j, "dry_run", dry);
-  if (r->diff) plan_diff_json(r->diff, &j, "difference");
-  if (r->diff && r->diff->n) plan_diff_text(r->diff, &text);
-  json_array(&j, "lines");
-  for (const char *p = buf_cstr(&text), *end; (end = strchr(p, '\n')); p = end + 1)
-    json_strn(&j, NULL, p, (size_t)(end - p));
-  json_array_end(&j);
-  json_object_end(&j);
-  settings_redact(r->now->settings, out);
-}
-
 /* --- one after the other ----------------------------------------------------------------------------------------- */
 
 static bool is_wanted(const struct reload_wish *w) { return w->triggers || w->askers; }
@@ -191,14 +141,14 @@ static void take_made(void *arg) {
   auto_buf struct buf summary = {0}, json = {0};
   plan_diff_summary(r->diff, &summary);
   if (!r->current.triggers || is_same(r)) {
-    outcome_json(r, !r->current.triggers, buf_cstr(&summary), &json);
+    reload_outcome_json(r, !r->current.triggers, buf_cstr(&summary), &json);
     if (r->current.triggers) reload_tell_same(r);
     reload_answer(r, true, NULL, buf_cstr(&json));
     reload_finish(r);
     return;
   }
-  outcome_json(r, true, buf_cstr(&summary), &json);
-  answer_some(r, true, true, NULL, buf_cstr(&json));
+  reload_outcome_json(r, true, buf_cstr(&summary), &json);
+  reload_answer_some(r, true, true, NULL, buf_cstr(&json));
   r->phase = RELOAD_TRYING;
   reload_try(r);
 }
@@ -256,7 +206,7 @@ static void apply(struct reload *r) {
   plan_diff_summary(r->diff, &summary);
   reload_note(r, "reloaded", NULL);
   reload_tell_swap(r, r->diff, clock_mono_ns() - r->begun_ns);
-  outcome_json(r, false, buf_cstr(&summary), &json);
+  reload_outcome_json(r, false, buf_cstr(&summary), &json);
   reload_answer(r, true, NULL, buf_cstr(&json));
   reload_reset_pools(before->settings, r->now->settings);
   reload_probe_begin(r, before);
@@ -280,8 +230,8 @@ static void follow(void *arg) {
     hooks_cancel(r->hook);
     r->hook = NULL;
     loop_cancel(r->s->o.loop, take_made, r);
-    refuse_wish(&r->current, "tend is ending");
-    refuse_wish(&r->later, "tend is ending");
+    reload_refuse_wish(&r->current, "tend is ending");
+    reload_refuse_wish(&r->later, "tend is ending");
     r->later = (struct reload_wish){0};
     reload_probe_end(r);
     reload_finish(r);
@@ -334,7 +284,7 @@ static void start(void *arg) {
   r->current = r->later;
   r->later = (struct reload_wish){0};
   if (is_ending(r)) {
-    refuse_wish(&r->current, "tend is ending");
+    reload_refuse_wish(&r->current, "tend is ending");
     reload_finish(r);
     return;
   }
@@ -409,8 +359,8 @@ void reload_end(struct reload *r) {
 /* The generation in force is its maker's to free at the end. */
 void reload_free(struct reload *r) {
   if (!r) return;
-  refuse_wish(&r->current, "tend is ending");
-  refuse_wish(&r->later, "tend is ending");
+  reload_refuse_wish(&r->current, "tend is ending");
+  reload_refuse_wish(&r->later, "tend is ending");
   if (r->phase == RELOAD_MAKING) r->make->abandon(r->make->self);
   reload_stop_trying(r);
   hooks_cancel(r->hook);

@@ -59,7 +59,6 @@ struct reload {
   const char *result; /* "reloaded", "rejected", "rolled_back", "unchanged"; NULL: none yet */
   char trouble[512];
   int64_t result_real_ns, since_real_ns;
-  uint64_t counts[3]; /* reloaded, rejected, rolled back */
   struct metric *total, *generation;
 
   struct file_watch *watch;
@@ -71,14 +70,38 @@ struct reload {
 void reload_finish(struct reload *r);
 void reload_drop_next(struct reload *r);
 void reload_refuse(struct reload *r, const struct problems *problems);
-void reload_take(struct reload *r); /* what was made is good */
-void reload_answer(struct reload *r, bool good, const char *text, const char *json);
+void reload_take(struct reload *r);                         /* what was made is good */
 void reload_retire(struct reload *r, struct generation *g); /* free, as soon as nothing of it runs */
+
+/* reload_answer.c */
+void reload_answer(struct reload *r, bool good, const char *text, const char *json); /* all of this one */
+void reload_answer_some(struct reload *r, bool dry, bool good, const char *text, const char *json);
+void reload_refuse_wish(struct reload_wish *w, const char *text);
+/* {"message", "generation", "dry_run", "difference", "lines": for people} */
+void reload_outcome_json(struct reload *r, bool dry, const char *message, struct buf *out);
 
 /* reload_swap.c: 0, or why it cannot be, and nothing has changed. */
 int reload_swap(struct reload *r, struct generation *to, const struct plan_diff *diff, struct err *err);
 struct plan_diff *reload_compare(const struct reload *r, const struct generation *to);
 void reload_swept(struct reload *r); /* processes that were taken away may have ended by now */
+
+/* One swap. Its processes: those of the flow, behind them those that are taken away and still run. */
+struct swap {
+  struct supervisor *s;
+  const struct plan_diff *diff;
+  struct plan *from, *to;
+  size_t own;           /* processes of the flow; behind them those that are taken away */
+  size_t *gone, n_gone; /* of `from` */
+  uint32_t *old;        /* of each process of `to`; MACHINE_ALL: new */
+  struct lifecycle *lifecycle;
+  struct machine *machine;
+  struct slot *slots;
+  uint32_t *old_slot; /* of each slot; UINT32_MAX: new */
+};
+
+/* reload_checks.c */
+void reload_take_checks(struct swap *x); /* when the plan and the machine are the new ones; x->slots are the old ones */
+void reload_out_of_memory(struct supervisor *s);
 
 /* reload_try.c: tries new connection strings; then reload_take or reload_refuse. */
 void reload_try(struct reload *r);
