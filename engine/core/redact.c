@@ -305,6 +305,10 @@ static void mark_shapes(const char *text, size_t n, struct marks *m) {
   }
 }
 
+void redact_learn(struct redact *r, const struct redact *other, size_t most) {
+  for (size_t i = 0; i < other->n && r->n < most; i++) add_form(r, other->forms[i].text, other->forms[i].n);
+}
+
 void redact_apply(const struct redact *r, struct buf *text) {
   size_t n = text->len;
   if (n == 0) return;

@@ -27,6 +27,8 @@ struct redact {
 /* Adds a secret, and the passwords inside it where it is a URI or a keyword connection string. Shorter ones and
  * those that are known already are left out. */
 void redact_add(struct redact *r, const char *secret);
+/* What another one knows, too, until there are `most` forms. */
+void redact_learn(struct redact *r, const struct redact *other, size_t most);
 /* In place. When memory runs out the whole text becomes ***. r may be NULL: shapes and keys only. */
 void redact_apply(const struct redact *r, struct buf *text);
 void redact_free(struct redact *r);

@@ -34,21 +34,15 @@ void settings_keep_item(struct settings *s, struct setting_item *it) {
   it->waits = true;
 }
 
-/* Whoever knows the settings hides the secrets of both. */
-static void learn(struct settings *s, const struct settings *other) {
-  for (size_t i = 0; i < other->n; i++) {
-    const struct setting_item *it = &other->items[i];
-    if (it->secret && it->text) redact_add(&s->redact, it->text);
-  }
-}
+enum { LEARNED_MAX = 256 }; /* forms of secrets: those of many rotations would make each line slower */
 
 void settings_exchange(struct settings *a, struct settings *b) {
   struct settings was = *a;
   *a = *b;
   *b = was;
   a->in_force = b->in_force = NULL;
-  learn(a, b);
-  learn(b, a);
+  redact_learn(&a->redact, &b->redact, LEARNED_MAX);
+  redact_learn(&b->redact, &a->redact, LEARNED_MAX);
 }
 
 void settings_note_file(struct settings *s, const char *path) {
