@@ -232,6 +232,10 @@ static int run_file(struct repl_prompt *p, const char *path) {
     fprintf(stderr, "tend repl: %s: more than %d bytes\n", path, LIMIT_CONTROL_FRAME);
     return CLIENT_USAGE;
   }
+  if (text.len && memchr(text.data, 0, text.len)) {
+    fprintf(stderr, "tend repl: %s: is no text: it has a NUL byte\n", path);
+    return CLIENT_USAGE;
+  }
   auto_buf struct buf name = {0};
   buf_fmt(&name, standard ? "=stdin" : "@%s", path);
   const struct repl_chunk c = {.text = buf_cstr(&text), .n = text.len, .name = buf_cstr(&name), .statement = true};

@@ -514,6 +514,8 @@ describe("a chunk", function()
   it("is refused where it is too long, and prompts where there are too many", function()
     local file = h.write(dir .. "/long.lua", ("-"):rep(300 * 1024))
     assert.equal(64, (repl(file)))
+    assert.equal(64, (repl(h.write(dir .. "/nul.lua", "return 1\0"))))
+    assert.equal(64, (repl(dir)))
     local code, _, err = repl("-e", "return '" .. ("x"):rep(100 * 1024) .. "'")
     assert.equal(0, code, err)
     local open = {}
