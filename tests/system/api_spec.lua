@@ -247,6 +247,7 @@ describe("process in scripts", function()
     passes [[
       local c <close> = assert(process.spawn { "sh", "-c", "trap 'echo term; exit 7' TERM; echo one; while :; do sleep 0.01; done" })
       while not c:output():find "one" do timer.sleep(0.01) end
+      while not c:pid() do timer.sleep(0.01) end -- init tells it, maybe after the first words
       assert(c:running() and c:pid() > 1)
       fails("running", c:wait(0.01))
       assert(c:signal "TERM")
