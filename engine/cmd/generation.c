@@ -29,6 +29,7 @@ static void fill(struct made *m) {
   m->g.problems = &l->problems;
   m->g.sources = l->vm ? vm_sources(l->vm) : NULL;
   m->g.missing = l->vm ? vm_missing(l->vm) : NULL;
+  m->g.returned = &l->returned;
   m->g.file = l->file;
   m->g.flows = buf_cstr(&l->flows);
   m->g.scripts = buf_cstr(&l->scripts);

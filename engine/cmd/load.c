@@ -188,6 +188,7 @@ static int make_vm(struct load *l, const struct vm_host *given, struct err *err)
   struct vm_host host = *given;
   load_host(l, &host);
   host.problems = &l->problems;
+  if (l->kept) host.given = &l->kept->scripts;
   if (l->stuck)
     return err_set(err, -ETIME,
                    "%s: %lld ms of CPU in one call that nothing can interrupt, while it is loaded; a pattern that "
@@ -206,6 +207,7 @@ static void unusable(struct load *l, const struct err *err) {
 static void make_plan(struct load *l, cJSON *flow) {
   l->policy = vm_policy(l->vm);
   by_hand_flow(l->by_hand, flow);
+  l->whole = true;
   plan_from_json(flow,
                  &(struct plan_options){.file = l->file,
                                         .name = l->flow,
@@ -215,13 +217,28 @@ static void make_plan(struct load *l, cJSON *flow) {
                  &l->plan, &l->problems);
 }
 
+/* Scripts are what the engine has died of, it seems. */
+static void plan_without_scripts(struct load *l) {
+  auto_json cJSON *flow = NULL;
+  struct err err = ERR_INIT;
+  if (!l->kept->flow || json_parse(l->kept->flow, strlen(l->kept->flow), l->file, &flow, &err)) return;
+  kept_strip(flow);
+  plan_from_json(flow, &(struct plan_options){.file = l->file, .name = l->flow, .check_probe = probe_check}, &l->plan,
+                 &l->problems);
+  l->whole = l->plan != NULL;
+}
+
 static void plan_of_file(struct load *l, const struct vm_host *host) {
   struct err err = ERR_INIT;
-  auto_json cJSON *flow = NULL;
-  if (make_vm(l, host, &err) || vm_load_flow(l->vm, l->file, &flow, &err))
+  if (l->safe) {
+    plan_without_scripts(l);
+    return;
+  }
+  if (make_vm(l, host, &err) || vm_load_flow(l->vm, l->file, &l->returned.tree, &err))
     unusable(l, &err);
   else
-    make_plan(l, flow);
+    make_plan(l, l->returned.tree);
+  if (l->vm) vm_given_over(l->vm);
 }
 
 static bool told(const struct problems *ps, const char *name) {
@@ -258,7 +275,10 @@ static void check_probes(struct load *l, const struct plan_check *checks, size_t
 /* Whether there is a flow file; what to do without one is settled here. */
 static bool find_file(struct load *l) {
   bool named = plan_flow_name_valid(l->flow);
-  if (named) find_flow(l);
+  if (l->kept)
+    str_copy(l->file, sizeof l->file, l->kept->file);
+  else if (named)
+    find_flow(l);
   if (l->file[0]) return true;
   if (l->options->command && !l->must_have_file)
     l->command_only = true;
@@ -293,11 +313,11 @@ int load_flow(struct load *l, const struct vm_host *host, struct err *err) {
 static void on_flow(void *arg, cJSON *flow, const struct err *why) {
   struct load *l = arg;
   struct err err = ERR_INIT;
+  l->returned.tree = flow;
   if (flow)
     make_plan(l, flow);
   else
     unusable(l, why);
-  cJSON_Delete(flow);
   complete(l, &err);
   l->done(l->done_arg, &err);
 }
@@ -332,6 +352,7 @@ void load_drop(struct load *l) {
   plan_free(l->plan);
   problems_free(&l->problems);
   settings_free(l->settings);
+  kept_flow_free(&l->returned);
   l->vm = NULL;
   l->plan = NULL;
   l->settings = NULL;

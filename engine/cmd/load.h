@@ -12,6 +12,7 @@
 #include "core/settings.h"
 #include "probes/probe.h"
 #include "loop/sink.h"
+#include "core/kept.h"
 #include "lua/vm.h"
 
 struct by_hand;
@@ -24,6 +25,10 @@ struct load {
   char flow[LIMIT_NAME];            /* "" when none is named */
   bool command_only;                /* a command, and no flow of that name: the built-in policy */
   bool unnamed;                     /* a command, and no flow name at all */
+  const struct kept_policy *kept;   /* given: of the engine before, in place of what is on disk; NULL: the disk */
+  bool safe;                        /* given: without scripts and checks, of `kept` */
+  bool whole;                       /* the plan is that of the flow file */
+  struct kept_flow returned;        /* by the flow file */
   const struct keep_culprit *stuck; /* given: where loading it has ended an engine; NULL: nowhere */
   bool starts;                      /* given by who starts the flow: what a check alone needs is not loaded for it */
   char file[PATH_MAX];              /* the flow file, "" for none */

@@ -2,10 +2,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/keep.h"
+#include "base/revival.h"
 #include "base/str.h"
 #include "client/client.h"
 #include "cmd/by_hand.h"
@@ -21,6 +24,8 @@
 #include "supervisor/supervisor.h"
 
 struct engine {
+  struct kept_policy kept; /* of the engine before */
+  bool has_kept;
   struct quarantine quarantine;
   const struct quarantined *stuck; /* who has ended the engine before this one; NULL: nobody */
   const struct options *options;
@@ -110,11 +115,24 @@ static void on_activated(void *arg, struct load *l) {
   if (e->repl) repl_use(e->repl, l->vm);
 }
 
+/* What was in force in the engine before. */
+static void take_kept(struct engine *e) {
+  int fd = revival_fd(init_revival(), "policy");
+  struct stat st;
+  if (fd < 0 || fstat(fd, &st) || st.st_size <= 0) return;
+  char *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (bytes == MAP_FAILED) return;
+  e->has_kept = kept_unpack(bytes, (size_t)st.st_size, &e->kept) == 0;
+  munmap(bytes, (size_t)st.st_size);
+  if (e->has_kept) settings_source_given(&e->kept.settings);
+}
+
 static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err *err) {
   e->loop = loop_new();
   if (!e->loop) return err_set(err, -ENOMEM, "no event loop: epoll or memory is missing");
   e->children = children_new(e->loop, channel_fd);
   e->metrics = metrics_new();
+  take_kept(e);
   if (!e->children || !e->metrics || load_settings(&e->load, e->options, err))
     return err_set(err, -ENOMEM, "out of memory");
   e->load.starts = true;
@@ -147,9 +165,13 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
     size_t n;
     const struct keep_culprit *c = &keep_words(init_keep())->culprit;
     if (*c->task && !keep_get(init_keep(), "machine", &n)) e->load.stuck = c; /* it has never come further */
+    if (e->has_kept) e->load.kept = &e->kept;
+    e->load.safe = e->has_kept && init_revival()->safe;
   }
   int rc = load_flow(&e->load, &e->host, err);
   if (rc) return rc;
+  settings_source_given(NULL);
+  if (e->has_kept && e->kept.file[0] && !e->load.whole) return err_set(err, -EINVAL, "what was kept cannot be loaded");
   so = load_sink_options(&e->load, log_fd); /* the flow may have settings of its own for these */
   sink_configure(e->sink, &so, e->load.settings);
   tell_output(e);
@@ -209,7 +231,8 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
     loop_run(e.loop);
   } else {
     fprintf(stderr, "tend: the engine cannot start: %s\n", err.msg);
-    if (e.children) children_exit(e.children, EXIT_SYSTEM, false);
+    /* one that takes over has said nothing: init makes another, or goes on alone */
+    if (e.children && !init_revival()) children_exit(e.children, EXIT_SYSTEM, false);
   }
 #ifdef __SANITIZE_ADDRESS__ /* the kernel gives it all back faster; but leaks shall be found */
   repl_free(e.repl);

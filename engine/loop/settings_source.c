@@ -30,8 +30,17 @@ void settings_from_environ(struct settings *s, char *const *env) {
   settings_variable(s, "HOSTNAME", host);
 }
 
+static const struct sources *kept;
+
+void settings_source_given(const struct sources *given) { kept = given; }
+
 /* The whole of a regular file of at most `most` bytes. */
 static int read_regular(const char *path, size_t most, struct buf *out, struct err *err) {
+  const struct source *given = kept ? sources_find(kept, path) : NULL;
+  if (given) {
+    buf_add(out, given->text, given->n);
+    return out->failed ? err_set(err, -ENOMEM, "out of memory") : 0;
+  }
   auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) return err_set(err, -errno, "%s", strerror(errno));
   struct stat st;
@@ -52,6 +61,16 @@ static int read_regular(const char *path, size_t most, struct buf *out, struct e
     out->len += (size_t)n;
     out->data[out->len] = 0;
     if (out->len > most) return err_set(err, -EFBIG, "it has more than %zu bytes", most);
+  }
+}
+
+void settings_source_collect(const struct settings *s, struct sources *out) {
+  const char *path;
+  for (size_t i = 0; (path = settings_file(s, i)); i++) {
+    auto_buf struct buf text = {0};
+    struct err err = ERR_INIT;
+    if (read_regular(path, LIMIT_JSON_FILE, &text, &err) == 0) sources_add(out, path, buf_cstr(&text), text.len);
+    if (text.data) explicit_bzero(text.data, text.len);
   }
 }
 

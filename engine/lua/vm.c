@@ -184,6 +184,8 @@ void vm_free(struct vm *vm) {
 
 size_t vm_memory(const struct vm *vm) { return vm->used; }
 
+void vm_given_over(struct vm *vm) { vm->host.given = NULL; }
+
 const struct sources *vm_sources(const struct vm *vm) { return &vm->sources; }
 const struct sources *vm_missing(const struct vm *vm) { return &vm->missing; }
 

@@ -85,6 +85,8 @@ struct policy vm_policy(struct vm *vm);
 uint64_t vm_run_script(struct vm *vm, const char *path, char *const *argv, policy_done_fn *done, void *arg,
                        struct err *err);
 
+/* What was given in place of files is used up: what is required from now on is on disk. */
+void vm_given_over(struct vm *vm);
 /* A signal has come: signal.stopping() is true from now on where it is a stop, and functions given to signal.on run
  * as tasks. Returns how many there were. */
 unsigned vm_signal(struct vm *vm, int sig, bool stop);

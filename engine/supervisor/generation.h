@@ -4,6 +4,7 @@
 #ifndef TEND_SUPERVISOR_GENERATION_H
 #define TEND_SUPERVISOR_GENERATION_H
 
+#include "core/kept.h"
 #include "core/plan.h"
 #include "core/problem.h"
 #include "core/settings.h"
@@ -18,6 +19,7 @@ struct generation {
   struct problems *problems;     /* found while it was made; errors: it must not be used */
   const struct sources *sources; /* NULL: no scripts */
   const struct sources *missing; /* paths that were looked for in vain; NULL */
+  struct kept_flow *returned;    /* by the flow file */
   const char *file;              /* its flow file; "": none */
   const char *flows, *scripts;   /* colon lists of directories that were searched */
 };

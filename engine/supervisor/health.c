@@ -140,7 +140,8 @@ const char *supervisor_health(struct supervisor *s) {
   struct health_verdict v;
   supervisor_weigh(s, &v);
   if (m.state == STATE_FAILED) v.level = HEALTH_UNHEALTHY;
-  if (v.level == HEALTH_HEALTHY && (m.degraded || m.state == STATE_RESTARTING)) v.level = HEALTH_DEGRADED;
+  bool safe = s->o.revival && s->o.revival->safe;
+  if (v.level == HEALTH_HEALTHY && (safe || m.degraded || m.state == STATE_RESTARTING)) v.level = HEALTH_DEGRADED;
   return health_level_name(v.level);
 }
 

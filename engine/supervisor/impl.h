@@ -175,9 +175,10 @@ void supervisor_feed_later(struct supervisor *s, const struct machine_input *in)
 void supervisor_feed_others(struct supervisor *s, enum machine_input_kind kind);
 
 /* keep.c */
-void supervisor_put(struct supervisor *s);      /* after each step */
-void supervisor_put_late(void *supervisor);     /* of the timer */
-void supervisor_keep_sockets(void *supervisor); /* once the start is over: sockets and events outlive this engine */
+void supervisor_put(struct supervisor *s);         /* after each step */
+void supervisor_put_late(void *supervisor);        /* of the timer */
+void supervisor_keep_policy(struct supervisor *s); /* after each change of what is in force */
+void supervisor_keep_sockets(void *supervisor);    /* once the start is over: sockets and events outlive this engine */
 
 /* revive.c */
 /* Becomes what the engine before was; false: it has not left enough for that. Before anything else is begun. */

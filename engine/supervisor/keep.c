@@ -3,11 +3,16 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/clean.h"
 #include "base/clock.h"
 #include "base/keep.h"
+#include "base/scratch.h"
 #include "base/str.h"
+#include "loop/settings_source.h"
 #include "supervisor/keep.h"
+#include "supervisor/reload.h"
 
 enum { SMALL = 32 * 1024 }; /* bytes of a machine that are put at each step */
 #define MOMENT_NS (20 * NS_PER_MS)
@@ -91,4 +96,22 @@ void supervisor_keep_sockets(void *arg) {
   health_keep(s->checks, s->o.keep);
   remedies_keep(s->remedies, s->o.keep);
   if (s->log_dir[0]) keep_put(s->o.keep, "log_dir", s->log_dir, sizeof s->log_dir);
+}
+
+/* The texts that are in force, to init: a new engine loads these, whatever is on disk by then. */
+void supervisor_keep_policy(struct supervisor *s) {
+  const struct generation *g = s->reload ? reload_in_force(s->reload) : NULL;
+  if (!s->o.keep || !g || (s->o.revival && s->o.revival->safe)) return;
+  struct sources files = {0};
+  auto_buf struct buf bytes = {0};
+  settings_source_collect(g->settings, &files);
+  kept_pack(g->file, kept_flow_text(g->returned), g->sources, &files, &bytes);
+  sources_free(&files);
+  auto_close int fd = scratch_open("policy");
+  if (fd < 0 || bytes.failed || write(fd, bytes.data, bytes.len) != (ssize_t)bytes.len || scratch_seal(fd))
+    sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING,
+             "the policy is not kept: an engine that follows this one loads what is on disk");
+  else
+    children_keep(s->o.children, "policy", fd);
+  if (bytes.data) explicit_bzero(bytes.data, bytes.len);
 }

@@ -294,6 +294,7 @@ static void start(void *arg) {
     return;
   }
   r->phase = RELOAD_MAKING;
+  reload_note_try(r);
   r->begun_ns = clock_mono_ns();
   r->make->make(r->make->self, r->now, on_made, r);
 }

@@ -14,6 +14,7 @@
 
 struct control_reply;
 struct control_request;
+struct keep_culprit;
 struct health_news;
 struct reload;
 struct supervisor;
@@ -25,6 +26,9 @@ struct reload *reload_new(struct supervisor *s, struct generation *first, const 
                           struct err *err);
 void reload_free(struct reload *r);
 void reload_end(struct reload *r);   /* nothing is watched any more */
+/* An engine that takes over: texts that have ended the one before while they were loaded (culprit, else NULL) are
+ * refused until they change. */
+void reload_revive(struct reload *r, const struct keep_culprit *culprit);
 void reload_begin(struct reload *r); /* the start has had its moment: the files are watched from now on */
 
 void reload_ask(struct reload *r, enum reload_trigger trigger);

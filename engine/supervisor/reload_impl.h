@@ -114,6 +114,7 @@ void reload_tell_swap(struct reload *r, const struct plan_diff *diff, int64_t du
 void reload_tell_refusal(struct reload *r, const struct problems *problems);
 void reload_tell_back(struct reload *r, const struct plan_diff *diff, unsigned failed);
 void reload_tell_same(struct reload *r);
+void reload_note_try(struct reload *r); /* what is loaded now, for a next engine */
 void reload_note(struct reload *r, const char *result, const char *trouble);
 void reload_triggers(unsigned triggers, struct json *j);
 

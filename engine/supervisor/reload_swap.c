@@ -308,6 +308,8 @@ int reload_swap(struct reload *r, struct generation *to, const struct plan_diff 
   supervisor_remedies_follow(s);
   settle(s);
   reload_swept(r);
+  if (s->o.revival) s->o.revival->safe = false; /* scripts that were loaded by now */
+  supervisor_keep_policy(s);
   return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/str.h"
 #include "supervisor/reload_impl.h"
 
@@ -152,4 +153,32 @@ void reload_json(struct reload *r, struct json *j, const char *key) {
     json_object_end(j);
   }
   json_object_end(j);
+}
+
+/* --- over the life of an engine ---------------------------------------------------------------------------------- */
+
+void reload_note_try(struct reload *r) {
+  uint64_t files = reload_look(r);
+  if (r->s->o.keep) keep_put(r->s->o.keep, "reload", &files, sizeof files);
+}
+
+void reload_revive(struct reload *r, const struct keep_culprit *c) {
+  if (!r) return;
+  const uint64_t *files = keep_get_sized(r->s->o.keep, c ? "reload" : "refused", sizeof *files);
+  if (files) r->refused = *files;
+  if (files) keep_put(r->s->o.keep, "refused", files, sizeof *files);
+  if (!c) return;
+  auto_buf struct buf fix = {0};
+  buf_fmt(
+      &fix,
+      "%s: %lld ms of CPU in one call that nothing can interrupt, while it was loaded; a pattern that goes back and "
+      "forth? make it simpler; it is not tried again before it changes",
+      c->where, (long long)(c->ran_ns / NS_PER_MS));
+  struct problems problems = {0};
+  problems_add(
+      &problems,
+      &(struct problem){
+          .check = "flow file", .name = "flow file", .allowed = "scripts that can be loaded", .fix = buf_cstr(&fix)});
+  reload_tell_refusal(r, &problems);
+  problems_free(&problems);
 }

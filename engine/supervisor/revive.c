@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "core/quarantine.h"
 #include "supervisor/keep.h"
+#include "supervisor/reload.h"
 
 /* --- what was kept ----------------------------------------------------------------------------------------------- */
 
@@ -182,6 +183,10 @@ static void tell(struct supervisor *s) {
                                                     : "a new engine goes on where the one before was",
                                  .details = buf_cstr(&details)});
   if (s->o.stuck) tell_stuck(s);
+  struct keep_culprit *c = &keep_words(s->o.keep)->culprit;
+  bool loading = *c->task && c->loading;
+  reload_revive(s->reload, loading ? c : NULL);
+  if (loading) c->task[0] = 0;
 }
 
 bool supervisor_revive(struct supervisor *s) {

@@ -48,7 +48,11 @@ void supervisor_settle(void *arg) {
   supervisor_measure(s);
   supervisor_watch_lag(s);
   supervisor_keep_sockets(s);
+  supervisor_keep_policy(s);
   reload_begin(s->reload);
+  /* what came on disk while there was no engine */
+  if (s->o.revival && !s->o.revival->safe && settings_choice(s->o.settings, SET_RELOAD) == 0)
+    reload_ask(s->reload, RELOAD_WATCH);
 }
 
 static void plan_settling(struct supervisor *s, const struct validate_result *found) {
