@@ -100,13 +100,17 @@ $(BUILD)/tests/probe: tests/system/probe_tool.c $(BUILD)/libtend.a
 BARE := -std=gnu11 -O2 -Wall -Wextra -Werror -static -nostdlib -ffreestanding -fno-stack-protector -fcf-protection=none \
   -fno-tree-loop-distribute-patterns -fno-pie -no-pie -MMD -MP
 BENCH := $(patsubst tests/bench/tools/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/tools/*.c)) \
-  $(patsubst tests/bench/helpers/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/helpers/*.c)) $(BUILD)/bench/benchnative.so
+  $(patsubst tests/bench/helpers/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/helpers/*.c)) \
+  $(patsubst tests/bench/engine/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/engine/*.c)) $(BUILD)/bench/benchnative.so
 $(BUILD)/bench/benchnative.so: tests/bench/native.c tests/bench/tools/record.h
 	@mkdir -p $(@D)
 	@echo "  CC      $@"; $(CC) $(filter-out $(SAN),$(COMMON)) -fPIC -isystem /usr/include/lua5.4 -shared -o $@ $<
 $(BUILD)/bench/%: tests/bench/helpers/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"; $(CC) $(filter-out $(SAN),$(COMMON)) -o $@ $<
+$(BUILD)/bench/%: tests/bench/engine/%.c $(BUILD)/libtend.a
+	@mkdir -p $(@D)
+	@echo "  CC      $@"; $(CC) $(ENGINE) $(LINK) -pie -o $@ $< $(BUILD)/libtend.a $(LIBS)
 $(BUILD)/bench/%: tests/bench/tools/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"; gcc $(BARE) -MF $@.d -o $@ $<

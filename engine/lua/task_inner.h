@@ -62,6 +62,7 @@ struct sched {
   struct task *current;
   struct task *finishing; /* its done callback runs */
   int64_t mark_ns;        /* CPU clock at the start of this resume */
+  int64_t begun_ns;       /* the same on the monotonic clock */
   int64_t seen_ns;        /* CPU clock when the hook was called last */
   int64_t stuck_ns;       /* so long without a hook or a new resume: see sched_on_stuck */
   struct keep_culprit *culprit;

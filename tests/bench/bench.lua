@@ -13,7 +13,7 @@ local peers = require "peers"
 local tend = require "tend"
 local verdict = require "verdict"
 
-local FIGURES = { "start", "restart", "stop", "many", "memory", "depend", "check", "thousand", "react", "web", "reap", "output", "prompt", "reload" }
+local FIGURES = { "start", "restart", "stop", "many", "memory", "depend", "check", "thousand", "react", "web", "reap", "output", "prompt", "reload", "runaway", "tasks" }
 
 local bench = { peers = true }
 local wanted, out = {}, nil
