@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "loop/settings_source.h"
+
 #include "cmd/by_hand.h"
 
 struct made {
@@ -110,6 +112,38 @@ static void make(void *self, const struct generation *in_force, generation_made_
   }
 }
 
+static struct generation *restore(void *self, const struct generation *in_force, const char *bytes, size_t n) {
+  struct maker *k = self;
+  struct made *m = calloc(1, sizeof *m);
+  struct kept_policy kept = {.file = ""};
+  struct err err = ERR_INIT;
+  if (!m || kept_unpack(bytes, n, &kept)) {
+    free(m);
+    return NULL;
+  }
+  m->maker = k;
+  m->load = &m->own;
+  settings_source_given(&kept.settings);
+  int rc = load_settings_again(&m->own, k->o.options, in_force->settings, &err);
+  m->own.starts = true;
+  m->own.kept = &kept;
+  m->own.by_hand = k->o.by_hand;
+  if (!rc) by_hand_settings(m->own.by_hand, m->own.settings);
+  k->o.host->sched = k->o.first->sched;
+  if (!rc) rc = load_flow(&m->own, k->o.host, &err);
+  settings_source_given(NULL);
+  m->own.kept = NULL;
+  kept_policy_free(&kept);
+  if (rc || problems_errors(&m->own.problems)) {
+    made_free(&m->g);
+    return NULL;
+  }
+  if (m->own.vm) vm_pause(m->own.vm, true);
+  settings_keep_to(m->own.settings, NULL);
+  fill(m);
+  return &m->g;
+}
+
 static void abandon(void *self) {
   struct maker *k = self;
   loop_cancel(k->o.host->loop, begin, k);
@@ -149,7 +183,7 @@ struct maker *maker_new(const struct maker_options *options) {
   struct maker *k = calloc(1, sizeof *k);
   if (!k) return NULL;
   k->o = *options;
-  k->generations = (struct generations){k, make, abandon, activate, busy, made_free};
+  k->generations = (struct generations){k, make, restore, abandon, activate, busy, made_free};
   k->first.maker = k;
   k->first.load = options->first;
   fill(&k->first);

@@ -33,6 +33,8 @@ struct generations {
   /* Makes one from files and environment as they are now, aside and in slices; what a reload may not change of the
    * settings stays as in `in_force`. done is called once, from the loop. One at a time. */
   void (*make)(void *self, const struct generation *in_force, generation_made_fn *done, void *arg);
+  /* One of what an engine before this one has kept (core/kept), whatever is on disk; at once. NULL: it cannot be. */
+  struct generation *(*restore)(void *self, const struct generation *in_force, const char *bytes, size_t n);
   void (*abandon)(void *self); /* the one that is being made; done is not called */
   /* `to` is in force from now on, `from` no more: its settings are in the object that `from` had. Scripts of `from` do
    * nothing more by themselves, calls that run go on. */

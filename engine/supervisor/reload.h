@@ -25,7 +25,7 @@ enum reload_trigger { RELOAD_SIGNAL, RELOAD_OPERATOR, RELOAD_WATCH, RELOAD_TRIGG
 struct reload *reload_new(struct supervisor *s, struct generation *first, const struct generations *make,
                           struct err *err);
 void reload_free(struct reload *r);
-void reload_end(struct reload *r);   /* nothing is watched any more */
+void reload_end(struct reload *r); /* nothing is watched any more */
 /* An engine that takes over: texts that have ended the one before while they were loaded (culprit, else NULL) are
  * refused until they change. */
 void reload_revive(struct reload *r, const struct keep_culprit *culprit);

@@ -53,6 +53,8 @@ struct reload {
   uint64_t errors[RELOAD_ERRORS]; /* texts of scripts' errors that were there before */
   unsigned n_errors;              /* grows without end */
   bool by_check;
+  bool condemned; /* by the end of the engine before this one; kept says what it knew */
+  struct kept_probation kept;
   bool subscribed;
 
   /* what became of the last one */
@@ -123,6 +125,7 @@ void reload_probe_begin(struct reload *r, struct generation *before);
 void reload_probe_end(struct reload *r);
 void reload_listen(struct reload *r);
 void reload_unlisten(struct reload *r);
+void reload_condemn(struct reload *r, const struct keep_culprit *c);
 bool reload_roll_back(struct reload *r); /* where it is due and can be now */
 
 /* reload_watch.c */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/keep.h"
 #include "base/str.h"
+#include "core/quarantine.h"
 #include "supervisor/reload_impl.h"
 
 void reload_triggers(unsigned triggers, struct json *j) {
@@ -167,6 +168,7 @@ void reload_revive(struct reload *r, const struct keep_culprit *c) {
   const uint64_t *files = keep_get_sized(r->s->o.keep, c ? "reload" : "refused", sizeof *files);
   if (files) r->refused = *files;
   if (files) keep_put(r->s->o.keep, "refused", files, sizeof *files);
+  if (r->s->o.stuck) reload_condemn(r, &r->s->o.stuck->culprit);
   if (!c) return;
   auto_buf struct buf fix = {0};
   buf_fmt(
