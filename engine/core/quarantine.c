@@ -68,18 +68,3 @@ void quarantine_text(const struct quarantined *e, struct buf *out) {
       "be made; it runs again when its function has changed, or after tend release",
       c->task, (long long)(c->ran_ns / NS_PER_MS), *c->where ? c->where : "an unknown place");
 }
-
-void quarantine_json(const struct quarantine *q, struct json *j, const char *key) {
-  json_array(j, key);
-  for (unsigned i = 0; i < q->n; i++) {
-    const struct quarantined *e = &q->list[i];
-    char at[CLOCK_TEXT_MAX];
-    json_object(j, NULL);
-    json_str(j, "task", e->culprit.task);
-    json_str(j, "where", e->culprit.where);
-    json_int(j, "cpu_ms", e->culprit.ran_ns / NS_PER_MS);
-    json_str(j, "at", clock_format(e->at_real_ns, at));
-    json_object_end(j);
-  }
-  json_array_end(j);
-}

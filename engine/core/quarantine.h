@@ -3,7 +3,7 @@
 #ifndef TEND_CORE_QUARANTINE_H
 #define TEND_CORE_QUARANTINE_H
 
-#include "base/json.h"
+#include "base/buf.h"
 #include "base/keep.h"
 
 struct quarantined {
@@ -26,6 +26,5 @@ const struct quarantined *quarantine_find(struct quarantine *q, const char *task
 bool quarantine_lift(struct quarantine *q, const char *task);
 /* "check disk is quarantined: it ran 1000 ms in one call at flows/a.lua:3 …" */
 void quarantine_text(const struct quarantined *e, struct buf *out);
-void quarantine_json(const struct quarantine *q, struct json *j, const char *key);
 
 #endif

@@ -67,14 +67,6 @@ void timeline_set(struct timeline *t, size_t row, int64_t at_ns, const char *sta
   r->changes[r->n++] = (struct timeline_change){at_ns, state, mark};
 }
 
-int64_t timeline_spent(const struct timeline_row *row, const char *state, int64_t end_ns) {
-  int64_t sum = 0;
-  for (size_t i = 0; i < row->n; i++)
-    if (STR_EQ(row->changes[i].state, state))
-      sum += (i + 1 < row->n ? row->changes[i + 1].at_ns : end_ns) - row->changes[i].at_ns;
-  return sum;
-}
-
 const char *timeline_time(int64_t ns, char to[TIMELINE_TIME_MAX]) {
   int64_t ms = ns / NS_PER_MS, s = ms / 1000;
   snprintf(to, TIMELINE_TIME_MAX, "%" PRId64 "d %02d:%02d:%02d.%03d", s / 86400, (int)(s / 3600 % 24),

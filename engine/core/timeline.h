@@ -47,8 +47,6 @@ void timeline_add(struct timeline *t, int64_t at_ns, const char *what, enum leve
 size_t timeline_row(struct timeline *t, const char *name);
 /* Nothing where it is the state already. */
 void timeline_set(struct timeline *t, size_t row, int64_t at_ns, const char *state, char mark);
-/* The time that a row was in a state. */
-int64_t timeline_spent(const struct timeline_row *row, const char *state, int64_t end_ns);
 
 /* "2d 03:04:05.678" */
 enum { TIMELINE_TIME_MAX = 40 };

@@ -19,8 +19,9 @@
   S(hooks) \
   S(http) \
   S(lifecycle) \
-  S(metrics) S(net) S(postgres) S(probe) S(process) S(repl) S(repl_complete) S(repl_help) S(repl_operate) \
-      S(repl_print) S(retry) S(settings)
+  S(metrics) \
+  S(net) S(postgres) S(probe) S(process) S(repl) S(repl_complete) S(repl_help) S(repl_operate) S(repl_print) S(retry) \
+      S(settings)
 
 #define S(name) EMBED(name);
 SCRIPTS(S)

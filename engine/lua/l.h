@@ -95,6 +95,9 @@ void l_class(lua_State *L, const char *name, const luaL_Reg *methods);
  * NULL). Not from inside Lua. Returns the task's id, 0 with err. */
 uint64_t vm_start_ref(struct vm *vm, int ref, int (*l_push)(lua_State *L, void *arg), void *push_arg,
                       const struct task_spec *spec, struct err *err);
+/* What a task that was started for struct policy came to. */
+void vm_tell_policy(policy_done_fn *done, void *arg, enum task_end end, lua_State *co, int nresults,
+                    const struct err *err);
 /* Tells of a task that failed and has nobody else to tell it. traceback may be NULL. */
 void vm_script_error(struct vm *vm, const char *what, const struct err *err, const char *traceback);
 

@@ -112,17 +112,7 @@ static void on_dropped(void *arg) {
 
 static void on_done(void *arg, enum task_end end, lua_State *co, int nresults, const struct err *err) {
   struct run *run = arg;
-  auto_json cJSON *results = NULL;
-  struct err local = ERR_INIT;
-  if (end == TASK_DONE && conv_results(co, nresults, &results, &local)) {
-    end = TASK_ERROR;
-    err = &local;
-  }
-  static const enum policy_status status[] = {[TASK_DONE] = POLICY_OK,
-                                              [TASK_ERROR] = POLICY_ERROR,
-                                              [TASK_TIMEOUT] = POLICY_TIMEOUT,
-                                              [TASK_CANCELLED] = POLICY_CANCELLED};
-  run->done(run->arg, status[end], results, end == TASK_DONE ? NULL : err);
+  vm_tell_policy(run->done, run->arg, end, co, nresults, err);
   run_free(run);
 }
 

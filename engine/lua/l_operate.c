@@ -1,6 +1,6 @@
-/* process: C half for the plan's processes. operate(op, args) → true or value | nil, err: an operation of the control
- * socket, with the same audit; signal(name, instance, signal, group) → to how many | nil, err; tail(name, instance) →
- * text. */
+/* process: C half for the plan's processes. ask(what) → table | nil, err: what the engine knows; operate(op, process,
+ * wait) → value | nil, err: an operation of the control socket, with the same audit; signal(name, instance, signal,
+ * group) → to how many | nil, err; tail(name, instance) → text. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,24 @@
 #include "lua/conv.h"
 #include "lua/effect.h"
 #include "lua/process.h"
+
+/* --- what the engine knows --------------------------------------------------------------------------------------- */
+
+int l_ask(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  const char *what = luaL_checkstring(L, 1);
+  if (!vm->host.ask) return l_fail(L, "unavailable", "%s: there is no engine here to ask", what);
+  struct buf b = {0};
+  int rc = vm->host.ask(vm->host.ask_arg, what, &b);
+  cJSON *v = NULL;
+  struct err err = ERR_INIT;
+  if (!rc && json_parse(buf_cstr(&b), b.len, what, &v, &err)) rc = err.code;
+  buf_free(&b);
+  if (rc) return l_fail_code(L, -rc, err.code ? err.msg : what);
+  int status = conv_push_json(L, v);
+  cJSON_Delete(v);
+  return status == LUA_OK ? 1 : lua_error(L);
+}
 
 /* --- operations -------------------------------------------------------------------------------------------------- */
 
@@ -37,8 +55,12 @@ static int l_push_said(lua_State *L, void *data) {
   const struct operation_run *o = data;
   const char *error = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o->said, "error"));
   const char *code = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o->said, "code"));
+  const cJSON *value = cJSON_GetObjectItemCaseSensitive(o->said, "value");
   if (!o->said || error) return l_fail(L, code ? code : "refused", "%s", error ? error : "no answer");
-  lua_pushboolean(L, 1);
+  if (!value || cJSON_IsNull(value))
+    lua_pushboolean(L, 1);
+  else
+    l_push_json(L, value);
   return 1;
 }
 
@@ -47,6 +69,23 @@ static void on_said(void *arg, const cJSON *said) {
   o->call = NULL;
   o->said = said ? cJSON_Duplicate(said, true) : NULL;
   task_ready(o->sched, o->token, l_push_said, o, run_free);
+}
+
+int l_call_operation(lua_State *L, struct control *control, const struct control_request *q, cJSON *args) {
+  struct operation_run *o = calloc(1, sizeof *o);
+  if (!o) {
+    cJSON_Delete(args);
+    return l_raise(L, "%s: no memory", q->op);
+  }
+  o->sched = vm_of(L)->host.sched;
+  o->token = task_wait(L);
+  int rc = control_call(control, q, on_said, o, &o->call);
+  cJSON_Delete(args);
+  if (rc) {
+    free(o);
+    return l_raise(L, "%s: no memory", q->op);
+  }
+  return task_suspend(L, run_cancel, o);
 }
 
 int l_operate(lua_State *L) {
@@ -63,23 +102,13 @@ int l_operate(lua_State *L) {
   }
   struct control *control = vm->host.control ? vm->host.control(vm->host.ask_arg) : NULL;
   if (!control) return l_fail(L, "unavailable", "%s: there is no engine here to ask", who);
-  struct operation_run *o = calloc(1, sizeof *o);
   cJSON *args = cJSON_CreateObject();
-  if (!o || !args || !cJSON_AddStringToObject(args, "process", process) || !cJSON_AddBoolToObject(args, "wait", wait)) {
-    free(o);
+  if (!args || !cJSON_AddStringToObject(args, "process", process) || !cJSON_AddBoolToObject(args, "wait", wait)) {
     cJSON_Delete(args);
     return l_raise(L, "%s: no memory", who);
   }
-  o->sched = vm->host.sched;
-  o->token = task_wait(L);
   const struct control_request q = {.op = op, .args = args, .uid = geteuid(), .pid = getpid()};
-  int rc = control_call(control, &q, on_said, o, &o->call);
-  cJSON_Delete(args);
-  if (rc) {
-    free(o);
-    return l_raise(L, "%s: no memory", who);
-  }
-  return task_suspend(L, run_cancel, o);
+  return l_call_operation(L, control, &q, args);
 }
 
 /* --- signals ----------------------------------------------------------------------------------------------------- */

@@ -256,23 +256,6 @@ static int l_run(lua_State *L) {
   return task_suspend(L, run_cancel, run);
 }
 
-/* ask(what) → table | nil, err: what the engine knows */
-static int l_ask(lua_State *L) {
-  struct vm *vm = vm_of(L);
-  const char *what = luaL_checkstring(L, 1);
-  if (!vm->host.ask) return l_fail(L, "unavailable", "%s: there is no engine here to ask", what);
-  struct buf b = {0};
-  int rc = vm->host.ask(vm->host.ask_arg, what, &b);
-  cJSON *v = NULL;
-  struct err err = ERR_INIT;
-  if (!rc && json_parse(buf_cstr(&b), b.len, what, &v, &err)) rc = err.code;
-  buf_free(&b);
-  if (rc) return l_fail_code(L, -rc, err.code ? err.msg : what);
-  int status = conv_push_json(L, v);
-  cJSON_Delete(v);
-  return status == LUA_OK ? 1 : lua_error(L);
-}
-
 int l_open_process(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"run", l_run},   {"ask", l_ask}, {"spawn", l_spawn}, {"operate", l_operate}, {"signal", l_signal_process},

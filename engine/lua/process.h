@@ -1,8 +1,9 @@
 /* What the files of the module process share: l_process.c (commands), l_spawn.c (commands that go on), l_operate.c (the
- * plan's processes). */
+ * plan's processes); and what the prompt asks of the engine in the same way. */
 #ifndef TEND_LUA_PROCESS_H
 #define TEND_LUA_PROCESS_H
 
+#include "loop/control.h"
 #include "lua/l.h"
 
 /* Reads the table at index 1 into spec; what it points to stays on the stack. Returns the seconds that it may take, 0:
@@ -17,6 +18,12 @@ struct ended {
 };
 /* The table that tells of a command's end. */
 void l_push_ended(lua_State *L, const struct ended *e);
+
+/* ask(what) → table | nil, err: what the engine knows, at once. */
+int l_ask(lua_State *L);
+/* An operation of the control socket, by a task that may wait; the last act of a C function → what the answer holds,
+ * true where that is nothing | nil, err. Takes args, which are also the request's. */
+int l_call_operation(lua_State *L, struct control *control, const struct control_request *q, cJSON *args);
 
 int l_spawn(lua_State *L);
 int l_operate(lua_State *L);

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/str.h"
 #include "lua/conv.h"
+#include "lua/process.h"
 #include "lua/repl_inner.h"
 
 /* half(name, …): runs our script tend.NAME with these; what it returns */
@@ -80,64 +81,6 @@ static int l_listed(lua_State *L) {
 
 /* --- the engine -------------------------------------------------------------------------------------------------- */
 
-/* ask(what) → table | nil, err: at once, for what does not change anything */
-static int l_ask(lua_State *L) {
-  struct vm *vm = vm_of(L);
-  const char *what = luaL_checkstring(L, 1);
-  if (!vm->host.ask) return l_fail(L, "unavailable", "there is no engine around: this prompt is offline");
-  struct buf b = {0};
-  int rc = vm->host.ask(vm->host.ask_arg, what, &b);
-  cJSON *v = NULL;
-  struct err err = ERR_INIT;
-  if (!rc && json_parse(buf_cstr(&b), b.len, what, &v, &err)) rc = err.code;
-  buf_free(&b);
-  if (rc) return l_fail_code(L, -rc, err.code ? err.msg : what);
-  int status = conv_push_json(L, v);
-  cJSON_Delete(v);
-  return status == LUA_OK ? 1 : lua_error(L);
-}
-
-struct operation_call {
-  struct sched *sched;
-  struct control_reply *call;
-  uint64_t token;
-  cJSON *said;
-};
-
-static void call_free(void *arg) {
-  struct operation_call *o = arg;
-  cJSON_Delete(o->said);
-  free(o);
-}
-
-static void call_cancel(void *arg) {
-  struct operation_call *o = arg;
-  control_forget(o->call);
-  call_free(o);
-}
-
-static int l_push_said(lua_State *L, void *data) {
-  const struct operation_call *o = data;
-  const cJSON *error = cJSON_GetObjectItemCaseSensitive(o->said, "error");
-  const cJSON *code = cJSON_GetObjectItemCaseSensitive(o->said, "code");
-  const cJSON *value = cJSON_GetObjectItemCaseSensitive(o->said, "value");
-  if (!o->said || cJSON_IsString(error))
-    return l_fail(L, cJSON_IsString(code) ? code->valuestring : "refused", "%s",
-                  cJSON_IsString(error) ? error->valuestring : "no answer");
-  if (!value || cJSON_IsNull(value))
-    lua_pushboolean(L, 1);
-  else
-    l_push_json(L, value);
-  return 1;
-}
-
-static void on_said(void *arg, const cJSON *said) {
-  struct operation_call *o = arg;
-  o->call = NULL;
-  o->said = said ? cJSON_Duplicate(said, true) : NULL;
-  task_ready(o->sched, o->token, l_push_said, o, call_free);
-}
-
 /* op(name, args) → value | nil, err: an operation of the control socket, on behalf of the session's client */
 static int l_op(lua_State *L) {
   struct repl_chunk *c = l_chunk(L);
@@ -169,22 +112,9 @@ static int l_op(lua_State *L) {
     lua_pushliteral(L, "listed");
     return 1;
   }
-  struct operation_call *o = calloc(1, sizeof *o);
-  if (!o) {
-    cJSON_Delete(args);
-    return luaL_error(L, "%s: no memory", name);
-  }
-  o->sched = vm_of(L)->host.sched;
-  o->token = task_wait(L);
   const struct control_request q = {
       .op = name, .args = args, .uid = c->session->uid, .pid = c->session->pid, .read_only = c->session->read_only};
-  int rc = control_call(r->o.control, &q, on_said, o, &o->call);
-  cJSON_Delete(args);
-  if (rc) {
-    free(o);
-    return luaL_error(L, "%s: no memory", name);
-  }
-  return task_suspend(L, call_cancel, o);
+  return l_call_operation(L, r->o.control, &q, args);
 }
 
 /* --- names ------------------------------------------------------------------------------------------------------- */

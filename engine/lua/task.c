@@ -326,7 +326,6 @@ void task_end_all(struct sched *s, const struct vm *vm) {
   }
 }
 
-const char *task_name(const struct sched *s) { return s->current ? s->current->name : ""; }
 uint64_t task_current(const struct sched *s) { return s->current ? token_of(s->current, s->current->birth) : 0; }
 
 void task_room(struct sched *s, uint64_t id) {

@@ -77,8 +77,6 @@ uint64_t task_start(struct sched *s, struct vm *vm, lua_State *L, int nargs, con
 void task_cancel(struct sched *s, uint64_t id, enum task_end why, bool quiet);
 /* All tasks of a generation are ended and closed now, without callbacks. Not from inside a task. */
 void task_end_all(struct sched *s, const struct vm *vm);
-/* The name of the running task, "" when none runs. */
-const char *task_name(const struct sched *s);
 /* The id of the running task, 0 when none runs. */
 uint64_t task_current(const struct sched *s);
 /* What it prints is taken again. A stale id is ignored. */

@@ -280,9 +280,8 @@ static int l_push_argument(lua_State *L, void *arg) {
 
 static void on_call_dropped(void *arg) { free(arg); }
 
-static void on_call_done(void *arg, enum task_end end, lua_State *co, int nresults, const struct err *err) {
-  struct call call = *(struct call *)arg;
-  free(arg);
+void vm_tell_policy(policy_done_fn *done, void *arg, enum task_end end, lua_State *co, int nresults,
+                    const struct err *err) {
   auto_json cJSON *results = NULL;
   struct err local = ERR_INIT;
   if (end == TASK_DONE && conv_results(co, nresults, &results, &local)) {
@@ -293,7 +292,13 @@ static void on_call_done(void *arg, enum task_end end, lua_State *co, int nresul
                                               [TASK_ERROR] = POLICY_ERROR,
                                               [TASK_TIMEOUT] = POLICY_TIMEOUT,
                                               [TASK_CANCELLED] = POLICY_CANCELLED};
-  call.done(call.arg, status[end], results, end == TASK_DONE ? NULL : err);
+  done(arg, status[end], results, end == TASK_DONE ? NULL : err);
+}
+
+static void on_call_done(void *arg, enum task_end end, lua_State *co, int nresults, const struct err *err) {
+  struct call call = *(struct call *)arg;
+  free(arg);
+  vm_tell_policy(call.done, call.arg, end, co, nresults, err);
 }
 
 static uint64_t policy_call(void *self, int ref, const char *task_name, const char *arg_json, int64_t deadline_ns,

@@ -60,7 +60,10 @@ for _, op in ipairs { "start", "stop", "restart" } do
     check_name(name, who)
     local o = check_options(options, { wait = "boolean" }, who)
     local done, err = core.operate(op, name, o.wait ~= false)
-    return done, err
+    if done == nil then
+      return nil, err
+    end
+    return true
   end
 end
 
