@@ -5,7 +5,7 @@ ignore = { "212/_.*" }
 
 -- What a flow file and a policy find as globals (docs/lua-api.md).
 local api = { "lifecycle", "process", "probe", "timer", "signal", "metrics", "log", "settings", "fs", "postgres", "http", "net", "dns", "retry", "json", "clock",
-  "cron", "event", "hooks", "state" }
+  "control", "cron", "event", "hooks", "state" }
 files["scripts"] = { read_globals = api }
 files["scripts/tend/_meta"] = { ignore = { "121", "122", "212", "241" } } -- stubs for editors
 files["scripts/tend/repl_stubs.lua"] = { ignore = { "111", "112", "121", "122", "131", "212" } } -- stubs of the prompt

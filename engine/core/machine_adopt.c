@@ -48,8 +48,8 @@ void machine_adopt(struct machine *to, const struct machine *from, const uint32_
   to->failed_code = from->failed_code;
   to->failed_by_workload = from->failed_by_workload;
   to->stop_cause = from->stop_cause;
-  bool living = from->begun && (from->state == STATE_STARTING || from->state == STATE_RUNNING ||
-                                from->state == STATE_RESTARTING);
+  bool living =
+      from->begun && (from->state == STATE_STARTING || from->state == STATE_RUNNING || from->state == STATE_RESTARTING);
   for (unsigned i = 0; i < to->config->processes; i++) {
     if (old[i] == MACHINE_ALL) continue;
     unsigned n = from->config->process[old[i]].instances, own = to->config->process[i].instances;

@@ -29,9 +29,9 @@ struct loop {
   int64_t now_ns;
   struct timer *armed; /* all that are, in no order */
   unsigned n_armed;
-  int alive_fd;        /* -1: nobody watches */
-  int64_t alive_ns;    /* it comes then; TIME_NEVER: it is off */
-  struct timer *awake; /* where there are too many timers to look through: makes the loop wake up in time */
+  int alive_fd;             /* -1: nobody watches */
+  int64_t alive_ns;         /* it comes then; TIME_NEVER: it is off */
+  struct timer *awake;      /* where there are too many timers to look through: makes the loop wake up in time */
   unsigned timers, watches; /* that there are */
 };
 

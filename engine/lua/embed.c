@@ -11,17 +11,11 @@
   extern const char embed_##name[] __attribute__((visibility("hidden"))); \
   extern const char embed_##name##_end[] __attribute__((visibility("hidden")))
 
+/* clang-format off */
 #define SCRIPTS(S) \
-  S(prelude) \
-  S(control) \
-  S(dns) \
-  S(fs) \
-  S(hooks) \
-  S(http) \
-  S(lifecycle) \
-  S(metrics) \
-  S(net) S(postgres) S(probe) S(process) S(repl) S(repl_complete) S(repl_help) S(repl_operate) S(repl_print) S(retry) \
-      S(settings)
+  S(prelude) S(control) S(dns) S(fs) S(hooks) S(http) S(lifecycle) S(metrics) S(net) S(postgres) S(probe) S(process) \
+  S(repl) S(repl_complete) S(repl_help) S(repl_operate) S(repl_print) S(retry) S(settings)
+/* clang-format on */
 
 #define S(name) EMBED(name);
 SCRIPTS(S)

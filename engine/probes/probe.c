@@ -76,7 +76,8 @@ static const struct tend_probe_kind *find_kind(const char *name, struct err *err
   if (near)
     err_set(err, -EINVAL, "kind: unknown kind \"%s\"; did you mean \"%s\"?", name, near);
   else
-    err_set(err, -EINVAL, "kind: unknown kind \"%s\"; there are %s, and what lies in probes/ of the scripts directory", name, buf_cstr(&list));
+    err_set(err, -EINVAL, "kind: unknown kind \"%s\"; there are %s, and what lies in probes/ of the scripts directory",
+            name, buf_cstr(&list));
   return NULL;
 }
 

@@ -5,14 +5,12 @@
 #include "supervisor/impl.h"
 
 /* As they are: numbers, and pointers to literals. */
+/* clang-format off */
 #define KEPT_FIELDS(F) \
-  F(counts) \
-  F(begun_ns) \
-  F(begun_real_ns) \
-  F(startup_ns) \
-  F(running_since_ns) F(running_total_ns) F(phases) F(phase_started_ns) F(startup_result) F(steps) F(n_steps) \
-      F(validation_checks) F(validation_failed) F(healthy) F(graceful) F(from_workload) F(exit_code) F(exit_cause) \
-          F(hook)
+  F(counts) F(begun_ns) F(begun_real_ns) F(startup_ns) F(running_since_ns) F(running_total_ns) F(phases) \
+  F(phase_started_ns) F(startup_result) F(steps) F(n_steps) F(validation_checks) F(validation_failed) F(healthy) \
+  F(graceful) F(from_workload) F(exit_code) F(exit_cause) F(hook)
+/* clang-format on */
 
 struct kept_self {
 #define F(field) __typeof__(((struct supervisor *)0)->field) field;

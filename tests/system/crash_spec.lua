@@ -40,7 +40,7 @@ local function counting(o)
   local p = sh(crashing.counter(("[ -e %s/end ] && exit ${CODE:-7};"):format(dir)), o)
   p:wait_event("startup_completed")
   p:wait_line("line 5")
-  function p:finish() h.write(dir .. "/end", "") end
+  function p.finish() h.write(dir .. "/end", "") end
   return p
 end
 

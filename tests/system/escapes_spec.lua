@@ -115,7 +115,8 @@ local ATTEMPTS = {
 }
 
 local function script(folder) -- the chunk in an escape sequence: a script is UTF-8
-  local lines = { "local FOLDER = " .. ("%q"):format(folder), "local BYTECODE = \"" .. string.dump(function() return 1 end):gsub(".", function(c) return ("\\x%02x"):format(c:byte()) end) .. "\"" }
+  local bytecode = string.dump(function() return 1 end):gsub(".", function(c) return ("\\x%02x"):format(c:byte()) end)
+  local lines = { "local FOLDER = " .. ("%q"):format(folder), 'local BYTECODE = "' .. bytecode .. '"' }
   lines[#lines + 1] = "local attempts = {}"
   for i, attempt in ipairs(ATTEMPTS) do
     lines[#lines + 1] = ("attempts[%d] = { %q, %q }"):format(i, attempt[1], attempt[2])

@@ -12,15 +12,6 @@ local function topics(word, ...)
   return cjson.decode(out).topics
 end
 
-local function all(kind)
-  local _, out = explain "--json"
-  local list = {}
-  for _, topic in ipairs(cjson.decode(out).topics) do
-    if topic.kind == kind then list[topic.name] = topic end
-  end
-  return list
-end
-
 describe("tend explain", function()
   it("tells an exit code, also as a sum, a signal's, and the workload's own", function()
     assert.truthy(topics("137")[1].doc:find("SIGKILL", 1, true))

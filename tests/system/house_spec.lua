@@ -81,7 +81,9 @@ describe("completion", function()
   local function complete(...)
     local words = {}
     for i, w in ipairs { ... } do words[i] = h.quote(w) end
-    local script = ([[CONTAINER_STATE_DIR=%s; export CONTAINER_STATE_DIR; PATH=%s/%s:$PATH; . deploy/completion/tend.bash; COMP_WORDS=(tend %s); COMP_CWORD=%d; _tend; printf '%%s ' "${COMPREPLY[@]}"]])
+    local script = ([[
+      CONTAINER_STATE_DIR=%s; export CONTAINER_STATE_DIR; PATH=%s/%s:$PATH; . deploy/completion/tend.bash
+      COMP_WORDS=(tend %s); COMP_CWORD=%d; _tend; printf '%%s ' "${COMPREPLY[@]}"]])
       :format(state, h.top, h.build, table.concat(words, " "), #words)
     local out = h.sh("bash -c " .. h.quote(script))
     return " " .. out

@@ -124,7 +124,7 @@ static void op_answer(void *arg, const struct control_request *q, struct control
     control_answer(r, "{\"container_info\": {}, \"exit\": null}");
   else if (STR_EQ(q->op, "restart") && STR_EQ(control_arg_str(q, "process", "main"), "main"))
     control_answer(r, control_arg_bool(q, "wait", true) ? "{\"message\": \"main runs again\"}"
-                                                         : "{\"message\": \"main will run again\"}");
+                                                        : "{\"message\": \"main will run again\"}");
   else if (STR_EQ(q->op, "maintenance"))
     control_answer(r, control_arg_bool(q, "on", false) ? "{\"message\": \"on\"}" : "{\"message\": \"off\"}");
   else

@@ -19,13 +19,13 @@ control = {}
 ---@field name string small letters, digits and `-`; not one that tend has itself
 ---@field help string one line
 ---@field args? tend.command.arg[] checked before `run` is called; words in their order, required ones first
----@field level? "operator"|"read-only" who may: operator when left out. A read-only one is refused what changes anything, and is not audited
+---@field level? "operator"|"read-only" who may: operator when left out. A read-only one is refused what changes anything, and has no audit
 ---@field timeout? number seconds, 30 when left out, at most 3600
 ---@field run fun(args: table<string, any>, client: { uid: integer, pid: integer }): any, any
 
 ---Adds a command. Only while the flow file loads; a reload has the commands of the new file. `run` is a task: it may wait,
 ---and ends when the client leaves. What it prints goes to the client as it comes; where the client is slow `print` waits. A number
----that it returns is the exit code, another value is shown, `false` or `nil, err` is a refusal (exit 1); an error is told with file and line.
+---that it returns is the exit code, another value is shown, `false` or `nil, err` is a refusal (exit 1); an error names file and line.
 ---Raises for a wrong or taken name and for wrong keys.
 ---@param command tend.command
 function control.command(command) end
