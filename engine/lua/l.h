@@ -31,7 +31,7 @@ struct vm {
   struct vm_host host;
   lua_State *L;
   size_t used, max;                      /* bytes */
-  size_t lower;                          /* the running task's own limit, 0: max */
+  size_t own_max;                        /* the running task's own limit, 0: max */
   bool loading;                          /* the flow file runs: registrations are possible */
   cJSON *dependencies, *cleanup, *hooks; /* added by lifecycle calls */
   struct lua_timer *timers;
@@ -56,8 +56,8 @@ struct vm {
 };
 
 /* From here on no more than that; 0: as much as there may be. vm may be NULL. */
-static inline void vm_limit(struct vm *vm, size_t lower) {
-  if (vm) vm->lower = lower;
+static inline void vm_limit(struct vm *vm, size_t own_max) {
+  if (vm) vm->own_max = own_max;
 }
 
 static inline struct vm *vm_of(lua_State *L) { return lua_owner(L)->vm; }

@@ -187,6 +187,13 @@ static int l_push_arguments(lua_State *L, void *arg) {
   return 4;
 }
 
+/* Half of it is the policies'; where they hold more there is still room to look at what they do. */
+static size_t memory_max(const struct vm *vm) {
+  const size_t room = (size_t)LIMIT_REPL_ROOM_MB << 20;
+  size_t most = vm->used < vm->max ? vm->used + room : vm->max + room;
+  return most > vm->max / 2 ? most : vm->max / 2;
+}
+
 void repl_chunk_start(struct repl_session *s, const struct repl_ask *ask, struct control_reply *reply) {
   struct repl *r = s->repl;
   struct err err = ERR_INIT;
@@ -230,7 +237,7 @@ void repl_chunk_start(struct repl_session *s, const struct repl_ask *ask, struct
                                  .arg = c,
                                  .effects = &c->effects,
                                  .once = true,
-                                 .memory_max = side->vm->max / 2}; /* the other half is the policies' */
+                                 .memory_max = memory_max(side->vm)};
   struct start start = {s, ask};
   vm_limit(side->vm, spec.memory_max);
   c->task =

@@ -52,38 +52,50 @@ static void wake_loop(struct sched *s) {
   if (!s->deferred && loop_defer(s->loop, on_wake, s) == 0) s->deferred = true;
 }
 
+/* Two lanes: who has used up a slice waits with his like, so that runaways, however many, delay no short task by more
+ * than a slice of one of them. In front of the short ones: prompts, where somebody sits who wants to see what is
+ * wrong. */
 static void queue(struct task *t) {
   struct sched *s = t->sched;
+  struct lane *lane = t->greedy ? &s->greedy : &s->quick;
   t->state = TASK_READY;
   t->next = NULL;
-  if (s->tail)
-    s->tail->next = t;
-  else
-    s->head = t;
-  s->tail = t;
+  if (t->once && !t->greedy) {
+    t->next = lane->head;
+    lane->head = t;
+    if (!lane->tail) lane->tail = t;
+  } else {
+    if (lane->tail)
+      lane->tail->next = t;
+    else
+      lane->head = t;
+    lane->tail = t;
+  }
   s->n_ready++;
   wake_loop(s);
 }
 
-static struct task *unqueue(struct sched *s) {
-  struct task *t = s->head;
-  s->head = t->next;
-  if (!s->head) s->tail = NULL;
+static struct task *unqueue(struct sched *s, bool greedy_first) {
+  bool from_greedy = s->greedy.head && (greedy_first || !s->quick.head);
+  struct lane *lane = from_greedy ? &s->greedy : &s->quick;
+  struct task *t = lane->head;
+  lane->head = t->next;
+  if (!lane->head) lane->tail = NULL;
   s->n_ready--;
   return t;
 }
 
 static void unlink_ready(struct task *t) {
-  struct sched *s = t->sched;
+  struct lane *lane = t->greedy ? &t->sched->greedy : &t->sched->quick;
   struct task *before = NULL;
-  for (struct task *p = s->head; p; before = p, p = p->next) {
+  for (struct task *p = lane->head; p; before = p, p = p->next) {
     if (p != t) continue;
     if (before)
       before->next = t->next;
     else
-      s->head = t->next;
-    if (s->tail == t) s->tail = before;
-    s->n_ready--;
+      lane->head = t->next;
+    if (lane->tail == t) lane->tail = before;
+    t->sched->n_ready--;
     return;
   }
 }
@@ -269,11 +281,13 @@ static void run(struct sched *s, struct task *t) {
     lua_pop(t->co, nres);
     if (t->suspended) {
       t->state = TASK_WAITING;
+      t->greedy = false;
       if (t->ending) stop_operation(t);
       if (t->completed || t->ending) queue(t);
     } else if (*t->where) {
       fail(t, status);
     } else {
+      t->greedy = true;
       queue(t);
     }
   } else if (status == LUA_OK && !t->ending) {
@@ -285,15 +299,18 @@ static void run(struct sched *s, struct task *t) {
 
 static void on_turn(void *arg) {
   struct sched *s = arg;
-  if (!s->head) return;
+  if (!s->n_ready) return;
   guard_arm(s);
   int64_t until = s->mark_ns + TASK_SLICE_NS;
-  for (uint32_t n = s->n_ready; n && s->head; n--) {
-    run(s, unqueue(s));
+  s->greedy_turn = !s->greedy_turn; /* short ones without end do not shut out the others either */
+  bool greedy_first = s->greedy_turn;
+  for (uint32_t n = s->n_ready; n && s->n_ready; n--) {
+    run(s, unqueue(s, greedy_first));
+    greedy_first = false;
     if (s->mark_ns > until) break;
   }
   guard_disarm(s);
-  if (s->head) wake_loop(s);
+  if (s->n_ready) wake_loop(s);
 }
 
 void task_cancel(struct sched *s, uint64_t id, enum task_end why, bool quiet) {

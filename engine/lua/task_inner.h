@@ -48,6 +48,7 @@ struct task {
   struct effects *effects;
   size_t memory_max;
   bool once;
+  bool greedy; /* it has used up a slice since it waited last */
   struct task *next;
 };
 
@@ -58,7 +59,10 @@ struct sched {
   uint32_t n_slots, n_tasks, n_ready;
   uint32_t free[LIMIT_TASKS];
   uint32_t n_free;
-  struct task *head, *tail;
+  struct lane {
+    struct task *head, *tail;
+  } quick, greedy;
+  bool greedy_turn; /* this turn begins with a greedy one */
   struct task *current;
   struct task *finishing; /* its done callback runs */
   int64_t mark_ns;        /* CPU clock at the start of this resume */

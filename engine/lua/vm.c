@@ -39,7 +39,7 @@ static void *allocate(void *ud, void *p, size_t old, size_t size) {
     vm->used -= old;
     return NULL;
   }
-  size_t max = vm->lower && vm->lower < vm->max ? vm->lower : vm->max;
+  size_t max = vm->own_max ? vm->own_max : vm->max;
   if (size > old && (vm->used > max || size - old > max - vm->used)) return NULL;
   void *q = realloc(p, size);
   if (q) vm->used += size - old;

@@ -554,6 +554,23 @@ describe("a chunk", function()
   end)
 end)
 
+describe("policies that take all there is", function()
+  it("leave the prompt enough to look at them", function()
+    local flows = h.tempdir()
+    h.write(flows .. "/greedy.lua", [[
+      local held = {}
+      for i = 1, 50 do held[i] = ("x"):rep(1024 * 1024 - 100) .. i end
+      for _ = 1, 20 do timer.every(0.01, function() while true do end end) end
+    ]] .. "return { name = 'greedy', mode = 'server', processes = { main = { command = { 'sleep', '1000' } } } }")
+    local p = h.spawn { args = { "run", "--flow-name", "greedy", "--flows", flows } }
+    p:wait_event("startup_completed")
+    local code, out, err = h.ask(p, "repl", "-e", "1 + 1", "-e", "processes.main.state")
+    assert.equal("", err)
+    assert.equal(0, code)
+    assert.equal('2\n"up"\n', out)
+  end)
+end)
+
 describe("tend repl --offline", function()
   local function offline(...)
     return h.run { args = { "repl", "--offline", ... } }

@@ -242,6 +242,26 @@ static void long_work(void **state) {
          "[2,\"b\",\"in\",\"dead\"]");
 }
 
+/* Runaways, however many, wait for each other; who only does a little at a time does not wait for all of them. */
+static void short_work_among_runaways(void **state) {
+  enum { RUNAWAYS = 30, TIMES = 40 };
+  struct fixture *f = *state;
+  static struct outcome o[RUNAWAYS], quick;
+  uint64_t id[RUNAWAYS];
+  for (int i = 0; i < RUNAWAYS; i++) id[i] = start(f, &o[i], "return function() while true do end end", 0);
+  f->left = 0;
+  start(f, &quick, "return function() for i = 1, 40 do timer.sleep(0) end return 'done' end", 0);
+  int64_t before = sched_used_ns(f->sched);
+  run(f);
+  assert_string_equal(quick.result, "[\"done\"]");
+  assert_in_range(sched_used_ns(f->sched) - before, 0, TIMES * RUNAWAYS * TASK_SLICE_NS / 3);
+  free(quick.result);
+  for (int i = 0; i < RUNAWAYS; i++) task_cancel(f->sched, id[i], TASK_CANCELLED, false);
+  f->left = RUNAWAYS;
+  run(f);
+  for (int i = 0; i < RUNAWAYS; i++) assert_int_equal(o[i].calls, 1);
+}
+
 static void coroutines(void **state) {
   struct fixture *f = *state;
   expect(f,
@@ -437,6 +457,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(runaways, setup, teardown),
       cmocka_unit_test_setup_teardown(loop_goes_on, setup, teardown),
       cmocka_unit_test_setup_teardown(long_work, setup_long, teardown),
+      cmocka_unit_test_setup_teardown(short_work_among_runaways, setup_long, teardown),
       cmocka_unit_test_setup_teardown(coroutines, setup, teardown),
       cmocka_unit_test_setup_teardown(memory, setup_long, teardown),
       cmocka_unit_test_setup_teardown(deadline, setup, teardown),
