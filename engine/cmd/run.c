@@ -242,6 +242,7 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
   if (last) maker_generations(e.maker)->free(last);
   maker_free(e.maker);
   load_free(&e.load);
+  kept_policy_free(&e.kept);
   sink_free(e.sink);
   probe_env_close(&e.probes);
   children_free(e.children);

@@ -184,7 +184,11 @@ describe("again and again", function()
         if process.name == "other" then return process.state == "up" and process.pid ~= of.other.pid end
       end
     end, 5, "a restart in safe mode")
-    crashing.kill(p)
+    -- an operator's reload brings scripts and checks back; the next engine is a safe one again
+    assert.equal(0, (h.ask(p, "reload")))
+    assert.equal("mine", status(p).checks[1].name)
+    assert.is_true(crashing.kill(p).details.safe_mode)
+    assert.same({}, status(p).checks)
     crashing.kill(p)
     h.native.kill(crashing.engine(p), h.signals.KILL)
     h.wait_for(function() return p.err:find("init goes on alone", 1, true) end, 5)
