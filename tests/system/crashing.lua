@@ -1,4 +1,5 @@
 -- For tests that end the engine: which process it is, and flows whose output tells whether a line was lost.
+local cjson = require "cjson"
 local h = require "harness"
 
 local crashing = {}
@@ -43,5 +44,28 @@ function crashing.lines(p)
   end
   return n
 end
+
+--- A flow file of that text, run; before(folder) comes first. p.flows: where it is.
+function crashing.flow(text, o)
+  o = o or {}
+  local dir = h.tempdir()
+  h.sh("mkdir " .. dir .. "/flows")
+  h.write(dir .. "/flows/f.lua", text)
+  if o.before then o.before(dir .. "/flows") end
+  o.args = { "run", "--flow-name", "f", "--flows", dir .. "/flows" }
+  o.env = o.env or {}
+  local p = h.spawn(o)
+  p.flows = dir .. "/flows"
+  return p
+end
+
+function crashing.status(p)
+  local code, out, err = h.ask(p, "status", "--json")
+  assert(code == 0, err)
+  return cjson.decode(out)
+end
+
+--- Its first process, as the status has it.
+function crashing.main(p) return crashing.status(p).processes[1] end
 
 return crashing
