@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <time.h>
@@ -45,6 +46,18 @@ const char *clock_format(int64_t real_ns, char buf[CLOCK_TEXT_MAX]) {
   snprintf(buf, CLOCK_TEXT_MAX, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", year % 10000, month % 100, day % 100,
            sec / 3600 % 24, sec / 60 % 60, sec % 60, (unsigned)ms % 1000);
   return buf;
+}
+
+int clock_parse(const char *text, int64_t *real_ns) {
+  struct tm tm = {0};
+  const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+  if (!end) return -EINVAL;
+  int64_t fraction = 0, unit = NS_PER_S;
+  if (*end == '.')
+    for (end++; *end >= '0' && *end <= '9'; end++) fraction += (*end - '0') * (unit /= 10);
+  if (end[0] != 'Z' || end[1]) return -EINVAL;
+  *real_ns = (int64_t)timegm(&tm) * NS_PER_S + fraction;
+  return 0;
 }
 
 int clock_ms_until(int64_t due_ns, int64_t now_ns) {

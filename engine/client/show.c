@@ -19,13 +19,10 @@ static const char *str(const cJSON *o, const char *key, const char *fallback) {
 
 static bool is_true(const cJSON *o, const char *key) { return cJSON_IsTrue(get(o, key)); }
 
-/* 2024-01-15T10:30:00.123Z in ns, 0 for what is no time. */
-static int64_t parse_time(const char *text) {
-  struct tm tm = {0};
-  const char *end = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
-  if (!end) return 0;
-  int64_t ms = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
-  return (int64_t)timegm(&tm) * NS_PER_S + ms * NS_PER_MS;
+/* 0 for what is no time. */
+static int64_t time_at(const cJSON *o, const char *key) {
+  int64_t ns;
+  return clock_parse(str(o, key, ""), &ns) ? 0 : ns;
 }
 
 void show_duration(int64_t ns, struct buf *out) {
@@ -42,7 +39,7 @@ void show_duration(int64_t ns, struct buf *out) {
 
 /* How long something has been so; "-" where that is not known. */
 static void add_age(const cJSON *o, const char *key, int64_t now, struct buf *out) {
-  int64_t at = parse_time(str(o, key, NULL));
+  int64_t at = time_at(o, key);
   if (!at)
     buf_char(out, '-');
   else
@@ -292,7 +289,7 @@ void show_event(const cJSON *v, bool colour, struct buf *out) {
   unsigned kind = 0;
   while (kind < EVENT_KINDS && !STR_EQ(name, event_name((enum event_kind)kind))) kind++;
   const cJSON *duration = get(v, "duration_ms");
-  struct event e = {.real_ns = parse_time(str(v, "timestamp", NULL)),
+  struct event e = {.real_ns = time_at(v, "timestamp"),
                     .level = LEVEL_INFO,
                     .duration_ns = cJSON_IsNumber(duration) ? (int64_t)duration->valuedouble * NS_PER_MS : -1,
                     .message = str(v, "message", NULL)};

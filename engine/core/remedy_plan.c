@@ -81,7 +81,7 @@ struct remedy_plan *remedy_plan_new(const struct plan *plan, const unsigned *fai
   for (size_t i = 0; i < plan->checks_n; i++) implied += is_implied(plan, i);
   struct remedy_plan *p = calloc(1, sizeof *p);
   if (!p) return NULL;
-  p->remedy = calloc(n + implied + 1, sizeof *p->remedy);
+  p->remedy = calloc(n + implied + 1, sizeof(const struct plan_remedy *));
   p->rules_ = calloc(n + implied + 1, sizeof *p->rules_);
   p->steps_ = calloc(steps + implied + 1, sizeof *p->steps_);
   p->implied_ = calloc(implied + 1, sizeof *p->implied_);

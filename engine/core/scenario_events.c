@@ -17,17 +17,6 @@ struct recorded {
   bool begun;
 };
 
-/* "2026-01-15T10:30:00.123Z" as seconds; negative: it is none. Days from the civil calendar, counted from March. */
-static double seconds_of(const char *text) {
-  int y, m, d, h, min;
-  double s;
-  if (!text || sscanf(text, "%d-%d-%dT%d:%d:%lfZ", &y, &m, &d, &h, &min, &s) != 6) return -1;
-  y -= m <= 2;
-  int64_t day_of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-  int64_t days = (int64_t)y * 365 + y / 4 - y / 100 + y / 400 + day_of_year - 719468;
-  return (double)days * 86400 + h * 3600 + min * 60 + s;
-}
-
 static const char *text_of(const cJSON *details, const char *key) {
   return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(details, key));
 }
@@ -193,9 +182,10 @@ int scenario_from_events(const char *text, size_t n, const char *file, const str
     p += len + 1;
     if (len && !cJSON_IsObject(event) && nl) /* a last line may have been cut off */
       rc = err_set(err, -EINVAL, "%s:%zu: expected an event as JSON, as in events.jsonl", file, line + 1);
-    double at = seconds_of(text_of(event, "timestamp"));
-    const char *name = text_of(event, "event");
-    if (name && at >= 0) take(&r, name, cJSON_GetObjectItemCaseSensitive(event, "details"), at);
+    int64_t at;
+    const char *name = text_of(event, "event"), *time = text_of(event, "timestamp");
+    if (name && time && clock_parse(time, &at) == 0)
+      take(&r, name, cJSON_GetObjectItemCaseSensitive(event, "details"), (double)at / NS_PER_S);
   }
   if (!rc && !r.begun)
     rc = err_set(err, -EINVAL, "%s: no run begins in it: expected an event startup_initiated with cause begin", file);

@@ -199,15 +199,19 @@ static int64_t longest_end_ns(const struct sim *s, const struct remedy_action *a
   return end;
 }
 
+static void begin_run(struct sim *s, const struct remedy_action *a) {
+  struct sim_job *j = &s->jobs[a->rule];
+  j->run = a->run;
+  j->check = a->check;
+  j->dry = a->dry;
+  s->remedies++;
+  tell_begin(s, j, a);
+}
+
 static void carry_out(struct sim *s, const struct remedy_action *a) {
-  struct sim_job *j = a->rule == REMEDY_NONE ? NULL : &s->jobs[a->rule];
   switch (a->kind) {
     case REMEDY_ACT_BEGIN:
-      j->run = a->run;
-      j->check = a->check;
-      j->dry = a->dry;
-      s->remedies++;
-      tell_begin(s, j, a);
+      begin_run(s, a);
       break;
     case REMEDY_ACT_STEP:
       begin_step(s, a);
@@ -222,7 +226,7 @@ static void carry_out(struct sim *s, const struct remedy_action *a) {
       check_hold(&s->checks[a->check].check, a->on ? longest_end_ns(s, a) : 0, s->now);
       break;
     case REMEDY_ACT_END:
-      tell_end(s, j, a);
+      tell_end(s, &s->jobs[a->rule], a);
       break;
     case REMEDY_ACT_RECOVERED:
       tell_recovered(s, a);
@@ -366,7 +370,7 @@ int sim_remedies_new(struct sim *s) {
   s->rules = failures ? remedy_plan_new(plan, failures) : NULL;
   free(failures);
   if (s->rules) s->jobs = calloc(s->rules->config.rules + 1, sizeof *s->jobs);
-  if (!s->jobs) return -ENOMEM;
+  if (!s->rules || !s->jobs) return -ENOMEM;
   for (; s->jobs_n < s->rules->config.rules; s->jobs_n++)
     s->jobs[s->jobs_n] = (struct sim_job){.plan = s->rules->remedy[s->jobs_n], .done_ns = TIME_NEVER};
   s->remedy = remedy_new(&s->rules->config);

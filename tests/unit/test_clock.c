@@ -18,7 +18,10 @@ static void all_days_are_those_of_the_calendar(void **state) {
     gmtime_r(&s, &tm);
     size_t n = strftime(expected, sizeof expected, "%Y-%m-%dT%H:%M:%S", &tm);
     memcpy(expected + n, ".007Z", sizeof ".007Z");
-    assert_string_equal(clock_format((int64_t)s * NS_PER_S + 7 * NS_PER_MS, text), expected);
+    int64_t ns = (int64_t)s * NS_PER_S + 7 * NS_PER_MS, back;
+    assert_string_equal(clock_format(ns, text), expected);
+    assert_int_equal(clock_parse(text, &back), 0);
+    assert_true(back == ns);
   }
 }
 
@@ -29,8 +32,26 @@ static void before_1970_too(void **state) {
   assert_string_equal(clock_format(-NS_PER_MS, text), "1969-12-31T23:59:59.999Z");
 }
 
+static void other_texts_are_refused(void **state) {
+  (void)state;
+  int64_t ns = 5;
+  assert_int_equal(clock_parse("2026-01-15T10:30:00Z", &ns), 0);
+  assert_true(ns == INT64_C(1768473000) * NS_PER_S);
+  assert_int_equal(clock_parse("2026-01-15T10:30:00.1234567891234Z", &ns), 0);
+  assert_true(ns % NS_PER_S == 123456789);
+  static const char *const wrong[] = {"",
+                                      "now",
+                                      "2026-01-15",
+                                      "2026-01-15T10:30:00",
+                                      "2026-13-15T10:30:00Z",
+                                      "2026-01-15T10:30:00.5",
+                                      "2026-01-15T10:30:00.5Zz",
+                                      "2026-01-15T10:30:00+01:00"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) assert_true(clock_parse(wrong[i], &ns) < 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(all_days_are_those_of_the_calendar),
-                                     cmocka_unit_test(before_1970_too)};
+                                     cmocka_unit_test(before_1970_too), cmocka_unit_test(other_texts_are_refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
