@@ -1,5 +1,5 @@
 /* What an operator has changed by hand at the prompt: values of settings, fields of checks, dependencies, processes and
- * remedies. They lie over what the files say at each reload, until they are taken back, the files say the same, or the
+ * remedies. They lie over what the files say at each reload, until they are taken back, the files say the same, or
  * tend ends. A change is a reload: it is checked whole and refused whole.
  */
 #ifndef TEND_CMD_BY_HAND_H

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clean.h"
@@ -101,6 +102,11 @@ struct control *control_new(struct loop *loop, struct sink *sink, const struct s
   if (!c) {
     err_set(err, -ENOMEM, "control socket: out of memory");
     return NULL;
+  }
+  struct stat st;
+  if (fd >= 0 && dir && fstatat(dir->fd, PLACE_SOCKET, &st, AT_SYMLINK_NOFOLLOW)) { /* nobody would find it */
+    close(fd);
+    fd = -1;
   }
   *c = (struct control){.loop = loop, .sink = sink, .fd = fd, .dir_fd = -1, .patience = CONTROL_PATIENCE_INIT};
   if (fd < 0 && dir) {

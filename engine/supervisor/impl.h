@@ -175,16 +175,17 @@ void supervisor_feed_later(struct supervisor *s, const struct machine_input *in)
 void supervisor_feed_others(struct supervisor *s, enum machine_input_kind kind);
 
 /* keep.c */
-void supervisor_put(struct supervisor *s);         /* after each step */
-void supervisor_put_late(void *supervisor);        /* of the timer */
+void supervisor_put(struct supervisor *s);  /* after each step */
+void supervisor_put_late(void *supervisor); /* of the timer */
 void supervisor_keep_policy(struct supervisor *s);
 struct kept_probation {
   int64_t until_ns;        /* 0: there is none */
   unsigned proven, failed; /* generations */
   uint64_t files;          /* what is on disk, as reload_look says it */
 };
-void supervisor_keep_fallback(struct supervisor *s, const struct generation *proven, const struct kept_probation *p); /* after each change of what is in force */
-void supervisor_keep_sockets(void *supervisor);    /* once the start is over: sockets and events outlive this engine */
+void supervisor_keep_fallback(struct supervisor *s, const struct generation *proven,
+                              const struct kept_probation *p); /* after each change of what is in force */
+void supervisor_keep_sockets(void *supervisor); /* once the start is over: sockets and events outlive this engine */
 
 /* revive.c */
 /* Becomes what the engine before was; false: it has not left enough for that. Before anything else is begun. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/revival.h"
 #include "base/str.h"
 #include "supervisor/from_plan.h"
 #include "supervisor/impl.h"
@@ -182,7 +183,7 @@ static void open_state(struct supervisor *s) {
   const char *root = settings_given(s->o.settings, SET_STATE_DIR) ? settings_str(s->o.settings, SET_STATE_DIR) : NULL;
   int rc = state_open(&s->state, root, s->o.plan->name, s->o.pid, &err);
   if (rc == 0) {
-    s->control = control_new(s->o.loop, s->o.sink, &s->state, -1, &err);
+    s->control = control_new(s->o.loop, s->o.sink, &s->state, revival_fd(s->o.revival, "control"), &err);
     control_add(s->control, supervisor_ops, s);
     control_scripts(s->control, &s->o.policy);
     if (!s->control)

@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local h = require "harness"
 local crashing = require "crashing"
+local control = require "control"
 
 local function sh(script, o)
   o = o or {}
@@ -43,6 +44,20 @@ local function counting(o)
   function p.finish() h.write(dir .. "/end", "") end
   return p
 end
+
+it("answers who asked while there was no engine", function()
+  local p = counting()
+  local engine = crashing.engine(p)
+  h.native.kill(engine, h.signals.STOP)
+  h.wait_for(function() return h.stat(engine).state == "T" end, 5, "an engine that stands still")
+  local early = control.connect(p)
+  local id = early:send "status"
+  crashing.kill(p)
+  assert.equal("RUNNING", early:answer(id).value.state)
+  h.sh("rm " .. h.quote(control.path(p)))
+  crashing.kill(p)
+  assert.equal("RUNNING", status(p).state) -- on a socket made anew
+end)
 
 for _, pid1 in ipairs { false, true } do
   describe(pid1 and "as PID 1" or "as an ordinary process", function()
