@@ -220,7 +220,7 @@ static void on_timer(void *arg) {
 int health_add(struct health *h, const struct health_spec *spec, struct err *err) {
   if (h->n == h->cap) {
     size_t cap = h->cap ? h->cap * 2 : 16;
-    struct item **p = realloc(h->items, cap * sizeof *p);
+    struct item **p = realloc(h->items, cap * sizeof(struct item *));
     if (!p) return err_set(err, -ENOMEM, "no memory for check %s", spec->name);
     h->items = p;
     h->cap = cap;

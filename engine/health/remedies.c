@@ -385,8 +385,8 @@ static bool make_jobs(struct remedies *r) {
   for (size_t i = 0; failures && i < plan->checks_n; i++)
     failures[i] = health_at(r->env.health, i, &v) ? v.spec->failures : 1;
   r->rules = failures ? remedy_plan_new(plan, failures) : NULL;
-  if (r->rules) r->job = calloc(r->rules->config.rules + 1, sizeof *r->job);
-  if (!r->job) return false;
+  if (r->rules) r->job = calloc(r->rules->config.rules + 1, sizeof(struct job *));
+  if (!r->rules || !r->job) return false;
   for (unsigned i = 0; i < r->rules->config.rules; i++)
     if (!add_job(r, r->rules->remedy[i])) return false;
   return true;

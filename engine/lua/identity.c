@@ -229,7 +229,7 @@ static void l_look(lua_State *L, struct graph *g, uint32_t i) {
 
 static void l_roots(lua_State *L, struct graph *g, const cJSON *v) {
   const cJSON *fn = cJSON_IsObject(v) ? cJSON_GetObjectItemCaseSensitive(v, "$fn") : NULL;
-  if (cJSON_IsNumber(fn)) {
+  if (fn && cJSON_IsNumber(fn)) {
     g->out = l_grow(L, g->out, g->n_out, &g->out_cap, sizeof *g->out, NODES_MAX);
     lua_rawgeti(L, LUA_REGISTRYINDEX, (lua_Integer)fn->valuedouble);
     struct value x = l_value(L, g);

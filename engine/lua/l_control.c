@@ -51,7 +51,7 @@ static int l_register(lua_State *L) {
   struct script_command *c = calloc(1, sizeof *c);
   struct err err = ERR_INIT;
   int rc = c ? read_definition(L, c, &err) : err_set(&err, -ENOMEM, "no memory");
-  if (rc) {
+  if (!c || rc) {
     if (c) command_free(c);
     luaL_unref(L, LUA_REGISTRYINDEX, run);
     return luaL_error(L, "control.command: %s", err.msg);
