@@ -171,7 +171,8 @@ static char **l_environment(lua_State *L, int t, const char *who) {
 
 /* A helper of tend's that only looks at files. */
 static bool only_looks(char *const *argv) {
-  if (!STR_EQ(argv[0], "tend") || !argv[1] || !STR_EQ(argv[1], "helper") || !argv[2] || !STR_EQ(argv[2], "fs"))
+  if (!argv[0] || !STR_EQ(argv[0], "tend") || !argv[1] || !STR_EQ(argv[1], "helper") || !argv[2] ||
+      !STR_EQ(argv[2], "fs"))
     return false;
   return argv[3] && fileop_looks(argv[3]);
 }

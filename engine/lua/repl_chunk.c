@@ -15,8 +15,9 @@ static void on_done(void *arg, enum task_end end, lua_State *co, int nresults, c
 
 struct repl_chunk *l_chunk(lua_State *L) {
   const struct task *t = lua_owner(L)->sched->current;
-  if (!t || t->done != on_done) luaL_error(L, "this works in a chunk of tend repl only");
-  return t->arg;
+  if (t && t->done == on_done) return t->arg;
+  luaL_error(L, "this works in a chunk of tend repl only");
+  return NULL;
 }
 
 /* --- output ------------------------------------------------------------------------------------------------------ */
