@@ -79,7 +79,7 @@ static int take(struct kept_policy *k, const struct head *h, const char *p) {
 int kept_unpack(const char *bytes, size_t n, struct kept_policy *out) {
   int rc = 0;
   for (size_t at = 0; at < n && !rc;) {
-    struct head h;
+    struct head h = {0};
     if (n - at < sizeof h) rc = -EINVAL;
     if (!rc) memcpy(&h, bytes + at, sizeof h);
     if (!rc && n - at - sizeof h < (uint64_t)h.path + h.text) rc = -EINVAL;

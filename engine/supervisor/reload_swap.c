@@ -113,7 +113,10 @@ static int make_machine(struct swap *x, struct err *err) {
   x->lifecycle = lifecycle_new(x->to, s->o.settings, s->o.simple, s->o.tty);
   if (!x->lifecycle) return -ENOMEM;
   x->machine = machine_new(&x->lifecycle->config, 1);
-  if (!x->machine) return err_set(err, -E2BIG, "with what is still being stopped there are too many processes");
+  if (!x->machine) {
+    err_set(err, -E2BIG, "with what is still being stopped there are too many processes");
+    return -E2BIG;
+  }
   machine_adopt(x->machine, s->machine, x->old);
   unsigned n = machine_slots(x->machine);
   x->slots = calloc(n, sizeof *x->slots);
