@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.." || exit 1
 status=0
 say() { echo "lint: $1"; status=1; }
 
-flags=(-std=gnu11 -D_GNU_SOURCE -Iengine -Iinclude -isystem /usr/include/lua5.4 -isystem /usr/include/postgresql)
+flags=(-std=gnu11 -D_GNU_SOURCE '-DSTUBS="stubs.lua"' '-DSERVER_PAGE="page.html"' -Iengine -Iinclude -isystem /usr/include/lua5.4 -isystem /usr/include/postgresql)
 find engine -name '*.c' -print0 | sort -z |
   xargs -0 -P "$(nproc)" -I{} clang-tidy --quiet {} -- "${flags[@]}" -include engine/base/banned.h 2> >(grep -vE 'warnings? (generated|treated)|^Suppressed|^Use -header' >&2) ||
   say "clang-tidy"

@@ -183,7 +183,7 @@ void reload_retire(struct reload *r, struct generation *g) {
   if (!g) return;
   if (r->n_old == RELOAD_DRAINING) { /* the oldest has had its time */
     r->make->free(r->old[0]);
-    memmove(r->old, r->old + 1, --r->n_old * sizeof *r->old);
+    memmove(r->old, r->old + 1, --r->n_old * sizeof(struct generation *));
   }
   r->old[r->n_old++] = g;
   timer_after(r->drain, 0);
