@@ -7,7 +7,15 @@ local keys = {
   type = "string", unit = "string", default = true, min = "number", max = "number", choices = true,
   secret = "boolean", reloadable = "boolean", required = "boolean", doc = "string",
 }
+local kinds = { "string", "path", "paths", "integer", "bool", "duration", "choice", "url", "address" }
 local alias = { boolean = "bool", text = "string", number = "integer" }
+
+local function is_one_of(list, word)
+  for _, one in ipairs(list) do
+    if one == word then return true end
+  end
+  return false
+end
 
 local function as_text(value)
   if value == nil then
@@ -45,7 +53,11 @@ local function declare(name, def)
     choices = table.concat(choices, " ")
   end
   local kind = def.type or (choices and "choice") or "string"
-  core.declare(core.prefix .. name, alias[kind] or kind, def.unit or (kind == "duration" and "s" or nil),
+  kind = alias[kind] or kind
+  if not is_one_of(kinds, kind) then
+    error(("%s.type: \"%s\" is none of %s"):format(where, kind, table.concat(kinds, ", ")), 3)
+  end
+  core.declare(core.prefix .. name, kind, def.unit or (kind == "duration" and "s" or nil),
     as_text(def.default), def.min, def.max, choices, def.secret, def.reloadable, def.required, def.doc)
 end
 

@@ -26,6 +26,7 @@ describe("a flow file", function()
       ["return {\n a = = 1 }"] = "x.lua:2: unexpected symbol",
       ["\nreturn 5"] = "x.lua:2: a flow file returns a table that describes the flow, this one returns a number",
       ["local x = 1"] = "this one returns nothing",
+      ["settings.declare {\n  A = { type = 'conection' } }"] = "is none of string, path, paths, integer",
       ["\27LuaT\0\25\147"] = "only text is loaded",
       [("\0\255\1"):rep(5000)] = "NUL bytes",
       ["local x\nwhile true do x = 1 end"] = "x.lua:2: still not loaded after 500 ms of CPU",
