@@ -184,7 +184,7 @@ static void set_watch(struct client *k) {
   if (client_unsent(k)) due = k->out_since_ns + p->send_ns;
   bool may = turn_may_take(k);
   if (whole && may && !k->ready) due = now;
-  if (k->wants_room && client_unsent(k) < LIMIT_CONTROL_STREAM / 2) due = now; /* all was sent at once */
+  if (k->wants_room && !k->ready && client_unsent(k) < LIMIT_CONTROL_STREAM / 2) due = now; /* all was sent at once */
   if (whole && !k->closing && k->tokens < 1) due = least(due, now + NS_PER_S / LIMIT_CONTROL_RATE);
   if (!k->closing && !whole && k->in.len) due = least(due, k->frame_since_ns + p->frame_ns);
   if (!k->pending && !k->in.len) due = least(due, k->idle_since_ns + p->idle_ns);
@@ -204,7 +204,8 @@ static bool waits(const struct client *k) {
 void client_flush(struct client *k) {
   if (!k->dead) send_out(k);
   if (k->dead) return;
-  if (k->wants_room && client_unsent(k) < LIMIT_CONTROL_STREAM / 2) {
+  /* a request that stands in the queue first: a stream would fill up the room that its cancel waits for */
+  if (k->wants_room && !k->ready && client_unsent(k) < LIMIT_CONTROL_STREAM / 2) {
     k->wants_room = false;
     struct control_reply *next;
     for (struct control_reply *r = k->replies; r && !k->dead; r = next) {
@@ -223,6 +224,7 @@ void client_flush(struct client *k) {
 }
 
 void client_pump(struct client *k) {
+  if (!k->dead) send_out(k); /* what has gone makes room for a request */
   if (k->dead) return;
   turn_wait(k);
   turn_serve(k->control);

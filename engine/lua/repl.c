@@ -43,7 +43,8 @@ void repl_free(struct repl *r) {
   free(r);
 }
 
-enum { CARRY_MAX = 2000, CARRY_TEXT = 64 * 1024, CARRY_DEPTH = 16 }; /* more would hold up the swap */
+/* More would hold up the swap: parts of one value, parts that are looked at in all. */
+enum { CARRY_MAX = 2000, CARRY_LOOKS = 10 * CARRY_MAX, CARRY_TEXT = 64 * 1024, CARRY_DEPTH = 16 };
 
 /* Whether the value on top is small enough; counts its parts down from *left. */
 static bool is_small(lua_State *L, int *left, int depth) {
@@ -60,13 +61,21 @@ static bool is_small(lua_State *L, int *left, int depth) {
   return true;
 }
 
+/* The same, each value with room of its own: whether one goes must not hang on which come before it. */
+static bool may_go(lua_State *L, int *looks) {
+  int room = *looks < CARRY_MAX ? *looks : CARRY_MAX, left = room;
+  bool small = is_small(L, &left, 0);
+  *looks -= room - left;
+  return small;
+}
+
 /* What of the session's globals is data goes with it. */
 static void carry(struct repl_session *s) {
   lua_State *L = s->side->vm->L;
   if (s->env == LUA_NOREF || !lua_checkstack(L, 8)) return;
   cJSON_Delete(s->carried);
   s->carried = cJSON_CreateObject();
-  int top = lua_gettop(L), left = CARRY_MAX;
+  int top = lua_gettop(L), looks = CARRY_LOOKS;
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->env);
   lua_pushnil(L);
   while (s->carried && lua_next(L, top + 1)) {
@@ -74,8 +83,7 @@ static void carry(struct repl_session *s) {
     struct err ignored = ERR_INIT;
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "_G";
     bool own = !STR_EQ(name, "_G");
-    if (own && (!is_small(L, &left, 0) || conv_to_json(L, -1, 0, &value, &ignored)) && !STR_EQ(name, "_"))
-      s->lost = true;
+    if (own && (!may_go(L, &looks) || conv_to_json(L, -1, 0, &value, &ignored)) && !STR_EQ(name, "_")) s->lost = true;
     if (value && !cJSON_AddItemToObject(s->carried, lua_tostring(L, -2), value)) cJSON_Delete(value);
     lua_pop(L, 1);
   }

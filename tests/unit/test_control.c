@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -98,7 +100,7 @@ struct stream {
   struct control_reply *reply;
   struct timer *timer;
   unsigned pushed, rooms;
-  bool endless, held;
+  bool endless, held, floods;
 };
 
 static void stream_end(void *arg) {
@@ -113,25 +115,30 @@ static void stream_on(void *arg) {
   char part[4100];
   memset(part, 'p', sizeof part);
   part[0] = part[4098] = '"';
-  int rc = t->held ? -EAGAIN : control_push(t->reply, part, 4099);
-  if (rc == -EAGAIN && !t->held) t->held = true;
+  do {
+    int rc = t->held ? -EAGAIN : control_push(t->reply, part, 4099);
+    if (rc == -EAGAIN && !t->held) t->held = true;
+    t->pushed += !t->held;
+  } while (t->floods && !t->held);
   if (!t->held) timer_after(t->timer, 0);
-  t->pushed += !t->held;
 }
 
 static void stream_room(void *arg) {
   struct stream *t = arg;
   t->held = false;
   t->rooms++;
-  timer_after(t->timer, 0);
+  if (t->floods)
+    stream_on(t);
+  else
+    timer_after(t->timer, 0);
 }
 
-/* Prints for ever. */
+/* Prints for ever. With n it fills up at once whatever room there is. */
 static void op_babble(void *arg, const struct control_request *q, struct control_reply *r) {
-  (void)q;
   struct engine *e = arg;
   struct stream *t = calloc(1, sizeof *t);
   t->reply = r;
+  t->floods = control_arg_int(q, "n", 0);
   t->timer = timer_new(e->loop, stream_on, t);
   control_wait(r, stream_end, stream_room, t);
   timer_after(t->timer, 0);
@@ -654,6 +661,34 @@ static void test_endless_output(void **state) {
   value_of(v, 3);
 }
 
+/* All that the socket holds in one piece, when that is much: the engine then has room for much at once. */
+static void gulp(int fd, struct buf *out) {
+  int n = 0;
+  for (int64_t due = clock_mono_ns() + 50 * NS_PER_MS; n < 100000 && clock_mono_ns() < due; sched_yield())
+    ioctl(fd, FIONREAD, &n);
+  char *to = buf_room(out, 1 << 20);
+  assert_non_null(to);
+  ssize_t got = recv(fd, to, 1 << 20, 0);
+  assert_true(got > 0);
+  out->len += (size_t)got;
+}
+
+/* The cancel is heard although the stream fills up the room as fast as it is made. */
+static void test_flood_is_cancelled(void **state) {
+  auto_close int fd = dial(*state);
+  auto_buf struct buf in = {0};
+  send_text(fd, "{\"v\": 1, \"id\": 1, \"op\": \"babble\", \"args\": {\"n\": 1}}");
+  gulp(fd, &in);
+  send_text(fd, "{\"v\": 1, \"id\": 2, \"op\": \"cancel\", \"args\": {\"id\": 1}}");
+  bool ended = false;
+  for (int i = 0; i < 40 && !ended; i++) {
+    size_t from = in.len > 64 ? in.len - 64 : 0;
+    gulp(fd, &in);
+    ended = memmem(in.data + from, in.len - from, "ended after", 11);
+  }
+  assert_true(ended);
+}
+
 /* Connections that ask nothing keep nobody out for longer than a second. */
 static void test_idle_ones_go(void **state) {
   int fds[LIMIT_CONTROL_CLIENTS];
@@ -737,17 +772,29 @@ static void test_another_engine(void **state) {
 int main(void) {
   signal(SIGPIPE, SIG_IGN);
   const struct CMUnitTest tests[] = {
-      TEST(test_answers),         cmocka_unit_test_setup_teardown(test_answers, open_deep_world, close_world),
-      TEST(test_several_at_once), TEST(test_gone_before_the_answer),
-      TEST(test_byte_by_byte),    TEST(test_bad_requests),
-      TEST(test_half_a_frame),    TEST(test_wrong_sizes),
-      TEST(test_many_clients),    TEST(test_rate),
-      TEST(test_large_answers),   TEST(test_slow_reader),
-      TEST(test_events),          TEST(test_follower_that_is_late),
-      TEST(test_another_user),    TEST(test_another_engine),
-      TEST(test_audit),           TEST(test_arguments),
-      TEST(test_cancel),          TEST(test_same_id_twice),
-      TEST(test_endless_output),  TEST(test_idle_ones_go),
+      TEST(test_answers),
+      cmocka_unit_test_setup_teardown(test_answers, open_deep_world, close_world),
+      TEST(test_several_at_once),
+      TEST(test_gone_before_the_answer),
+      TEST(test_byte_by_byte),
+      TEST(test_bad_requests),
+      TEST(test_half_a_frame),
+      TEST(test_wrong_sizes),
+      TEST(test_many_clients),
+      TEST(test_rate),
+      TEST(test_large_answers),
+      TEST(test_slow_reader),
+      TEST(test_events),
+      TEST(test_follower_that_is_late),
+      TEST(test_another_user),
+      TEST(test_another_engine),
+      TEST(test_audit),
+      TEST(test_arguments),
+      TEST(test_cancel),
+      TEST(test_same_id_twice),
+      TEST(test_flood_is_cancelled),
+      TEST(test_endless_output),
+      TEST(test_idle_ones_go),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
