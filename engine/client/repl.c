@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/clean.h"
@@ -187,6 +188,7 @@ enum eval_end repl_eval(struct repl_prompt *p, const struct repl_chunk *c) {
     int rc = repl_wire_next(&p->wire, p->sig_fd, TIME_NEVER, &frame, &err);
     if (rc == -EINTR) {
       if (cancelled && !p->terminal) return EVAL_CANCELLED; /* asked twice */
+      if (p->terminal) tcflush(STDIN_FILENO, TCIFLUSH);     /* what was typed ahead was meant for after it */
       cancel(p, id);
       cancelled = true;
       continue;

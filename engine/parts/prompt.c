@@ -143,11 +143,13 @@ static void prompt_close(void *prompt) {
 }
 
 /* Between two lines, too, the terminal keeps what is typed as it is, and shows it when it is read; the library does the
- * same from the first line on, and restores all at the end. */
+ * same from the first line on, and restores all at the end. Ctrl-C flushes nothing: Linux does not wake who waits for
+ * room in the output that it throws away, and with SIGINT blocked nothing else does. */
 static void keep_typed_ahead(void) {
   struct termios t;
   if (tcgetattr(STDIN_FILENO, &t)) return;
   t.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+  t.c_lflag |= NOFLSH;
   t.c_cc[VMIN] = 1;
   t.c_cc[VTIME] = 0;
   tcsetattr(STDIN_FILENO, TCSADRAIN, &t);
@@ -175,7 +177,7 @@ static void *prompt_open(const struct tend_prompt_host *host, int lines) {
   el_set(p->el, EL_EDITOR, "emacs");
   el_set(p->el, EL_SIGNAL, 0);
   el_set(p->el, EL_SETTY, "-d", "-isig", NULL);
-  el_set(p->el, EL_SETTY, "-x", "-icanon", "-echo", NULL);
+  el_set(p->el, EL_SETTY, "-x", "-icanon", "-echo", "+noflsh", NULL);
   keep_typed_ahead();
   el_wset(p->el, EL_ADDFN, L"tend-complete", L"What may follow", on_complete); /* el_set would copy, and lose it */
   el_wset(p->el, EL_ADDFN, L"tend-interrupt", L"Give up the line", on_interrupt);
