@@ -51,7 +51,7 @@ static enum access_verdict ask(enum access_detail detail, const char *token, boo
     size_t n = (size_t)(colon - headers[i]);
     memcpy(name, headers[i], n);
     name[n] = 0;
-    access_header(&r, name, colon + 2);
+    access_header(&r, name, colon + 1 + (colon[1] == ' '));
   }
   const char *why = NULL;
   enum access_verdict v = access_check(detail, token, &r, &why);
