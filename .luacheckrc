@@ -10,7 +10,7 @@ files["scripts"] = { read_globals = api }
 files["scripts/tend/_meta"] = { ignore = { "121", "122", "212", "241" } } -- stubs for editors
 files["scripts/tend/repl_stubs.lua"] = { ignore = { "111", "112", "121", "122", "131", "212" } } -- stubs of the prompt
 files["flows"] = { read_globals = api }
-files["examples"] = { read_globals = api }
+files["docs/examples"] = { read_globals = api }
 files["spec"] = { std = "+busted", max_line_length = 180 }
 files["tests"] = { std = "+busted", max_line_length = 180 }
 files["tests/container/scripts"] = { read_globals = api }

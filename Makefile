@@ -155,11 +155,11 @@ check: all $(UNIT) layers luacheck format-check docs-check ## what to run before
 layers: ## the arrows between the folders, read off the #includes
 	@tests/layers.sh
 
-LUA_SOURCES = $(wildcard scripts flows examples spec docs) tests
+LUA_SOURCES = $(wildcard scripts flows spec docs) tests
 luacheck: ## luacheck on all Lua
 	@if command -v luacheck >/dev/null; then luacheck --no-color --quiet $(LUA_SOURCES); else echo "luacheck is not there (Debian: lua-check); left out"; fi
 
-C_SOURCES = $(shell find engine include examples tests -name '*.[ch]')
+C_SOURCES = $(shell find engine include docs/examples tests -name '*.[ch]')
 format: ## clang-format on all C
 	@clang-format -i $(C_SOURCES)
 format-check:
@@ -197,7 +197,7 @@ install: all ## DESTDIR= PREFIX=
 	cp -R --no-preserve=ownership flows scripts $(DESTDIR)$(PREFIX)/share/tend/
 	install -d $(DESTDIR)$(PREFIX)/include/tend $(DESTDIR)$(PREFIX)/share/tend/examples/probes
 	install -m 644 include/tend/*.h $(DESTDIR)$(PREFIX)/include/tend/
-	install -m 644 examples/probes/* $(DESTDIR)$(PREFIX)/share/tend/examples/probes/
+	install -m 644 docs/examples/probes/* $(DESTDIR)$(PREFIX)/share/tend/examples/probes/
 	rm -f $(DESTDIR)$(PREFIX)/share/tend/scripts/tend/*.lua # inside the program; what editors read stays
 	install -D -m 644 docs/tend.1 $(DESTDIR)$(PREFIX)/share/man/man1/tend.1
 	install -D -m 644 deploy/completion/tend.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tend

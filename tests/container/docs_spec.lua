@@ -52,7 +52,7 @@ end)
 describe("docs/docker.md", function()
   it("tells what works", function()
     local dir = box.get().dir .. "/checkout"
-    local out, code = h.sh(("mkdir %s && cp -a Dockerfile .dockerignore .ci Makefile README.md deploy docs engine examples flows include scripts %s/"):format(dir, dir))
+    local out, code = h.sh(("mkdir %s && cp -a Dockerfile .dockerignore .ci Makefile README.md deploy docs engine flows include scripts %s/"):format(dir, dir))
     assert.equal(0, code, out)
     h.write(dir .. "/db", "postgresql://u:p@db/rpa")
     local typed = 0

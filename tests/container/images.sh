@@ -21,7 +21,7 @@ unshare -m true 2>/dev/null || missing "no mount namespaces here"
 mkdir -p "$dir"
 exec 9>"$dir/lock"
 flock 9
-key=$(find Dockerfile .dockerignore .ci/deps Makefile deploy/image deploy/completion docs/tend.1 engine examples flows include scripts tests/container/images.sh -type f -print0 |
+key=$(find Dockerfile .dockerignore .ci/deps Makefile deploy/image deploy/completion docs/tend.1 engine docs/examples flows include scripts tests/container/images.sh -type f -print0 |
   sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
 [ "$(cat "$dir/ready" 2>/dev/null)" != "$key" ] || exit 0
 : >"$log"

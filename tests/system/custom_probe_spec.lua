@@ -40,7 +40,7 @@ describe("a probe of one's own", function()
   end)
 
   describe("in Lua", function()
-    before_each(function() h.sh("cp examples/probes/redis.lua " .. scripts .. "/probes/") end)
+    before_each(function() h.sh("cp docs/examples/probes/redis.lua " .. scripts .. "/probes/") end)
 
     it("is a function of probe, with parameters as it declares them", function()
       local server = h.listen()
