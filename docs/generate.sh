@@ -43,7 +43,7 @@ done
     env -i "$tend" config --docs --flows flows --flow-name "$flow" || true # what it would need to start is not there
   done
 } >"$new/configuration.md"
-"$tend" script docs/lua_api.lua "$new"
+"$tend" script docs/generate.lua "$new"
 
 status=0
 for f in "$new"/*.md; do

@@ -69,15 +69,15 @@ static void on_task(void *arg, enum policy_status status, const cJSON *result, c
     return;
   }
   const cJSON *first = result ? result->child : NULL;
-  const cJSON *why = first ? first->next : NULL;
-  if (cJSON_IsObject(why)) why = cJSON_GetObjectItem(why, "message");
-  const char *text = cJSON_IsString(why) ? why->valuestring : "";
-  if (cJSON_IsString(first) && STR_EQ(first->valuestring, "skip"))
-    remedies_step_done(j, REMEDY_SKIPPED, "%s", text);
-  else if (cJSON_IsFalse(first) || (cJSON_IsNull(first) && first->next))
-    remedies_step_done(j, REMEDY_FAILED, "%s", *text ? text : "it returned false");
+  const cJSON *second = first ? first->next : NULL;
+  const cJSON *why = cJSON_IsObject(second) ? cJSON_GetObjectItem(second, "message") : second;
+  const char *word = cJSON_GetStringValue(first), *text = cJSON_GetStringValue(why);
+  if (word && STR_EQ(word, "skip"))
+    remedies_step_done(j, REMEDY_SKIPPED, "%s", text ? text : "");
+  else if (cJSON_IsFalse(first) || (cJSON_IsNull(first) && second))
+    remedies_step_done(j, REMEDY_FAILED, "%s", text && *text ? text : "it returned false");
   else
-    remedies_step_done(j, REMEDY_OK, "%s", text);
+    remedies_step_done(j, REMEDY_OK, "%s", text ? text : "");
 }
 
 static void start_function(struct job *j, const struct plan_step *s, int64_t deadline_ns) {

@@ -169,25 +169,30 @@ static char **l_environment(lua_State *L, int t, const char *who) {
   return list;
 }
 
+/* The words of `tend helper …`; NULL: another command. */
+static char *const *helper_words(char *const *argv) {
+  bool helper = argv[0] && STR_EQ(argv[0], "tend") && argv[1] && STR_EQ(argv[1], "helper") && argv[2];
+  return helper ? argv + 2 : NULL;
+}
+
 /* A helper of tend's that only looks at files. */
 static bool only_looks(char *const *argv) {
-  if (!argv[0] || !STR_EQ(argv[0], "tend") || !argv[1] || !STR_EQ(argv[1], "helper") || !argv[2] ||
-      !STR_EQ(argv[2], "fs"))
-    return false;
-  return argv[3] && fileop_looks(argv[3]);
+  char *const *words = helper_words(argv);
+  return words && STR_EQ(words[0], "fs") && words[1] && fileop_looks(words[1]);
 }
 
 /* Says what the command would do; true when it is only listed, with the result of a success on the stack. */
 static bool l_only_listed(lua_State *L, char *const *argv) {
   if (effects_act(L) || only_looks(argv)) return false;
   struct buf line = {0};
-  bool file = STR_EQ(argv[0], "tend") && argv[1] && STR_EQ(argv[1], "helper") && argv[2] && argv[3] && argv[4];
-  for (char *const *word = argv + (file ? 4 : 0); *word && line.len < 512; word++)
+  char *const *words = helper_words(argv);
+  const char *action = words && words[1] && words[2] ? words[1] : NULL;
+  for (char *const *word = action ? words + 2 : argv; *word && line.len < 512; word++)
     buf_fmt(&line, "%s%s", line.len ? " " : "", *word);
   char text[512], what[64] = "process.run";
   str_copy(text, sizeof text, buf_cstr(&line));
   buf_free(&line); /* before anything raises */
-  if (file) snprintf(what, sizeof what, "fs.%.32s", argv[3]);
+  if (action) snprintf(what, sizeof what, "fs.%.32s", action);
   if (!l_effect(L, what, "%s", text)) return false;
   lua_createtable(L, 0, 5);
   lua_pushinteger(L, 0);

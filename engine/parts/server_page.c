@@ -6,6 +6,6 @@ extern const char server_page_begin[] __attribute__((visibility("hidden")));
 extern const char server_page_end[] __attribute__((visibility("hidden")));
 
 const char *server_page(size_t *n) {
-  *n = (size_t)(server_page_end - server_page_begin);
+  *n = (uintptr_t)server_page_end - (uintptr_t)server_page_begin;
   return server_page_begin;
 }

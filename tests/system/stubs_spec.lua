@@ -123,10 +123,10 @@ describe("the stubs of all modules", function()
     end
   end)
 
-  -- Both directions: docs/lua_api.lua, in the program itself, looks at each table and handle.
+  -- Both directions: docs/generate.lua, in the program itself, looks at each table and handle.
   it("name what a script finds, and nothing else", function()
     local dir = h.tempdir()
-    local code, out, err = h.run { args = { "script", "docs/lua_api.lua", dir } }
+    local code, out, err = h.run { args = { "script", "docs/generate.lua", dir } }
     assert.equal(0, code, out .. err)
     assert.equal(h.read "docs/lua-api.md", h.read(dir .. "/lua-api.md"))
   end)

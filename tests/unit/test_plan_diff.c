@@ -1,23 +1,12 @@
 /* Differences between two plans: of each kind of thing and each key; what has the same name is the same. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "fixture.h"
 
 #include "base/clean.h"
 #include "base/str.h"
 #include "core/plan_diff.h"
 
 static struct plan *plan(const char *text) {
-  auto_free char *copy = strdup(text);
-  for (char *c = copy; *c; c++)
-    if (*c == '\'') *c = '"';
-  auto_json cJSON *json = cJSON_Parse(copy);
-  if (!json) fail_msg("test JSON: %s", copy);
+  auto_json cJSON *json = parse(text);
   struct problems problems = {0};
   struct plan *p = NULL;
   if (plan_from_json(json, &(struct plan_options){.file = "flows/x.lua"}, &p, &problems)) {

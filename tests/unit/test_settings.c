@@ -1,30 +1,5 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <errno.h>
-#include <cmocka.h>
-
-#include "base/clock.h"
-#include "base/limits.h"
-#include "base/str.h"
-#include "core/settings.h"
-
-#define auto_settings __attribute__((cleanup(clean_settings)))
-#define auto_problems __attribute__((cleanup(problems_free)))
-
-static void clean_settings(struct settings **s) { settings_free(*s); }
-
-static void env(struct settings *s, const char *name, const char *value) {
-  settings_give(s, LAYER_ENVIRONMENT, name, value, "environment");
-}
-
-/* The one problem about that name, or NULL. */
-static const struct problem *about(const struct problems *ps, const char *name) {
-  for (size_t i = 0; i < ps->n; i++)
-    if (STR_EQ(ps->items[i].name, name)) return &ps->items[i];
-  return NULL;
-}
+/* Settings: the table, types, layers, what is declared, what is required, a reload. */
+#include "settings_scene.h"
 
 static void defaults(void **state) {
   (void)state;
@@ -251,68 +226,6 @@ static void all_errors_at_once(void **state) {
   assert_string_equal(v.origin, "environment");
 }
 
-static void expansion(void **state) {
-  (void)state;
-  auto_settings struct settings *s = settings_new();
-  auto_problems struct problems ps = {0};
-  settings_variable(s, "HOSTNAME", "box");
-  env(s, "CONTAINER_FLOW_NAME", "rpa1");
-  env(s, "CONTAINER_DATA_DIR", "/d");
-  env(s, "CONTAINER_OUTPUT_DIR", "/o/${DATA_DIR}"); /* a user's value is taken as it is */
-  struct setting_def in = {.name = "CONTAINER_RPA1_INPUT_DIR", .type = SETTING_PATH, .fallback = "${DATA_DIR}/input"};
-  struct setting_def out = {
-      .name = "CONTAINER_RPA1_NEXT", .type = SETTING_PATH, .fallback = "${RPA1_INPUT_DIR}/${FLOW_NAME}"};
-  assert_int_equal(settings_declare(s, &out, NULL), 0);
-  assert_int_equal(settings_declare(s, &in, NULL), 0);
-  assert_int_equal(settings_resolve(s, &ps), 0);
-  assert_string_equal(settings_str(s, SET_WORKER_ID), "rpa1-box");
-  assert_string_equal(settings_str(s, SET_OUTPUT_DIR), "/o/${DATA_DIR}");
-  struct setting_view v;
-  settings_view(s, "CONTAINER_RPA1_NEXT", &v);
-  assert_string_equal(v.text, "/d/input/rpa1");
-  assert_string_equal(v.origin, "default");
-}
-
-static void expansion_errors(void **state) {
-  (void)state;
-  static const struct {
-    const char *a, *b, *expected;
-  } rows[] = {
-      {"${F_B}", "${F_A}", "CONTAINER_F_A -> CONTAINER_F_B -> CONTAINER_F_A"},
-      {"x${F_A}", "1", "CONTAINER_F_A -> CONTAINER_F_A"},
-      {"${DATA_DUR}", "1", "CONTAINER_DATA_DIR"},
-      {"${NOTHING_LIKE_THAT}", "1", "there is no CONTAINER_NOTHING_LIKE_THAT"},
-      {"${F_B", "1", "closed"},
-      {"${}", "1", "closed"},
-  };
-  for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-    auto_settings struct settings *s = settings_new();
-    auto_problems struct problems ps = {0};
-    struct setting_def a = {.name = "CONTAINER_F_A", .fallback = rows[i].a};
-    struct setting_def b = {.name = "CONTAINER_F_B", .fallback = rows[i].b};
-    assert_int_equal(settings_declare(s, &a, NULL), 0);
-    assert_int_equal(settings_declare(s, &b, NULL), 0);
-    assert_true(settings_resolve(s, &ps) >= 1);
-    if (!strstr(ps.items[0].allowed, rows[i].expected)) fail_msg("row %zu: %s", i, ps.items[0].allowed);
-    assert_int_equal(settings_resolve(s, NULL), ps.n); /* again: the same */
-  }
-}
-
-/* A chain longer than anybody writes ends, with a message. */
-static void long_chain(void **state) {
-  (void)state;
-  auto_settings struct settings *s = settings_new();
-  for (int i = 0; i < 200; i++) {
-    char name[32];
-    char next[32];
-    snprintf(name, sizeof name, "CONTAINER_F_N%d", i);
-    snprintf(next, sizeof next, "${F_N%d}", i + 1);
-    struct setting_def def = {.name = name, .fallback = i == 199 ? "end" : next};
-    assert_int_equal(settings_declare(s, &def, NULL), 0);
-  }
-  assert_true(settings_resolve(s, NULL) > 0);
-}
-
 static void declare(void **state) {
   (void)state;
   auto_settings struct settings *s = settings_new();
@@ -365,100 +278,6 @@ static void required(void **state) {
   assert_int_equal(settings_resolve(s, NULL), 0);
 }
 
-static void secrets_are_never_shown(void **state) {
-  (void)state;
-  auto_settings struct settings *s = settings_new();
-  auto_problems struct problems ps = {0};
-  struct setting_def declared = {.name = "CONTAINER_F_API_KEY", SETTING_INTEGER, .min = 1, .max = 9};
-  struct setting_def copy = {
-      .name = "CONTAINER_F_COPY", SETTING_INTEGER, .fallback = "${HTTP_TOKEN}", .min = 1, .max = 2};
-  env(s, "CONTAINER_HTTP_TOKEN", "hunter2hunter2");
-  env(s, "CONTAINER_F_API_KEY", "correct-horse");
-  assert_int_equal(settings_declare(s, &declared, NULL), 0); /* secret by its name */
-  assert_int_equal(settings_declare(s, &copy, NULL), 0);     /* by what goes into it */
-  assert_int_equal(settings_resolve(s, &ps), 2);
-  auto_buf struct buf b = {0};
-  for (size_t i = 0; i < ps.n; i++) problem_text(&ps.items[i], &b);
-  struct json j = JSON_INIT(&b);
-  problems_json(&ps, false, &j, NULL);
-  struct setting_view v;
-  for (size_t i = 0; settings_at(s, i, &v); i++)
-    if (v.shown) buf_str(&b, v.shown);
-  assert_null(strstr(buf_cstr(&b), "hunter2"));
-  assert_null(strstr(buf_cstr(&b), "horse"));
-  assert_non_null(strstr(buf_cstr(&b), "***"));
-  assert_string_equal(settings_str(s, SET_HTTP_TOKEN), "hunter2hunter2");
-  buf_clear(&b);
-  buf_str(&b, "token hunter2hunter2 and correct-horse");
-  settings_redact(s, &b);
-  assert_string_equal(buf_cstr(&b), "token *** and ***");
-}
-
-/* The value of another setting may quote a secret; so may a value that lost. */
-static void secrets_of_all_layers(void **state) {
-  (void)state;
-  auto_settings struct settings *s = settings_new();
-  auto_problems struct problems ps = {0};
-  settings_give(s, LAYER_FILE, "CONTAINER_HTTP_TOKEN", "losing-secret", "f:1");
-  env(s, "CONTAINER_HTTP_TOKEN", "winning-secret");
-  env(s, "CONTAINER_OTHER_PASSWORD", "unknown-secret");
-  env(s, "CONTAINER_OTHER_TOKEN_FILE", "/run/secrets/token"); /* where it lies is no secret */
-  env(s, "CONTAINER_LOG_LEVEL", "losing-secret winning-secret unknown-secret /run/secrets/token");
-  assert_int_equal(settings_resolve(s, &ps), 1);
-  assert_string_equal(ps.items[0].value, "*** *** *** /run/secrets/token");
-}
-
-static void long_values(void **state) {
-  (void)state;
-  auto_settings struct settings *s = settings_new();
-  auto_problems struct problems ps = {0};
-  auto_buf struct buf b = {0};
-  for (int i = 0; i <= LIMIT_SETTING_VALUE; i++) buf_char(&b, 'x');
-  env(s, "CONTAINER_WORKER_ID", buf_cstr(&b));
-  assert_int_equal(settings_resolve(s, &ps), 1);
-  assert_string_equal(ps.items[0].allowed, "at most 32768 bytes");
-  assert_true(strlen(ps.items[0].value) < 300);
-}
-
-static void near_names(void **state) {
-  (void)state;
-  static const struct {
-    const char *given, *near;
-  } rows[] = {
-      {"CONTAINER_RESTART_POLICI", "CONTAINER_RESTART_POLICY"},
-      {"CONTAINER_RESTART_DELAY", "CONTAINER_RESTART_DELAY_SECONDS"},
-      {"CONTAINER_EXECUTION_INTERVAL_SECONDS", "CONTAINER_EXECUTION_INTERVAL"},
-      {"CONTAINER_FLOWNAME", "CONTAINER_FLOW_NAME"},
-      {"CONTAINER_LOGLEVEL", "CONTAINER_LOG_LEVEL"},
-      {"CONTAINER_ENVIROMENT", "CONTAINER_ENVIRONMENT"},
-      {"CONTAINER_RPA1_BATCHSIZE", "CONTAINER_RPA1_BATCH_SIZE"},
-      {"CONTAINER_RPA2_BATCH_SIZE", NULL}, /* another flow's */
-      {"CONTAINER_RPA2_VALIDATION_ENDPOINT", NULL},
-      {"CONTAINER_RPA3_CONCURRENT_WORKERS", NULL},
-      {"CONTAINER_X_SERVICE_HOST", NULL},
-      {"CONTAINER_ID", NULL},
-  };
-  auto_settings struct settings *s = settings_new();
-  auto_problems struct problems ps = {0};
-  struct setting_def def = {.name = "CONTAINER_RPA1_BATCH_SIZE", SETTING_INTEGER};
-  assert_int_equal(settings_declare(s, &def, NULL), 0);
-  for (size_t i = 0; i < ARRAY_LEN(rows); i++) env(s, rows[i].given, "1");
-  assert_int_equal(settings_resolve(s, &ps), 0); /* remarks, no problems */
-  size_t near = 0;
-  struct setting_remark remark;
-  for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-    assert_true(settings_remark(s, i, &remark));
-    assert_string_equal(remark.name, rows[i].given);
-    if (!rows[i].near && remark.near) fail_msg("%s: %s", rows[i].given, remark.near);
-    if (rows[i].near) assert_string_equal(remark.near, rows[i].near);
-    near += rows[i].near != NULL;
-  }
-  assert_false(settings_remark(s, ARRAY_LEN(rows), &remark));
-  settings_lint(s, &ps);
-  assert_int_equal(ps.n, near);
-  assert_int_equal(problems_errors(&ps), 0);
-}
-
 static void databases(void **state) {
   (void)state;
   auto_settings struct settings *s = settings_new();
@@ -490,51 +309,6 @@ static void databases(void **state) {
   /* bounds hold there, too */
   env(s, "CONTAINER_DATABASE_ORDERS_POOL_SIZE", "0");
   assert_int_equal(settings_resolve(s, NULL), 1);
-}
-
-static void lint(void **state) {
-  (void)state;
-  static const struct {
-    const char *name, *value, *name2, *value2, *about;
-  } rows[] = {
-      {"CONTAINER_RESTART_WINDOW_MINUTES", "1", NULL, NULL, "CONTAINER_RESTART_WINDOW_MINUTES"},
-      {"CONTAINER_RESTART_WINDOW_MINUTES", "301s", NULL, NULL, NULL}, /* 20 + 40 + 80 + 160 */
-      {"CONTAINER_RESTART_WINDOW_MINUTES", "300s", NULL, NULL, "CONTAINER_RESTART_WINDOW_MINUTES"},
-      {"CONTAINER_RESTART_WINDOW_MINUTES", "1", "CONTAINER_MAX_RESTART_ATTEMPTS", "0", NULL},
-      {"CONTAINER_RESTART_WINDOW_MINUTES", "1", "CONTAINER_RESTART_EXPONENTIAL_BACKOFF", "no", NULL},
-      {"CONTAINER_MAX_RESTART_DELAY_SECONDS", "5", NULL, NULL, "CONTAINER_MAX_RESTART_DELAY_SECONDS"},
-      {"CONTAINER_HEALTH_CHECK_TIMEOUT_SECONDS", "31", NULL, NULL, "CONTAINER_HEALTH_CHECK_TIMEOUT_SECONDS"},
-      {"CONTAINER_DEPENDENCY_RETRY_SECONDS", "120", NULL, NULL, "CONTAINER_DEPENDENCY_RETRY_SECONDS"},
-      {"CONTAINER_SHUTDOWN_DRAIN_SECONDS", "25", NULL, NULL, "CONTAINER_SHUTDOWN_DRAIN_SECONDS"},
-      {"CONTAINER_SHUTDOWN_TIMEOUT_SECONDS", "30", NULL, NULL, "CONTAINER_SHUTDOWN_TIMEOUT_SECONDS"},
-      {"CONTAINER_SHUTDOWN_TIMEOUT_SECONDS", "29", NULL, NULL, NULL},
-      {"CONTAINER_LOW_FREE_DISK_MB", "10", NULL, NULL, "CONTAINER_LOW_FREE_DISK_MB"},
-      {"CONTAINER_EXECUTION_INTERVAL", "0", NULL, NULL, "CONTAINER_EXECUTION_INTERVAL"},
-      {"CONTAINER_EXECUTION_INTERVAL", "0", "CONTAINER_EXECUTION_MODE", "server", NULL},
-      {"CONTAINER_DATABASE_SURVEY_HUB_PORT", "80", NULL, NULL, "CONTAINER_DATABASE_SURVEY_HUB_PORT"},
-      {"CONTAINER_HTTP_ADDRESS", ":9464", NULL, NULL, NULL},
-      {"CONTAINER_HTTP_ADDRESS", "off", NULL, NULL, NULL},
-      {"CONTAINER_HTTP_TOKEN", "short", NULL, NULL, "CONTAINER_HTTP_TOKEN"},
-      {"CONTAINER_MAX_RESTART_ATTEMPTS", "0", "CONTAINER_RESTART_DELAY_SECONDS", "0",
-       "CONTAINER_RESTART_DELAY_SECONDS"},
-  };
-  for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-    auto_settings struct settings *s = settings_new();
-    auto_problems struct problems ps = {0};
-    env(s, rows[i].name, rows[i].value);
-    if (rows[i].name2) env(s, rows[i].name2, rows[i].value2);
-    assert_int_equal(settings_resolve(s, &ps), 0);
-    settings_lint(s, &ps);
-    assert_int_equal(problems_errors(&ps), 0);
-    if (rows[i].about && !about(&ps, rows[i].about)) fail_msg("row %zu: nothing about %s", i, rows[i].about);
-    if (!rows[i].about && ps.n) fail_msg("row %zu: told about %s", i, ps.items[0].name);
-  }
-  auto_settings struct settings *s = settings_new();
-  assert_int_equal(settings_resolve(s, NULL), 0);
-  assert_true(settings_shutdown_above_docker(s));
-  env(s, "CONTAINER_SHUTDOWN_TIMEOUT_SECONDS", "10");
-  assert_int_equal(settings_resolve(s, NULL), 0);
-  assert_false(settings_shutdown_above_docker(s));
 }
 
 /* A reload: what it may not change keeps the value in force, and says so; the two change places. */
@@ -583,25 +357,10 @@ static void test_reload(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(defaults),
-      cmocka_unit_test(table),
-      cmocka_unit_test(types),
-      cmocka_unit_test(address_parts),
-      cmocka_unit_test(precedence),
-      cmocka_unit_test(empty_is_not_given),
-      cmocka_unit_test(all_errors_at_once),
-      cmocka_unit_test(expansion),
-      cmocka_unit_test(expansion_errors),
-      cmocka_unit_test(long_chain),
-      cmocka_unit_test(declare),
-      cmocka_unit_test(required),
-      cmocka_unit_test(secrets_are_never_shown),
-      cmocka_unit_test(secrets_of_all_layers),
-      cmocka_unit_test(long_values),
-      cmocka_unit_test(near_names),
-      cmocka_unit_test(databases),
-      cmocka_unit_test(test_reload),
-      cmocka_unit_test(lint),
+      cmocka_unit_test(defaults),           cmocka_unit_test(table),       cmocka_unit_test(types),
+      cmocka_unit_test(address_parts),      cmocka_unit_test(precedence),  cmocka_unit_test(empty_is_not_given),
+      cmocka_unit_test(all_errors_at_once), cmocka_unit_test(declare),     cmocka_unit_test(required),
+      cmocka_unit_test(databases),          cmocka_unit_test(test_reload),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

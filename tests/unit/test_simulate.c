@@ -1,12 +1,5 @@
 /* The simulation: scenarios right and wrong, what comes of them, recorded runs, time lines and their differences. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "fixture.h"
 
 #include "base/clock.h"
 #include "base/str.h"
@@ -14,17 +7,6 @@
 #include "core/simulate.h"
 
 #define S(n) ((int64_t)(n)*NS_PER_S)
-
-/* JSON with ' for ". */
-static cJSON *parse(const char *text) {
-  char *copy = strdup(text);
-  for (char *c = copy; *c; c++)
-    if (*c == '\'') *c = '"';
-  cJSON *json = cJSON_Parse(copy);
-  if (!json) fail_msg("test JSON: %s", copy);
-  free(copy);
-  return json;
-}
 
 static struct settings *settings;
 static struct plan *plan;

@@ -1,130 +1,5 @@
-/* Tasks on the real loop: what ends them, what they wait for, what no script gets away with. */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "base/clock.h"
-#include "base/str.h"
-#include "lua/conv.h"
-#include "lua/l.h"
-
-struct fixture {
-  struct loop *loop;
-  struct sched *sched;
-  struct settings *settings;
-  struct vm *vm;
-  struct timer *guard;
-  int left; /* results still to come */
-};
-
-struct outcome {
-  struct fixture *f;
-  int calls;
-  enum policy_status status;
-  char *result; /* JSON */
-  char message[ERR_MSG_MAX];
-};
-
-static void on_guard(void *arg) {
-  struct fixture *f = arg;
-  f->left = -1;
-  loop_stop(f->loop);
-}
-
-static int setup_budget(void **state, int64_t budget_ns) {
-  struct fixture *f = calloc(1, sizeof *f);
-  f->loop = loop_new();
-  f->settings = settings_new();
-  f->sched = sched_new(f->loop, NULL);
-  struct err err = ERR_INIT;
-  const struct vm_host host = {
-      .sched = f->sched, .loop = f->loop, .settings = f->settings, .flow = "test", .budget_ns = budget_ns};
-  f->vm = vm_new(&host, &err);
-  if (!f->vm) fail_msg("%s", err.msg);
-  f->guard = timer_new(f->loop, on_guard, f);
-  *state = f;
-  return 0;
-}
-
-static int setup(void **state) { return setup_budget(state, 200 * NS_PER_MS); }
-static int setup_long(void **state) { return setup_budget(state, 20 * NS_PER_S); }
-
-static int teardown(void **state) {
-  struct fixture *f = *state;
-  vm_free(f->vm);
-  assert_int_equal(task_count(f->sched), 0);
-  sched_free(f->sched);
-  timer_free(f->guard);
-  settings_free(f->settings);
-  loop_free(f->loop);
-  free(f);
-  return 0;
-}
-
-static void on_done(void *arg, enum policy_status status, const cJSON *result, const struct err *err) {
-  struct outcome *o = arg;
-  o->calls++;
-  o->status = status;
-  if (result) o->result = cJSON_PrintUnformatted(result);
-  if (err) str_copy(o->message, sizeof o->message, err->msg);
-  if (--o->f->left == 0) loop_stop(o->f->loop);
-}
-
-/* A reference to the function that the chunk returns. */
-static int function(struct fixture *f, const char *chunk) {
-  struct err err = ERR_INIT;
-  lua_State *L = f->vm->L;
-  lua_State *co = lua_newthread(L);
-  if (script_compile(co, chunk, strlen(chunk), "test.lua", &err)) fail_msg("%s", err.msg);
-  int n;
-  if (sched_run_now(f->sched, co, 0, LOAD_LIMIT_NS, &n, &err)) fail_msg("%s", err.msg);
-  assert_int_equal(lua_type(co, -1), LUA_TFUNCTION);
-  int ref = luaL_ref(co, LUA_REGISTRYINDEX);
-  lua_pop(L, 1);
-  return ref;
-}
-
-static uint64_t start(struct fixture *f, struct outcome *o, const char *chunk, int64_t limit_ns) {
-  *o = (struct outcome){.f = f};
-  struct policy p = vm_policy(f->vm);
-  struct err err = ERR_INIT;
-  uint64_t id = p.call(p.self, function(f, chunk), "the test", "{\"a\": [1, 2.5, \"x\", true]}",
-                       limit_ns ? clock_mono_ns() + limit_ns : TIME_NEVER, on_done, o, &err);
-  if (!id) fail_msg("%s", err.msg);
-  f->left++;
-  return id;
-}
-
-static void run(struct fixture *f) {
-  timer_after(f->guard, 100 * NS_PER_S);
-  loop_run(f->loop);
-  timer_stop(f->guard);
-  if (f->left < 0) fail_msg("not done within 100 s");
-}
-
-static void expect(struct fixture *f, const char *chunk, const char *result) {
-  struct outcome o;
-  start(f, &o, chunk, 0);
-  run(f);
-  if (o.status != POLICY_OK) fail_msg("%s", o.message);
-  assert_int_equal(o.calls, 1);
-  assert_string_equal(o.result, result);
-  free(o.result);
-}
-
-static void expect_error(struct fixture *f, const char *chunk, const char *part) {
-  struct outcome o;
-  start(f, &o, chunk, 0);
-  run(f);
-  free(o.result);
-  assert_int_equal(o.status, POLICY_ERROR);
-  if (!strstr(o.message, part)) fail_msg("expected \"%s\" in: %s", part, o.message);
-}
+/* Tasks on the real loop: what they return, wait for and may see; what ends them from outside. */
+#include "task_scene.h"
 
 static void results(void **state) {
   struct fixture *f = *state;
@@ -167,101 +42,6 @@ static void thousand_sleepers(void **state) {
   assert_int_equal(task_count(f->sched), 0);
 }
 
-/* Each is ended at its budget, not much later, and names the line. */
-static void runaways(void **state) {
-  struct fixture *f = *state;
-  static const char *const loops[] = {
-      "return function()\n while true do end end",
-      "return function()\n while true do pcall(function() while true do end end) end end",
-      "return function()\n local function f() while true do pcall(f) end end f() end",
-      "return function()\n table.sort({ 3, 2, 1, 5, 4 }, function() while true do end end) end",
-      "return function()\n table.sort({ 3, 2, 1 }, function() while true do pcall(error) end end) end",
-      "return function()\n ('x'):rep(9):gsub('x', function() while true do pcall(function() while true do end end) end "
-      "end) end",
-      "return function()\n xpcall(error, function() while true do end end) end",
-      "return function()\n local c = coroutine.wrap(function() while true do end end) c() end",
-      "return function()\n while true do coroutine.wrap(function() coroutine.wrap(function() end)() end)() end end",
-      "return function()\n while true do pcall(coroutine.wrap(function() while true do end end)) end end",
-      "return function()\n local t = setmetatable({}, { __index = function() while true do end end }) return t.x end",
-      "return function()\n local x <close> = setmetatable({}, { __close = function() while true do end end }) end",
-      "return function()\n local x <close> = setmetatable({}, { __close = function() while true do end end }) "
-      "error('e') "
-      "end",
-      "return function()\n for _ = 1, 1e9 do local s = ('x'):rep(1000) end end",
-  };
-  for (size_t i = 0; i < ARRAY_LEN(loops); i++) {
-    struct outcome o;
-    int64_t begun = clock_mono_ns();
-    start(f, &o, loops[i], 0);
-    run(f);
-    bool after_error = i == 12; /* its error was told; what it closes is bounded all the same */
-    assert_int_equal(o.status, POLICY_ERROR);
-    if (!after_error && !strstr(o.message, "test.lua:2: ended after ")) fail_msg("%zu: %s", i, o.message);
-    if (clock_mono_ns() - begun > 60 * NS_PER_S) fail_msg("%zu took too long", i);
-  }
-}
-
-static int ticks;
-static struct timer *ticker;
-static void on_tick(void *arg) {
-  (void)arg;
-  ticks++;
-  timer_after(ticker, 10 * NS_PER_MS);
-}
-
-static void loop_goes_on(void **state) {
-  struct fixture *f = *state;
-  struct outcome o;
-  ticks = 0;
-  ticker = timer_new(f->loop, on_tick, f);
-  timer_after(ticker, 0);
-  start(f, &o, "return function() while true do end end", 0);
-  run(f);
-  timer_free(ticker);
-  assert_int_equal(o.status, POLICY_ERROR);
-  assert_true(ticks >= 3); /* one a slice at least */
-}
-
-static void long_work(void **state) {
-  struct fixture *f = *state;
-  /* over a slice, below the budget, also where it cannot yield and through inner coroutines */
-  expect(f, "return function() local x = 0 for i = 1, 2e7 do x = x + 1 end return x > 0 end", "[true]");
-  expect(f,
-         "return function() local t = {} for i = 1, 60000 do t[i] = (i * 7919) % 60000 end "
-         "table.sort(t, function(a, b) return a < b end) return t[1] <= t[2] end",
-         "[true]");
-  expect(f,
-         "return function() local g = coroutine.wrap(function() for i = 1, 3 do for _ = 1, 5e6 do end "
-         "coroutine.yield(i) end end) return g(), g(), g() end",
-         "[1,2,3]");
-  expect(f,
-         "return function() local co = coroutine.create(function(a) local b = coroutine.yield(a + 1) "
-         "local inner = coroutine.wrap(function() for _ = 1, 1e7 do end coroutine.yield('in') end) "
-         "return b, inner() end) local _, x = coroutine.resume(co, 1) local _, y, z = coroutine.resume(co, 'b') "
-         "return x, y, z, coroutine.status(co) end",
-         "[2,\"b\",\"in\",\"dead\"]");
-}
-
-/* Runaways, however many, wait for each other; who only does a little at a time does not wait for all of them. */
-static void short_work_among_runaways(void **state) {
-  enum { RUNAWAYS = 30, TIMES = 40 };
-  struct fixture *f = *state;
-  static struct outcome o[RUNAWAYS], quick;
-  uint64_t id[RUNAWAYS];
-  for (int i = 0; i < RUNAWAYS; i++) id[i] = start(f, &o[i], "return function() while true do end end", 0);
-  f->left = 0;
-  start(f, &quick, "return function() for i = 1, 40 do timer.sleep(0) end return 'done' end", 0);
-  int64_t before = sched_used_ns(f->sched);
-  run(f);
-  assert_string_equal(quick.result, "[\"done\"]");
-  assert_in_range(sched_used_ns(f->sched) - before, 0, TIMES * RUNAWAYS * TASK_SLICE_NS / 3);
-  free(quick.result);
-  for (int i = 0; i < RUNAWAYS; i++) task_cancel(f->sched, id[i], TASK_CANCELLED, false);
-  f->left = RUNAWAYS;
-  run(f);
-  for (int i = 0; i < RUNAWAYS; i++) assert_int_equal(o[i].calls, 1);
-}
-
 static void coroutines(void **state) {
   struct fixture *f = *state;
   expect(f,
@@ -274,34 +54,6 @@ static void coroutines(void **state) {
   expect(f, "return function() local co = coroutine.create(print) return coroutine.close(co), coroutine.status(co) end",
          "[true,\"dead\"]");
   expect_error(f, "return function() table.sort({ 2, 1 }, function() timer.sleep(1) end) end", "cannot wait inside");
-}
-
-static void memory(void **state) {
-  struct fixture *f = *state;
-  expect_error(f, "return function() local t = {} for i = 1, 1e9 do t[i] = {} end end",
-               "test.lua:1: not enough memory");
-  expect_error(f, "return function() return ('x'):rep(1e9) end", "not enough memory");
-  expect_error(f, "return function() local s = 'x' while true do s = s .. s end end", "not enough memory");
-  expect_error(f, "return function() local function r() return 1 + r() end return r() end", "not enough memory");
-  expect(f, "return function() return pcall(string.rep, 'x', 1e9) end", "[false,\"not enough memory\"]");
-  expect(f, "return function() return 1 end", "[1]"); /* the state lives on */
-}
-
-static void deadline(void **state) {
-  struct fixture *f = *state;
-  struct outcome o;
-  int64_t begun = clock_mono_ns();
-  start(f, &o, "return function() timer.sleep(100) end", 50 * NS_PER_MS);
-  run(f);
-  assert_int_equal(o.status, POLICY_TIMEOUT);
-  assert_in_range(clock_mono_ns() - begun, 50 * NS_PER_MS, 60 * NS_PER_S);
-  start(f, &o, "return function() while true do pcall(timer.sleep, 100) end end", 50 * NS_PER_MS);
-  run(f);
-  assert_int_equal(o.status, POLICY_TIMEOUT);
-  start(f, &o, "return function() while true do end end", 100 * NS_PER_MS);
-  run(f);
-  assert_int_equal(o.status, POLICY_TIMEOUT);
-  assert_true(clock_mono_ns() - begun < 60 * NS_PER_S);
 }
 
 static int closed;
@@ -348,8 +100,6 @@ static void cancel(void **state) {
   p.cancel(p.self, UINT64_MAX);
   assert_int_equal(task_count(f->sched), 0);
 }
-
-/* --- an operation of our own, completed too often and too late --- */
 
 static uint64_t tokens[4];
 static int n_tokens, cancelled, dropped;
@@ -454,13 +204,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(results, setup, teardown),
       cmocka_unit_test_setup_teardown(sleeping, setup, teardown),
       cmocka_unit_test_setup_teardown(thousand_sleepers, setup, teardown),
-      cmocka_unit_test_setup_teardown(runaways, setup, teardown),
-      cmocka_unit_test_setup_teardown(loop_goes_on, setup, teardown),
-      cmocka_unit_test_setup_teardown(long_work, setup_long, teardown),
-      cmocka_unit_test_setup_teardown(short_work_among_runaways, setup_long, teardown),
       cmocka_unit_test_setup_teardown(coroutines, setup, teardown),
-      cmocka_unit_test_setup_teardown(memory, setup_long, teardown),
-      cmocka_unit_test_setup_teardown(deadline, setup, teardown),
       cmocka_unit_test_setup_teardown(cancel, setup, teardown),
       cmocka_unit_test_setup_teardown(tokens_go_stale, setup, teardown),
       cmocka_unit_test_setup_teardown(environment, setup, teardown),

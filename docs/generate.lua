@@ -1,5 +1,5 @@
 -- Writes docs/lua-api.md from the stubs in scripts/tend/_meta, and docs/policies.md from the comments in scripts/policies:
--- tend script docs/lua_api.lua DIRECTORY. Also compares the stubs with what scripts really find: a function or a handle's method
+-- tend script docs/generate.lua DIRECTORY. Also compares the stubs with what scripts really find: a function or a handle's method
 -- without a stub, a stub without its function or without a word about what it does, is an error.
 local to = ... or "docs"
 local meta = "scripts/tend/_meta"
@@ -161,8 +161,8 @@ emit ""
 emit "What a flow file, a policy or a `tend script` finds as globals, besides Lua's own `assert error ipairs next pairs pcall select"
 emit "tonumber tostring type xpcall load require setmetatable …`, `string table math utf8 coroutine`, and `os.time clock date"
 emit "difftime`. There is no `io`, `debug`, `os.execute`, no bytecode and no `__gc`; a global that is not there raises, and what is"
-emit "there (globals, libraries, modules) cannot be changed. `require` finds scripts below the directories of scripts and flows only. This is a"
-emit "guard rail for people who make mistakes, not a wall against attackers: a flow file is trusted like any program."
+emit "there (globals, libraries, modules) cannot be changed. `require` finds scripts below the directories of scripts and flows only. This"
+emit "is a guard rail for people who make mistakes, not a wall against attackers: a flow file is trusted like any program."
 emit ""
 emit "What *waits* may be called in a task only: a check, a handler, a hook, a timer's function, a script; not while a flow file"
 emit "loads, and not inside a coroutine of your own, a sort comparator or a gsub function. A task that is cancelled or late gets an"
@@ -274,7 +274,7 @@ for _, place in ipairs(makers) do
       n = n + select(2, text:gsub(place[i], ""))
     end
     if not inner[path] and n ~= (made[path] or 0) then
-      problem("%s makes %d kinds of handles, %d are compared with their stubs in docs/lua_api.lua", path, n, made[path] or 0)
+      problem("%s makes %d kinds of handles, %d are compared with their stubs in docs/generate.lua", path, n, made[path] or 0)
     end
   end
 end
