@@ -86,8 +86,9 @@ void l_check_keys(lua_State *L, int t, const char *const *known, const char *who
 /* Seconds as a number at index i, not negative, finite; in ns. */
 int64_t l_check_seconds(lua_State *L, int i, const char *who);
 
-/* Makes the metatable of a kind of handles, with its methods. */
-void l_class(lua_State *L, const char *name, const luaL_Reg *methods);
+/* Makes the metatable of a kind of handles, with its methods; close (may be NULL) ends one, also at the end of its
+ * scope and when nobody has it any more. */
+void l_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close);
 
 /* --- functions kept and started --- */
 
