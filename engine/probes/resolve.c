@@ -42,7 +42,7 @@ struct resolve {
   char *host;
   uint16_t port;
   ares_channel channel;
-  bool asking;            /* channel is there */
+  bool asking; /* channel is there */
   struct timer *deadline;
   struct timer *retry;    /* when c-ares wants to act without a packet */
   struct timer *patience; /* the end of waiting for the other family */
@@ -50,9 +50,9 @@ struct resolve {
   struct half halves[FAMILIES];
   struct ares_options search; /* domains, and the dots that make a name whole */
   int search_mask;
-  int next_name;  /* which of the names to ask for is next */
-  int link_local; /* addresses that were left out */
-  bool settled, queued; /* queued: the answer is, for this turn's end */
+  int next_name;              /* which of the names to ask for is next */
+  int link_local;             /* addresses that were left out */
+  bool settled, queued;       /* queued: the answer is, for this turn's end */
   struct tend_address *found; /* most names have one or two */
   struct tend_addresses result;
   char detail[320];
