@@ -6,23 +6,24 @@
 
 #include "base/str.h"
 
-enum { BUCKETS = 512, NAME_MAX_BYTES = 160, ALIGN = 16 };
+enum { BUCKETS = 512, NAME_MAX_BYTES = 160, ALIGN = 8 };
 #define AREA_BYTES ((size_t)LIMIT_KEEP_MB << 20)
 
 struct copy {
-  uint64_t counter; /* 0: empty */
+  uint32_t counter; /* 0: empty */
+  uint32_t size;
   uint64_t sum;
-  uint64_t size;
 };
 
-struct record {
+struct keep_record {
   uint32_t next; /* of its bucket, an offset in the area; 0: none */
   uint32_t room; /* bytes of one copy */
   uint32_t hash;
-  uint16_t name_room;
-  uint16_t copies; /* 1 or 2 */
+  uint16_t plain; /* bytes */
+  uint8_t name_room;
+  uint8_t copies; /* 1 or 2 */
   struct copy copy[2];
-}; /* the name in name_room bytes follows, and `copies` times `room` bytes */
+}; /* the name in name_room bytes follows, `copies` times `room` bytes, and `plain` bytes */
 
 struct area {
   size_t used;
@@ -96,40 +97,47 @@ static uint32_t hash_of(const char *name) {
   return h;
 }
 
-static char *name_of(const struct record *r) { return (char *)(uintptr_t)(r + 1); }
+static char *name_of(const struct keep_record *r) { return (char *)(uintptr_t)(r + 1); }
 
-static struct record *find(const struct keep *k, int i, const char *name, uint32_t hash) {
+static struct keep_record *find(const struct keep *k, int i, const char *name, uint32_t hash) {
   struct area *a = area_of(k, i);
   for (uint32_t at = a->bucket[hash % BUCKETS]; at;) {
-    struct record *r = (struct record *)((char *)a + at);
+    struct keep_record *r = (struct keep_record *)((char *)a + at);
     if (r->hash == hash && STR_EQ(name_of(r), name)) return r;
     at = r->next;
   }
   return NULL;
 }
 
-static char *data_of(const struct record *r, int copy) { return name_of(r) + r->name_room + (copy ? r->room : 0); }
+static char *data_of(const struct keep_record *r, int copy) {
+  return name_of(r) + r->name_room + (size_t)copy * r->room;
+}
 
-static size_t size_of(const struct record *r) { return sizeof *r + r->name_room + r->copies * (size_t)r->room; }
+static size_t size_of(const struct keep_record *r) {
+  return sizeof *r + r->name_room + r->copies * (size_t)r->room + r->plain;
+}
 
 /* In the list once it is whole. */
-static struct record *add(struct keep *k, const char *name, uint32_t hash, size_t n, unsigned copies) {
+static struct keep_record *add(struct keep *k, const char *name, uint32_t hash, size_t n, unsigned copies,
+                               size_t plain) {
   struct area *a = area_of(k, k->writes);
   size_t room = aligned(n), length = strlen(name) + 1;
-  size_t size = sizeof(struct record) + aligned(length) + copies * room;
-  _Static_assert(sizeof(struct record) % ALIGN == 0, "data is aligned");
-  if (length > NAME_MAX_BYTES || size > AREA_BYTES - a->used) return NULL;
-  struct record *r = (struct record *)((char *)a + a->used);
+  size_t size = sizeof(struct keep_record) + aligned(length) + copies * room + aligned(plain);
+  _Static_assert(sizeof(struct keep_record) % ALIGN == 0, "data is aligned");
+  _Static_assert(NAME_MAX_BYTES <= UINT8_MAX, "the room of a name fits");
+  if (length > NAME_MAX_BYTES || aligned(plain) > UINT16_MAX || size > AREA_BYTES - a->used) return NULL;
+  struct keep_record *r = (struct keep_record *)((char *)a + a->used);
   memset(r, 0, sizeof *r);
   r->room = (uint32_t)room;
   r->hash = hash;
-  r->name_room = (uint16_t)aligned(length);
-  r->copies = (uint16_t)copies;
+  r->plain = (uint16_t)aligned(plain);
+  r->name_room = (uint8_t)aligned(length);
+  r->copies = (uint8_t)copies;
   memcpy(name_of(r), name, length);
   return r;
 }
 
-static void link_record(struct keep *k, struct record *r) {
+static void link_record(struct keep *k, struct keep_record *r) {
   struct area *a = area_of(k, k->writes);
   uint32_t *bucket = &a->bucket[r->hash % BUCKETS];
   r->next = *bucket; /* a smaller one of that name is behind it from now on, unseen */
@@ -138,27 +146,34 @@ static void link_record(struct keep *k, struct record *r) {
   *bucket = (uint32_t)((char *)r - (char *)a);
 }
 
-static void fill(struct record *r, const void *data, size_t n) {
-  int to = r->copies < 2 || r->copy[0].counter <= r->copy[1].counter ? 0 : 1;
+/* The copy that was filled last. Counters go round, past 0. */
+static int newest(const struct keep_record *r) {
+  uint32_t first = r->copy[0].counter, second = r->copy[1].counter;
+  return !first || (second && (int32_t)(second - first) > 0) ? 1 : 0;
+}
+
+static void fill(struct keep_record *r, const void *data, size_t n) {
+  int to = r->copies < 2 ? 0 : !newest(r);
   struct copy *c = &r->copy[to];
-  uint64_t counter = r->copy[!to].counter + 1;
+  uint32_t counter = r->copy[!to].counter + 1;
   c->counter = 0;
   atomic_signal_fence(memory_order_seq_cst);
-  memcpy(data_of(r, to), data, n);
-  c->size = n;
+  if (n) memcpy(data_of(r, to), data, n);
+  c->size = (uint32_t)n;
   c->sum = checksum(data, n);
   atomic_signal_fence(memory_order_seq_cst);
-  c->counter = counter;
+  c->counter = counter ? counter : 1;
 }
 
 static int put(struct keep *k, const char *name, const void *data, size_t n, unsigned copies) {
   uint32_t hash = hash_of(name);
-  struct record *r = find(k, k->writes, name, hash);
+  struct keep_record *r = find(k, k->writes, name, hash);
   if (r && r->room >= n) {
     fill(r, data, n);
     return 0;
   }
-  r = add(k, name, hash, r ? n + n / 2 : n, copies);
+  if (!n) return 0;
+  r = add(k, name, hash, r ? n + n / 2 : n, copies, 0);
   if (!r) return -ENOMEM;
   fill(r, data, n);
   link_record(k, r);
@@ -171,15 +186,15 @@ int keep_put_once(struct keep *k, const char *name, const void *data, size_t n) 
 
 const void *keep_get(const struct keep *k, const char *name, size_t *n) {
   if (k->reads < 0) return NULL;
-  const struct record *r = find(k, k->reads, name, hash_of(name));
+  const struct keep_record *r = find(k, k->reads, name, hash_of(name));
   if (!r) return NULL;
-  int first = r->copy[0].counter >= r->copy[1].counter ? 0 : 1;
+  int first = newest(r);
   for (int i = 0; i < r->copies; i++) {
     int which = i ? !first : first;
     const struct copy *c = &r->copy[which];
     if (!c->counter || c->size > r->room || checksum(data_of(r, which), c->size) != c->sum) continue;
     *n = c->size;
-    return data_of(r, which);
+    return c->size ? data_of(r, which) : NULL;
   }
   return NULL;
 }
@@ -188,4 +203,26 @@ const void *keep_get_sized(const struct keep *k, const char *name, size_t n) {
   size_t found;
   const void *p = keep_get(k, name, &found);
   return p && found == n ? p : NULL;
+}
+
+struct keep_record *keep_open(struct keep *k, const char *name, size_t n, size_t plain) {
+  uint32_t hash = hash_of(name);
+  struct keep_record *r = find(k, k->writes, name, hash);
+  if (r && r->copies == 2 && r->room >= n && r->plain >= plain) return r;
+  r = add(k, name, hash, n, 2, plain);
+  if (r) link_record(k, r);
+  return r;
+}
+
+void keep_fill(struct keep_record *r, const void *data, size_t n) {
+  if (n <= r->room) fill(r, data, n);
+}
+
+static char *plain_of(const struct keep_record *r) { return data_of(r, r->copies); }
+
+void *keep_plain(struct keep_record *r) { return plain_of(r); }
+
+const void *keep_get_plain(const struct keep *k, const char *name, size_t n) {
+  const struct keep_record *r = k->reads < 0 ? NULL : find(k, k->reads, name, hash_of(name));
+  return r && r->plain >= n ? plain_of(r) : NULL;
 }

@@ -55,18 +55,18 @@ struct check_spec {
 
 uint32_t check_spread(const char *name);
 
-struct check {
+struct check { /* there may be thousands, with copies: in an order that leaves no gaps */
   enum check_state state;
-  int64_t since_ns; /* of the state */
+  enum check_result last;
   bool active, running;
   bool alarm; /* unknown so many times in a row */
   bool spread_done;
-  enum check_result last;
-  int64_t last_ns;                        /* end of the last run; 0: none yet */
-  int64_t failing_ns;                     /* of the first bad result of the present outage; 0: none */
+  int told;                               /* of the last counted result: 0 none yet, 1 good, -1 bad */
   unsigned failures, successes, unknowns; /* in a row */
   uint64_t window;                        /* bit 0: the last counted result was bad */
-  int told;                               /* of the last counted result: 0 none yet, 1 good, -1 bad */
+  int64_t since_ns;                       /* of the state */
+  int64_t last_ns;                        /* end of the last run; 0: none yet */
+  int64_t failing_ns;                     /* of the first bad result of the present outage; 0: none */
   int64_t due_ns;                         /* TIME_NEVER: not */
   int64_t hold_ns;                        /* not before; 0: no hold */
 };

@@ -21,23 +21,29 @@ static int64_t unpack(uint32_t packed) {
   return v * NS_PER_US;
 }
 
-void history_add(struct history *h, int64_t at_ns, int64_t duration_ns, unsigned result) {
+void history_add(struct history *h, uint32_t runs[HISTORY_RUNS], int64_t at_ns, int64_t duration_ns, unsigned result) {
   uint32_t since = h->n ? pack(at_ns - h->last_ns) : 0;
-  h->runs[h->next] = (uint32_t)result << 2 * PACKED_BITS | pack(duration_ns) << PACKED_BITS | since;
+  runs[h->next] = (uint32_t)result << 2 * PACKED_BITS | pack(duration_ns) << PACKED_BITS | since;
   h->next = (uint8_t)((h->next + 1) % HISTORY_RUNS);
   if (h->n < HISTORY_RUNS) h->n++;
   h->last_ns = at_ns;
 }
 
-unsigned history_list(const struct history *h, struct history_run *out, unsigned max) {
+unsigned history_list(const struct history *h, const uint32_t runs[HISTORY_RUNS], struct history_run *out,
+                      unsigned max) {
   unsigned n = h->n < max ? h->n : max;
   int64_t at = h->last_ns;
   for (unsigned k = n; k-- > 0;) {
-    uint32_t run = h->runs[(h->next + HISTORY_RUNS - (n - k)) % HISTORY_RUNS];
+    uint32_t run = runs[(h->next + HISTORY_RUNS - (n - k)) % HISTORY_RUNS];
     out[k] = (struct history_run){.at_ns = at,
                                   .duration_ns = unpack(run >> PACKED_BITS & ((1U << PACKED_BITS) - 1)),
                                   .result = run >> 2 * PACKED_BITS};
     at -= unpack(run & ((1U << PACKED_BITS) - 1));
   }
   return n;
+}
+
+/* The oldest of a full ring may have been written over. */
+void history_resume(struct history *h) {
+  if (h->n == HISTORY_RUNS) h->n--;
 }

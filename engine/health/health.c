@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/keep.h"
 #include "base/str.h"
 #include "probes/judge.h"
 #include "health/health_impl.h"
@@ -28,6 +27,7 @@ static void item_free(struct item *it) {
   ask_cancel(&it->ask);
   timer_free(it->timer);
   free(it->reason);
+  health_runs_free(it);
   free(it);
 }
 
@@ -78,96 +78,44 @@ static void view(const struct item *it, struct health_view *out) {
       .dependency = it->spec.dependency,
       .required = it->spec.required,
       .spec = &it->spec.check,
-      .check = &it->check,
+      .check = &it->life.check,
       .reason = it->reason ? it->reason : "",
       .detail = it->reason ? it->detail : "",
-      .duration_ns = it->duration_ns,
-      .runs = it->runs,
-      .spent_ns = it->spent_ns,
+      .duration_ns = it->life.duration_ns,
+      .spent_ns = it->life.spent_ns,
   };
-  memcpy(out->results, it->results, sizeof out->results);
+  memcpy(out->results, it->life.results, sizeof out->results);
+  for (unsigned i = 0; i < CHECK_RESULTS; i++) out->runs += it->life.results[i];
 }
 
 /* Checks that are due far from now begin at the next multiple of SLOT_NS: many share a turn of the loop that way, which
  * halves what each costs, and none waits so long that it matters. */
 void health_arm(struct item *it) {
-  int64_t due = check_due_ns(&it->check);
+  int64_t due = check_due_ns(&it->life.check);
   if (due != TIME_NEVER && due - clock_mono_ns() >= FAR_NS) due = (due + SLOT_NS - 1) / SLOT_NS * SLOT_NS;
   timer_at(it->timer, due);
 }
 
 /* Most results have no words, and a check that fails says the same again. */
-static void note_words(struct item *it, const struct probe_result *r) {
-  if (it->reason && STR_EQ(it->reason, r->reason) && STR_EQ(it->detail, r->detail)) return;
+bool health_note_words(struct item *it, const char *reason, const char *detail) {
+  bool none = !*reason && !*detail;
+  if (it->reason ? STR_EQ(it->reason, reason) && STR_EQ(it->detail, detail) : none) return false;
   free(it->reason);
   it->reason = NULL;
-  size_t n = strlen(r->reason) + 1, m = strlen(r->detail) + 1;
-  if (n + m == 2 || !(it->reason = malloc(n + m))) return;
-  memcpy(it->reason, r->reason, n);
-  it->detail = memcpy(it->reason + n, r->detail, m);
-}
-
-/* --- over the life of an engine ---------------------------------------------------------------------------------- */
-
-struct kept {
-  struct check check;
-  int64_t duration_ns, spent_ns;
-  uint64_t runs, results[CHECK_RESULTS];
-  struct history history;
-  struct probe_result words; /* reason and detail of it */
-};
-
-static void kept_name(const struct item *it, char *to, size_t size) {
-  snprintf(to, size, "check %s %s %u %d", it->spec.name, it->spec.process ? it->spec.process : "", it->spec.instance,
-           it->spec.dependency);
-}
-
-static void put(const struct item *it) {
-  if (!it->health->keep) return;
-  char name[160];
-  struct kept k = {.check = it->check,
-                   .duration_ns = it->duration_ns,
-                   .spent_ns = it->spent_ns,
-                   .runs = it->runs,
-                   .history = it->history};
-  memcpy(k.results, it->results, sizeof k.results);
-  str_copy(k.words.reason, sizeof k.words.reason, it->reason ? it->reason : "");
-  str_copy(k.words.detail, sizeof k.words.detail, it->reason ? it->detail : "");
-  kept_name(it, name, sizeof name);
-  keep_put(it->health->keep, name, &k, sizeof k);
-}
-
-static void take_over(struct item *it) {
-  char name[160];
-  kept_name(it, name, sizeof name);
-  const struct kept *k = keep_get_sized(it->health->keep, name, sizeof *k);
-  if (!k) return;
-  it->check = k->check;
-  it->duration_ns = k->duration_ns;
-  it->spent_ns = k->spent_ns;
-  it->runs = k->runs;
-  it->history = k->history;
-  memcpy(it->results, k->results, sizeof it->results);
-  note_words(it, &k->words);
-  check_resume(&it->check, clock_mono_ns());
-  if (it->check.active) health_arm(it);
-}
-
-void health_keep(struct health *h, struct keep *keep) {
-  h->keep = keep;
-  for (size_t i = 0; keep && i < h->n; i++) {
-    take_over(h->items[i]);
-    put(h->items[i]);
-  }
+  size_t n = strlen(reason) + 1, m = strlen(detail) + 1;
+  if (none || !(it->reason = malloc(n + m))) return true;
+  memcpy(it->reason, reason, n);
+  it->detail = memcpy(it->reason + n, detail, m);
+  return true;
 }
 
 static void note(struct item *it, const struct probe_result *r, int64_t now) {
-  note_words(it, r);
-  it->duration_ns = r->duration_ns;
-  it->spent_ns += r->duration_ns;
-  it->runs++;
-  it->results[r->status]++;
-  history_add(&it->history, now, r->duration_ns, r->status);
+  struct item_life *l = &it->life;
+  l->duration_ns = r->duration_ns;
+  l->spent_ns += r->duration_ns;
+  l->results[r->status]++;
+  uint32_t *runs = health_runs(it);
+  if (runs) history_add(&l->history, runs, now, r->duration_ns, r->status);
 }
 
 static void count(struct item *it, const struct probe_result *r) {
@@ -175,11 +123,12 @@ static void count(struct item *it, const struct probe_result *r) {
   int64_t now = clock_mono_ns();
   struct check_change change;
   struct health_view v;
+  bool words = health_note_words(it, r->reason, r->detail);
   note(it, r, now);
-  check_end(&it->check, &it->spec.check, (enum check_result)r->status, now, &change);
-  if (now < h->pace_until_ns) check_slow(&it->check, h->pace, now);
+  check_end(&it->life.check, &it->spec.check, (enum check_result)r->status, now, &change);
+  if (now < h->pace_until_ns) check_slow(&it->life.check, h->pace, now);
   health_arm(it);
-  put(it);
+  health_put(it, words);
   view(it, &v);
   for (size_t i = 0; i < h->n_listeners; i++)
     h->listeners[i].fn(h->listeners[i].arg, &(struct health_news){.check = &v, .change = &change, .result = r});
@@ -210,7 +159,7 @@ static void on_timer(void *arg) {
   }
   struct ask_what w = what(it);
   int64_t deadline = clock_mono_ns() + it->spec.check.timeout_ns;
-  check_begin(&it->check);
+  check_begin(&it->life.check);
   if (ask_start(&it->ask, &w, NULL, deadline, on_result, it, &r))
     count(it, &r);
   else
@@ -235,41 +184,41 @@ int health_add(struct health *h, const struct health_spec *spec, struct err *err
   it->index = h->n;
   it->spec = *spec;
   it->spec.check.spread = check_spread(spec->name);
-  it->duration_ns = -1;
-  check_init(&it->check, clock_mono_ns());
+  it->life.duration_ns = -1;
+  check_init(&it->life.check, clock_mono_ns());
   h->items[h->n] = it;
   return (int)h->n++;
 }
 
 void health_start(struct health *h, size_t i) {
   struct item *it = h->items[i];
-  if (it->check.active) return;
-  check_start(&it->check, &it->spec.check, clock_mono_ns());
+  if (it->life.check.active) return;
+  check_start(&it->life.check, &it->spec.check, clock_mono_ns());
   health_arm(it);
-  put(it);
+  health_put(it, false);
 }
 
 void health_stop(struct health *h, size_t i) {
   struct item *it = h->items[i];
   ask_cancel(&it->ask);
-  check_stop(&it->check);
+  check_stop(&it->life.check);
   timer_stop(it->timer);
-  put(it);
+  health_put(it, false);
 }
 
 void health_reset(struct health *h, size_t i) {
   struct item *it = h->items[i];
   ask_cancel(&it->ask);
-  check_reset(&it->check, &it->spec.check, clock_mono_ns());
+  check_reset(&it->life.check, &it->spec.check, clock_mono_ns());
   health_arm(it);
-  put(it);
+  health_put(it, false);
 }
 
 void health_hurry(struct health *h, size_t i) {
   struct item *it = h->items[i];
   if (ask_runs(&it->ask)) return;
-  int64_t now = clock_mono_ns(), soon = it->check.last_ns ? it->check.last_ns + NS_PER_S : now;
-  check_hurry(&it->check, soon > now ? soon : now);
+  int64_t now = clock_mono_ns(), soon = it->life.check.last_ns ? it->life.check.last_ns + NS_PER_S : now;
+  check_hurry(&it->life.check, soon > now ? soon : now);
   health_arm(it);
 }
 
@@ -280,8 +229,8 @@ int health_hold(struct health *h, const char *name, int64_t until_ns) {
     struct item *it = h->items[i];
     if (!STR_EQ(it->spec.name, name)) continue;
     rc = 0;
-    check_hold(&it->check, until_ns, now);
-    put(it);
+    check_hold(&it->life.check, until_ns, now);
+    health_put(it, false);
     if (!ask_runs(&it->ask)) health_arm(it);
   }
   return rc;
@@ -352,7 +301,8 @@ bool health_at(const struct health *h, size_t i, struct health_view *out) {
 }
 
 unsigned health_history(const struct health *h, size_t i, struct history_run *out, unsigned max) {
-  return history_list(&h->items[i]->history, out, max);
+  const struct item *it = h->items[i];
+  return it->runs ? history_list(&it->life.history, it->runs, out, max) : 0;
 }
 
 struct check_standing health_standing(const struct health_view *v) {

@@ -24,14 +24,14 @@ void health_adopt(struct health *to, size_t i, struct health *from, size_t j) {
     to->extras = x;
   }
   /* a setting has another interval: the shorter one counts at once */
-  if (it->spec.check.interval_ns >= was_ns || !it->check.active || it->check.running) return;
-  check_hurry(&it->check, clock_mono_ns() + it->spec.check.interval_ns);
+  if (it->spec.check.interval_ns >= was_ns || !it->life.check.active || it->life.check.running) return;
+  check_hurry(&it->life.check, clock_mono_ns() + it->spec.check.interval_ns);
   health_arm(it);
 }
 
 void health_inherit(struct health *to, size_t i, const struct health *from, size_t j) {
-  const struct check *was = &from->items[j]->check;
-  struct check *now = &to->items[i]->check;
+  const struct check *was = &from->items[j]->life.check;
+  struct check *now = &to->items[i]->life.check;
   if (was->state != CHECK_HEALTHY && was->state != CHECK_DEGRADED) return;
   now->state = was->state;
   now->since_ns = was->since_ns;

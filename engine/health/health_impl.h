@@ -5,17 +5,24 @@
 #include "health/ask.h"
 #include "health/health.h"
 
+/* What is known of a check: this is what a next engine goes on with. */
+struct item_life {
+  struct check check;
+  int64_t duration_ns, spent_ns;
+  uint64_t results[CHECK_RESULTS];
+  struct history history;
+};
+
 struct item {
   struct health *health;
   size_t index;
   struct health_spec spec;
-  struct check check;
+  struct item_life life;
+  uint32_t *runs;             /* of the history: beside the record, else on the heap; NULL: none yet */
+  struct keep_record *record; /* of its life; NULL: it is not kept */
   struct timer *timer; /* the next run; while it runs: the guard */
   struct ask ask;
   char *reason, *detail; /* of the last result, one block of memory; NULL: nothing to say */
-  int64_t duration_ns, spent_ns;
-  uint64_t runs, results[CHECK_RESULTS];
-  struct history history;
 };
 
 /* A run by hand. */
@@ -51,5 +58,15 @@ struct health {
 
 /* Its timer, by when it is due. */
 void health_arm(struct item *it);
+/* The words of a result; true when they are others than before. */
+bool health_note_words(struct item *it, const char *reason, const char *detail);
+
+/* --- health_kept.c: over the life of an engine ---------------------------------------------------------------- */
+
+/* What is known of it has changed; words: these as well. */
+void health_put(const struct item *it, bool words);
+/* Where its runs are noted, made at the first one; NULL: no memory. */
+uint32_t *health_runs(struct item *it);
+void health_runs_free(struct item *it);
 
 #endif

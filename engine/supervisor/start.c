@@ -42,13 +42,13 @@ void supervisor_give_back(void *arg) {
 void supervisor_settle(void *arg) {
   struct supervisor *s = arg;
   s->settled = true;
+  supervisor_keep_policy(s); /* which needs no more what the flow file returned */
   supervisor_give_back(s);
   supervisor_open_journal(s);
   supervisor_note_run(s);
   supervisor_measure(s);
   supervisor_watch_lag(s);
   supervisor_keep_sockets(s);
-  supervisor_keep_policy(s);
   reload_begin(s->reload);
   /* what came on disk while there was no engine */
   if (s->o.revival && !s->o.revival->safe && settings_choice(s->o.settings, SET_RELOAD) == 0)

@@ -102,17 +102,18 @@ static void assert_close(int64_t got, int64_t want, int64_t slack_ns) {
 static void history_keeps_the_last_runs(void **state) {
   (void)state;
   struct history h = {0};
+  uint32_t ring[HISTORY_RUNS] = {0};
   struct history_run runs[HISTORY_RUNS];
   int64_t at[600], duration[600];
   uint64_t seed = 3;
-  assert_int_equal(history_list(&h, runs, HISTORY_RUNS), 0);
+  assert_int_equal(history_list(&h, ring, runs, HISTORY_RUNS), 0);
   at[0] = S(1e6);
   for (int i = 0; i < 600; i++) {
     static const int64_t spans[] = {S(0.0005), S(1), S(3600)};
     if (i) at[i] = at[i - 1] + (int64_t)random_below(&seed, (uint64_t)spans[i % 3]);
     duration[i] = (int64_t)random_below(&seed, (uint64_t)spans[(i + 1) % 3]);
-    history_add(&h, at[i], duration[i], (unsigned)i % 4);
-    unsigned n = history_list(&h, runs, HISTORY_RUNS);
+    history_add(&h, ring, at[i], duration[i], (unsigned)i % 4);
+    unsigned n = history_list(&h, ring, runs, HISTORY_RUNS);
     assert_int_equal(n, i < HISTORY_RUNS ? i + 1 : HISTORY_RUNS);
     for (unsigned k = 0; k < n; k++) {
       int was = i - (int)(n - 1 - k);
@@ -121,12 +122,19 @@ static void history_keeps_the_last_runs(void **state) {
       assert_close(runs[k].at_ns, at[was], 64000 + (at[i] - at[was]) / 1000);
     }
   }
-  assert_int_equal(history_list(&h, runs, 5), 5);
+  assert_int_equal(history_list(&h, ring, runs, 5), 5);
   assert_true(runs[4].at_ns == at[599]);
   assert_int_equal(runs[0].result, 595 % 4);
-  history_add(&h, INT64_MAX / 2, -5, 9);
-  history_list(&h, runs, 1);
+  history_add(&h, ring, INT64_MAX / 2, -5, 9);
+  history_list(&h, ring, runs, 1);
   assert_true(runs[0].duration_ns == 0 && runs[0].result == 1);
+  /* one that was cut off has written a run that nobody counts: over the oldest, where the ring is full */
+  struct history before = h;
+  history_add(&h, ring, INT64_MAX / 2 + S(1), 0, 0);
+  history_resume(&before);
+  assert_int_equal(history_list(&before, ring, runs, HISTORY_RUNS), HISTORY_RUNS - 1);
+  assert_int_equal(runs[0].result, (600 - HISTORY_RUNS + 2) % 4);
+  assert_int_equal(runs[HISTORY_RUNS - 2].result, 1);
 }
 
 int main(void) {
