@@ -23,7 +23,7 @@ static void read_name(struct plan_reader *r, const cJSON *flow) {
   const struct at at = {.key = "name"};
   const char *asked = r->options->name;
   struct plan *plan = r->plan;
-  plan->name = asked ? plan_text_fmt(r, "%s", asked) : "";
+  plan->name = asked ? plan_text(r, asked) : "";
   if (!read_text(r, NULL, flow, "name", &plan->name)) {
     if (!asked && !read_get(flow, "name"))
       plan_problem(r, &at, NULL, "the flow's name", "it is missing: write name = \"...\"");
@@ -57,75 +57,26 @@ static void read_flow(struct plan_reader *r, const cJSON *flow) {
   plan_read_remedies(r, NULL, flow);
 }
 
-/* Numbers, truths and functions have been read into the plan, which points to texts and params alone: the rest goes,
- * for a flow of a thousand checks is held for as long as tend runs. */
-static void forget(cJSON *json) {
-  for (cJSON *v = json->child, *next; v; v = next) {
-    next = v->next;
-    if (v->string && STR_EQ(v->string, "params")) continue;
-    if (cJSON_IsNumber(v) || cJSON_IsBool(v) || cJSON_IsNull(v) || json_fn(v))
-      cJSON_Delete(cJSON_DetachItemViaPointer(json, v));
-    else
-      forget(v);
-  }
-}
-
-static const char *own(struct plan_reader *r, const char *text) {
-  return text && *text ? plan_text_fmt(r, "%s", text) : text ? "" : NULL;
-}
-
-/* What a thousand processes say takes several times as much as JSON as it does as texts. One with parameters in it is
- * left as it is. */
-static void own_processes(struct plan_reader *r, cJSON *list) {
-  size_t i = 0;
-  for (cJSON *v = list ? list->child : NULL, *next; v && i < r->plan->processes_n; v = next, i++) {
-    struct plan_process *p = &r->plan->processes[i];
-    next = v->next;
-    if (p->startup || p->scale || !STR_EQ(p->name, v->string)) continue;
-    p->name = own(r, p->name);
-    p->description = own(r, p->description);
-    p->cwd = own(r, p->cwd);
-    p->user = own(r, p->user);
-    for (char **word = p->argv; word && *word; word++) *word = (char *)(uintptr_t)own(r, *word);
-    if (r->no_memory) return;
-    cJSON_Delete(cJSON_DetachItemViaPointer(list, v));
-  }
-}
-
 int plan_from_json(const cJSON *flow, const struct plan_options *options, struct plan **out,
                    struct problems *problems) {
   auto_plan struct plan *plan = calloc(1, sizeof(*plan));
-  if (!plan || !(plan->json_ = cJSON_Duplicate(flow, true))) return -ENOMEM;
+  if (!plan) return -ENOMEM;
   struct plan_reader r = {.options = options, .problems = problems, .plan = plan};
   plan->summary = "";
-  plan->file = plan_text_fmt(&r, "%s", options->file ? options->file : "");
+  plan->file = plan_text(&r, options->file ? options->file : "");
   size_t before = problems_errors(problems);
-  read_flow(&r, plan->json_);
+  read_flow(&r, flow);
+  plan_reader_end(&r);
   if (r.no_memory) return -ENOMEM;
   if (problems_errors(problems) > before) return -EINVAL;
-  forget(plan->json_);
-  own_processes(&r, cJSON_GetObjectItemCaseSensitive(plan->json_, "processes"));
-  if (r.no_memory) return -ENOMEM;
   *out = take_ptr(plan);
   return 0;
 }
 
 void plan_free(struct plan *plan) {
   if (!plan) return;
-  for (struct plan_block *b = plan->blocks_, *next; b; b = next) {
-    next = b->next;
-    free(b);
-  }
-  cJSON_Delete(plan->json_);
+  plan_blocks_free(plan->blocks_);
   free(plan);
-}
-
-static char **copy_argv(struct plan_reader *r, char *const *argv) {
-  size_t n = 0;
-  while (argv[n]) n++;
-  char **copy = plan_alloc(r, n + 1, sizeof(*copy));
-  for (size_t i = 0; copy && i < n; i++) copy[i] = (char *)plan_text_fmt(r, "%s", argv[i]);
-  return r->no_memory ? NULL : copy;
 }
 
 struct plan *plan_default(const char *name, char *const *argv) {
@@ -146,7 +97,8 @@ int plan_set_command(struct plan *plan, char *const *argv) {
   static const struct plan_options none = {0};
   if (!argv || !argv[0] || !argv[0][0]) return -EINVAL;
   struct plan_reader r = {.options = &none, .plan = plan};
-  char **copy = copy_argv(&r, argv);
+  char **copy = plan_copy_words(&r, argv);
+  plan_reader_end(&r);
   if (!copy) return -ENOMEM;
   plan->processes[plan->main].argv = copy;
   return 0;

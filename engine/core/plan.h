@@ -3,8 +3,9 @@
  * The scripts turn the table that a flow file returns into JSON, a function in it into {"$fn": number}; plan_from_json
  * checks that and reports everything that is wrong at once. Pure: no file, no clock, no script is touched.
  *
- * struct plan owns all it points to; plan_free releases it. Times are nanoseconds; PLAN_UNSET (-1) in a number,
- * NULL in a text and PLAN_NO_FN in a function mean that the flow says nothing and the setting or default decides.
+ * struct plan owns all it points to, and texts and lists that are the same are there once; plan_free releases it. Times
+ * are nanoseconds; PLAN_UNSET (-1) in a number, NULL in a text and PLAN_NO_FN in a function mean that the flow says
+ * nothing and the setting or default decides.
  */
 #ifndef TEND_CORE_PLAN_H
 #define TEND_CORE_PLAN_H
@@ -224,8 +225,7 @@ struct plan {
   size_t cleanup_n;
   struct plan_hooks hooks[PLAN_HOOKS_N];
 
-  cJSON *json_;               /* what most texts above point into */
-  struct plan_block *blocks_; /* memory of the rest */
+  struct plan_block *blocks_; /* the memory of all of it */
 };
 
 /* The line of the flow file in which the value at a key path ("dependencies[2].timeout") is; 0: unknown. */

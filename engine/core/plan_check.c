@@ -33,8 +33,7 @@ static void read_what(struct plan_reader *r, const struct at *at, const cJSON *v
   if (has_fn && read_get(v, "params"))
     plan_problem(r, AT_KEY(at, "params"), NULL, "params beside kind", "a function needs none: remove it");
   if (!out->kind) return;
-  static const cJSON nothing = {.type = cJSON_Object};
-  out->params = params && cJSON_IsObject(params) ? params : &nothing;
+  out->params = plan_params(r, params);
   /* written in Lua: the scripts have checked the parameters, and give the function to ask */
   out->fn = json_fn(read_get(v, "$probe"));
   if (out->fn) return;
@@ -128,7 +127,8 @@ bool plan_read_check(struct plan_reader *r, const struct at *at, const cJSON *v,
   };
   if ((out->fn = json_fn(v))) {
     /* A bare function is named after its place. */
-    out->name = at->key ? at->key : plan_text_fmt(r, "%s_%zu", dependency ? "dependency" : "check", at->index + 1);
+    out->name = at->key ? plan_text(r, at->key)
+                        : plan_text_fmt(r, "%s_%zu", dependency ? "dependency" : "check", at->index + 1);
     return true;
   }
   if (!cJSON_IsObject(v)) {
@@ -138,7 +138,7 @@ bool plan_read_check(struct plan_reader *r, const struct at *at, const cJSON *v,
   if (read_text(r, at, v, "name", &out->name))
     plan_check_name(r, AT_KEY(at, "name"), out->name);
   else if (at->key)
-    out->name = at->key;
+    out->name = plan_text(r, at->key);
   else if (!read_get(v, "name"))
     plan_problem(r, AT_KEY(at, "name"), NULL, "a name", "it is missing: write name = \"...\"");
   if (!out->name) out->name = "";
@@ -212,13 +212,16 @@ static void read_checks(struct plan_reader *r, const struct at *at, const cJSON 
   *out_n = n;
 }
 
-static size_t skippable(const cJSON *flow) {
-  return (size_t)cJSON_GetArraySize(read_get(flow, "dependencies")) +
-         (size_t)cJSON_GetArraySize(read_get(flow, "checks")) + 1;
+static size_t skipped(const cJSON *list) {
+  size_t n = 0;
+  const cJSON *v;
+  cJSON_ArrayForEach(v, list) n += read_get(v, "skip") != NULL;
+  return n;
 }
 
 void plan_read_dependencies(struct plan_reader *r, const struct at *at, const cJSON *flow) {
-  r->plan->skipped = plan_alloc(r, skippable(flow), sizeof(*r->plan->skipped));
+  r->plan->skipped = plan_alloc(r, skipped(read_get(flow, "dependencies")) + skipped(read_get(flow, "checks")),
+                                sizeof(*r->plan->skipped));
   read_checks(r, at, flow, "dependencies", LIMIT_DEPENDENCIES, &r->plan->dependencies, &r->plan->dependencies_n);
   read_checks(r, at, flow, "checks", LIMIT_CHECKS, &r->plan->checks, &r->plan->checks_n);
   check_start_timeouts(r, at);

@@ -54,12 +54,11 @@ void plan_read_cleanup_kind(struct plan_reader *r, const struct at *at, const cJ
   for (size_t i = 0; i < ARRAY_LEN(cleanup_kinds); i++) names[i] = cleanup_kinds[i].name;
   int kind = -1;
   if (!read_choice(r, at, v, "kind", names, ARRAY_LEN(names), &kind)) return;
-  static const cJSON nothing = {.type = cJSON_Object};
   const cJSON *params = read_object(r, at, v, "params");
   const struct at here = {.up = at, .key = "params"};
   out->kind = names[kind];
   out->helper = cleanup_kinds[kind].helper;
-  out->params = params && cJSON_IsObject(params) ? params : &nothing;
+  out->params = plan_params(r, params);
   read_keys(r, &here, out->params, cleanup_kinds[kind].keys, cleanup_kinds[kind].keys_n);
   const char *path = NULL;
   read_path(r, &here, out->params, "path", &path);

@@ -20,9 +20,7 @@ char **plan_read_argv(struct plan_reader *r, const struct at *at, const cJSON *v
                    "no shell splits it: %s, or { \"/bin/sh\", \"-c\", ... }", fix);
       return NULL;
     }
-    char **argv = plan_alloc(r, 2, sizeof(*argv));
-    if (argv) argv[0] = v->valuestring;
-    return argv;
+    return plan_copy_words(r, (char *const[]){v->valuestring, NULL});
   }
   if (!cJSON_IsArray(v) || !v->child) {
     plan_problem(r, at, v, "a list of the program and its arguments", "%s", fix);
@@ -33,8 +31,7 @@ char **plan_read_argv(struct plan_reader *r, const struct at *at, const cJSON *v
     plan_problem(r, at, NULL, "at most 4096 words", "it has %d", n);
     return NULL;
   }
-  char **argv = plan_alloc(r, (size_t)n + 1, sizeof(*argv));
-  if (!argv) return NULL;
+  auto_buf struct buf argv = {0};
   bool good = true;
   size_t i = 0;
   const cJSON *e;
@@ -44,46 +41,43 @@ char **plan_read_argv(struct plan_reader *r, const struct at *at, const cJSON *v
                    "hand it over in a file or by standard input");
       good = false;
     } else if (cJSON_IsString(e) && (i > 0 || e->valuestring[0])) {
-      argv[i] = e->valuestring;
+      plan_words_add(&argv, plan_text(r, e->valuestring));
     } else if (cJSON_IsNumber(e) && i > 0) {
-      argv[i] = (char *)plan_text_fmt(r, "%.15g", e->valuedouble);
+      plan_words_add(&argv, plan_text_fmt(r, "%.15g", e->valuedouble));
     } else {
       plan_problem(r, AT_INDEX(at, i), e, i ? "text or a number" : "the program's name or path", "%s", "");
       good = false;
     }
     i++;
   }
-  return good ? argv : NULL;
+  return good ? plan_words(r, &argv) : NULL;
 }
 
 static char **read_env(struct plan_reader *r, const struct at *at, const cJSON *process) {
   const cJSON *env = read_object(r, at, process, "env");
-  if (!env || !env->child) return plan_alloc(r, 1, sizeof(char *));
+  if (!env || !env->child) return plan_copy_words(r, NULL);
   const struct at here = {.up = at, .key = "env"};
   int n = cJSON_GetArraySize(env);
   if (n > LIMIT_ENV) {
     plan_problem(r, &here, NULL, "at most 4096 variables", "it has %d", n);
     return NULL;
   }
-  char **out = plan_alloc(r, (size_t)n + 1, sizeof(*out));
-  size_t k = 0;
+  auto_buf struct buf out = {0};
   const cJSON *v;
   cJSON_ArrayForEach(v, env) {
     const char *name = v->string ? v->string : "";
     if (!name[0] || strchr(name, '='))
       plan_problem(r, AT_KEY(&here, name), NULL, "a variable's name without \"=\"", "%s", "");
-    else if (!out)
-      break;
     else if (cJSON_IsString(v))
-      out[k++] = (char *)plan_text_fmt(r, "%s=%s", name, v->valuestring);
+      plan_words_add(&out, plan_text_fmt(r, "%s=%s", name, v->valuestring));
     else if (cJSON_IsNumber(v))
-      out[k++] = (char *)plan_text_fmt(r, "%s=%.15g", name, v->valuedouble);
+      plan_words_add(&out, plan_text_fmt(r, "%s=%.15g", name, v->valuedouble));
     else if (cJSON_IsBool(v))
-      out[k++] = (char *)plan_text_fmt(r, "%s=%s", name, cJSON_IsTrue(v) ? "true" : "false");
+      plan_words_add(&out, plan_text_fmt(r, "%s=%s", name, cJSON_IsTrue(v) ? "true" : "false"));
     else
       plan_problem(r, AT_KEY(&here, name), v, "text, a number, true or false", "%s", "");
   }
-  return out;
+  return plan_words(r, &out);
 }
 
 static void read_user(struct plan_reader *r, const struct at *at, const cJSON *process, const char **out) {
@@ -105,7 +99,7 @@ static void read_user(struct plan_reader *r, const struct at *at, const cJSON *p
 static void read_process(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_process *p) {
   const int64_t year = 366 * 24 * 3600 * NS_PER_S;
   *p = (struct plan_process){
-      .name = at->key,
+      .name = plan_text(r, at->key),
       .description = "",
       .instances = 1,
       .mode = PLAN_UNSET,
@@ -118,7 +112,7 @@ static void read_process(struct plan_reader *r, const struct at *at, const cJSON
   plan_read_stop(r, at, NULL, &p->stop);
   if (cJSON_IsString(v) || cJSON_IsArray(v)) {
     p->argv = plan_read_argv(r, at, v);
-    p->env = plan_alloc(r, 1, sizeof(char *));
+    p->env = plan_copy_words(r, NULL);
     return;
   }
   if (!cJSON_IsObject(v) || json_fn(v)) {
@@ -165,7 +159,8 @@ static void read_after(struct plan_reader *r, const struct at *at, const cJSON *
   if (!after) return;
   const char *names[LIMIT_PROCESSES];
   for (size_t i = 0; i < r->plan->processes_n; i++) names[i] = r->plan->processes[i].name;
-  p->after = plan_alloc(r, LIMIT_AFTER, sizeof(*p->after));
+  size_t most = cJSON_IsString(after) ? 1 : (size_t)cJSON_GetArraySize(after);
+  p->after = plan_alloc(r, most, sizeof(*p->after));
   if (!p->after) return;
   const struct at here = {.up = at, .key = "after"};
   size_t i = 0;

@@ -30,45 +30,6 @@ void at_path(const struct at *at, struct buf *out) {
   }
 }
 
-/* Thousands of small ones are no calls of malloc, which would take as much again. */
-void *plan_alloc(struct plan_reader *r, size_t n, size_t size) {
-  enum { BLOCK = 2048, ALIGN = 16 };
-  size_t bytes;
-  struct plan_block *b = r->plan->blocks_;
-  bool possible = !__builtin_mul_overflow(n, size, &bytes) && bytes < SIZE_MAX - sizeof *b - ALIGN;
-  bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
-  if (possible && (!b || b->size - b->used < bytes)) {
-    size_t room = bytes > BLOCK ? bytes : BLOCK;
-    b = calloc(1, sizeof *b + room);
-    if (b) {
-      b->size = room;
-      b->next = r->plan->blocks_;
-      r->plan->blocks_ = b;
-    }
-  }
-  if (!possible || !b) {
-    r->no_memory = true;
-    return NULL;
-  }
-  b->used += bytes;
-  return b->data + b->used - bytes;
-}
-
-const char *plan_text_fmt(struct plan_reader *r, const char *fmt, ...) {
-  auto_buf struct buf b = {0};
-  va_list ap;
-  va_start(ap, fmt);
-  buf_vfmt(&b, fmt, ap);
-  va_end(ap);
-  char *copy = b.failed ? NULL : plan_alloc(r, b.len + 1, 1);
-  if (!copy) {
-    r->no_memory = true;
-    return "";
-  }
-  memcpy(copy, buf_cstr(&b), b.len + 1);
-  return copy;
-}
-
 static void origin(struct plan_reader *r, const char *path, struct buf *out) {
   int line = r->options->locate ? r->options->locate(r->options->locate_arg, path) : 0;
   buf_str(out, r->options->file ? r->options->file : "flow");
@@ -80,7 +41,7 @@ const char *plan_origin(struct plan_reader *r, const struct at *at) {
   auto_buf struct buf text = {0};
   at_path(at, &path);
   origin(r, buf_cstr(&path), &text);
-  return plan_text_fmt(r, "%s", buf_cstr(&text));
+  return plan_text(r, buf_cstr(&text));
 }
 
 /* The value in short: scalars as they are, the rest by its type. */
@@ -184,7 +145,7 @@ bool read_text(struct plan_reader *r, const struct at *at, const cJSON *object, 
     plan_problem(r, AT_KEY(at, key), v, "text that is not empty", "write %s = \"...\"", key);
     return false;
   }
-  *out = v->valuestring;
+  *out = plan_text(r, v->valuestring);
   return true;
 }
 

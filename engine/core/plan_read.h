@@ -15,13 +15,8 @@ struct plan_reader {
   struct plan *plan;
   size_t told; /* problems so far */
   bool no_memory;
-};
-
-/* A block of memory with the plan's life. */
-struct plan_block {
-  struct plan_block *next;
-  size_t used, size; /* of data */
-  char data[] __attribute__((aligned(16)));
+  struct plan_shared *shared; /* what the plan has by now, to be found again; plan_reader_end frees it */
+  size_t shared_n, shared_room;
 };
 
 /* A place in the tree: a chain on the stack. key NULL: the element `index` (0-based) of a list. */
@@ -36,10 +31,24 @@ struct at {
 
 void at_path(const struct at *at, struct buf *out); /* dependencies[2].timeout */
 
-/* Memory that lives as long as the plan; zeroed. NULL (and no_memory) on failure. */
+/* --- plan_memory.c: what lives as long as the plan. Nothing of a plan points into what it was read from. ------------
+ */
+/* Zeroed. NULL (and no_memory) on failure. */
 void *plan_alloc(struct plan_reader *r, size_t n, size_t size);
-/* A copy of text with the plan's life. */
+void plan_blocks_free(struct plan_block *first);
+/* A copy, which others have as well and nobody changes; "" (and no_memory) on failure. */
+const char *plan_text(struct plan_reader *r, const char *text);
 const char *plan_text_fmt(struct plan_reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same of other things, whose gaps must be zero; NULL (and no_memory) on failure. */
+const void *plan_share(struct plan_reader *r, const void *data, size_t n);
+/* A list of words, of which each is a text of the plan: they are added to `words`, then made a list that ends with
+ * NULL. NULL (and no_memory) on failure. */
+void plan_words_add(struct buf *words, const char *word);
+char **plan_words(struct plan_reader *r, struct buf *words);
+char **plan_copy_words(struct plan_reader *r, char *const *from); /* of another plan; NULL: none */
+/* A copy of an object; an empty one of anything else. To be read only: there is no `prev` in it. */
+const cJSON *plan_params(struct plan_reader *r, const cJSON *params);
+void plan_reader_end(struct plan_reader *r);
 
 /* value: what is there, told unless NULL. allowed, fix: sentences without a full stop. */
 void plan_problem(struct plan_reader *r, const struct at *at, const cJSON *value, const char *allowed,

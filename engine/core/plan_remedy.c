@@ -249,7 +249,9 @@ static void read_remedy(struct plan_reader *r, const struct at *at, const cJSON 
   read_duration(r, at, v, "window", NS_PER_S, 30 * day_ns, &out->window_ns);
   read_int(r, at, v, "max", 1, LIMIT_REMEDY_RUNS, &out->max);
   read_bool(r, at, v, "dry_run", &out->dry_run);
-  out->steps = plan_alloc(r, LIMIT_REMEDY_STEPS, sizeof(*out->steps));
+  size_t most = (size_t)cJSON_GetArraySize(read_get(v, "steps")) + (size_t)cJSON_GetArraySize(read_get(v, "escalate"));
+  if (most > LIMIT_REMEDY_STEPS) most = LIMIT_REMEDY_STEPS;
+  out->steps = plan_alloc(r, most, sizeof(*out->steps));
   if (!out->steps) return;
   out->steps_n = read_steps(r, at, v, "steps", out, 0);
   const cJSON *steps = read_get(v, "steps");

@@ -4,20 +4,12 @@
 
 #include "core/plan_read.h"
 
-static char **copy_texts(struct plan_reader *r, char *const *from) {
-  size_t n = 0;
-  while (from && from[n]) n++;
-  char **to = plan_alloc(r, n + 1, sizeof *to);
-  for (size_t i = 0; to && i < n; i++) to[i] = (char *)plan_text_fmt(r, "%s", from[i]);
-  return to;
-}
-
 static void copy(struct plan_reader *r, const struct plan_process *from, struct plan_process *to) {
   *to = (struct plan_process){
-      .name = plan_text_fmt(r, "%s", from->name),
-      .description = plan_text_fmt(r, "%s", from->description),
-      .argv = copy_texts(r, from->argv),
-      .env = copy_texts(r, from->env),
+      .name = plan_text(r, from->name),
+      .description = plan_text(r, from->description),
+      .argv = plan_copy_words(r, from->argv),
+      .env = plan_copy_words(r, from->env),
       .instances = from->instances > plan_slots(from) ? from->instances : plan_slots(from),
       .mode = from->mode,
       .interval_ns = from->interval_ns,
@@ -59,5 +51,6 @@ int plan_retire(struct plan *plan, const struct plan *from, const size_t *which,
   plan->processes = all;
   plan->processes_n += n;
   for (size_t i = 0; i < n; i++) order(&r, from, &from->processes[which[i]], &all[own + i]);
+  plan_reader_end(&r);
   return r.no_memory ? -ENOMEM : 0;
 }

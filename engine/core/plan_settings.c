@@ -20,7 +20,7 @@ void plan_read_directories(struct plan_reader *r, const struct at *at, const cJS
     struct plan_directory d = {.make = true};
     if (cJSON_IsFalse(v)) continue;
     if (cJSON_IsString(v)) {
-      d.path = v->valuestring;
+      d.path = plan_text(r, v->valuestring);
     } else if (cJSON_IsObject(v) && !json_fn(v)) {
       read_keys(r, &place, v, keys, ARRAY_LEN(keys));
       read_path(r, &place, v, "path", &d.path);
@@ -35,13 +35,12 @@ void plan_read_directories(struct plan_reader *r, const struct at *at, const cJS
 
 /* "CONTAINER_X" for "X" and "CONTAINER_X". */
 static const char *full_name(struct plan_reader *r, const char *name) {
-  return str_starts(name, "CONTAINER_") ? name : plan_text_fmt(r, "CONTAINER_%s", name);
+  return str_starts(name, "CONTAINER_") ? plan_text(r, name) : plan_text_fmt(r, "CONTAINER_%s", name);
 }
 
 static void add_setting(struct plan_reader *r, const struct at *at, const char *name, const char *value) {
   struct plan *plan = r->plan;
-  if (!plan->settings) plan->settings = plan_alloc(r, LIMIT_FLOW_SETTINGS + 8, sizeof(*plan->settings));
-  if (!plan->settings || plan->settings_n >= LIMIT_FLOW_SETTINGS + 8) return;
+  if (!plan->settings) return;
   const char *full = full_name(r, name);
   for (size_t i = 0; i < plan->settings_n; i++)
     if (STR_EQ(plan->settings[i].name, full)) {
@@ -49,13 +48,16 @@ static void add_setting(struct plan_reader *r, const struct at *at, const char *
                    plan->settings[i].origin);
       return;
     }
-  plan->settings[plan->settings_n++] = (struct plan_setting){full, value, plan_origin(r, at)};
+  plan->settings[plan->settings_n++] = (struct plan_setting){full, plan_text(r, value), plan_origin(r, at)};
 }
 
 void plan_read_settings(struct plan_reader *r, const struct at *at, const cJSON *flow) {
   static const char *const keys[] = {"memory_mb", "cpu_percent", "cpus", "disk_mb"};
   struct plan *plan = r->plan;
   plan->memory_mb = plan->cpu_percent = plan->cpus = plan->disk_mb = PLAN_UNSET;
+  const size_t others = 3; /* resources and the mode are settings as well */
+  plan->settings =
+      plan_alloc(r, others + (size_t)cJSON_GetArraySize(read_get(flow, "settings")), sizeof(*plan->settings));
   const cJSON *resources = read_object(r, at, flow, "resources");
   const struct at here = {.up = at, .key = "resources"};
   if (cJSON_IsObject(resources)) read_keys(r, &here, resources, keys, ARRAY_LEN(keys));

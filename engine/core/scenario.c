@@ -412,9 +412,9 @@ int scenario_read(const cJSON *json, const struct plan *plan, const struct plan_
   }
   *s = (struct scenario){.lasts_ns = 3600 * NS_PER_S, .seed = 1, .memory_ = memory};
   struct reading x = {.r = {.options = options, .problems = problems, .plan = memory}, .plan = plan, .s = s};
-  memory->json_ = json ? cJSON_Duplicate(json, true) : cJSON_CreateObject();
-  if (!memory->json_) x.r.no_memory = true;
-  json = memory->json_;
+  s->json_ = json ? cJSON_Duplicate(json, true) : cJSON_CreateObject();
+  if (!s->json_) x.r.no_memory = true;
+  json = s->json_;
   int seed = 1;
   read_keys(&x.r, NULL, json, keys, ARRAY_LEN(keys));
   read_time(&x, NULL, json, "lasts", &s->lasts_ns);
@@ -423,6 +423,7 @@ int scenario_read(const cJSON *json, const struct plan *plan, const struct plan_
   read_processes(&x, NULL, json);
   read_steps(&x, NULL, json);
   read_orders(&x, NULL, json);
+  plan_reader_end(&x.r);
   int rc = x.r.no_memory ? -ENOMEM : x.r.told ? -EINVAL : 0;
   if (rc)
     scenario_free(s);
@@ -434,5 +435,6 @@ int scenario_read(const cJSON *json, const struct plan *plan, const struct plan_
 void scenario_free(struct scenario *s) {
   if (!s) return;
   plan_free(s->memory_);
+  cJSON_Delete(s->json_);
   free(s);
 }

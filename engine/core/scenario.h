@@ -88,7 +88,8 @@ struct scenario {
   size_t steps_n;
   struct scenario_order *orders; /* by time */
   size_t orders_n;
-  struct plan *memory_; /* what the texts and lists are in */
+  struct plan *memory_; /* what lists and texts are in */
+  cJSON *json_;         /* what names point into */
 };
 
 /* json NULL: nothing happens, for an hour. options: file and lines of the scenario. 0; -EINVAL (problems tell),

@@ -20,7 +20,7 @@ struct item {
   struct item_life life;
   uint32_t *runs;             /* of the history: beside the record, else on the heap; NULL: none yet */
   struct keep_record *record; /* of its life; NULL: it is not kept */
-  struct timer *timer; /* the next run; while it runs: the guard */
+  struct timer *timer;        /* the next run; while it runs: the guard */
   struct ask ask;
   char *reason, *detail; /* of the last result, one block of memory; NULL: nothing to say */
 };

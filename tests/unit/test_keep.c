@@ -135,10 +135,8 @@ static void survives_a_kill(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(is_read_by_the_next_one),
-      cmocka_unit_test(is_opened_once),
-      cmocka_unit_test(forgets_what_is_empty),
-      cmocka_unit_test(refuses_what_has_no_room),
+      cmocka_unit_test(is_read_by_the_next_one), cmocka_unit_test(is_opened_once),
+      cmocka_unit_test(forgets_what_is_empty),   cmocka_unit_test(refuses_what_has_no_room),
       cmocka_unit_test(survives_a_kill),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
