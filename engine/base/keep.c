@@ -21,9 +21,9 @@ struct keep_record {
   uint32_t hash;
   uint16_t plain; /* bytes */
   uint8_t name_room;
-  uint8_t copies; /* 1 or 2 */
-  struct copy copy[2];
-}; /* the name in name_room bytes follows, `copies` times `room` bytes, and `plain` bytes */
+  uint8_t copies;     /* 1 or 2 */
+  struct copy copy[]; /* of `copies`; then the name in name_room bytes, `copies` times `room` bytes, `plain` bytes */
+};
 
 struct area {
   size_t used;
@@ -97,7 +97,7 @@ static uint32_t hash_of(const char *name) {
   return h;
 }
 
-static char *name_of(const struct keep_record *r) { return (char *)(uintptr_t)(r + 1); }
+static char *name_of(const struct keep_record *r) { return (char *)(uintptr_t)(r->copy + r->copies); }
 
 static struct keep_record *find(const struct keep *k, int i, const char *name, uint32_t hash) {
   struct area *a = area_of(k, i);
@@ -113,8 +113,10 @@ static char *data_of(const struct keep_record *r, int copy) {
   return name_of(r) + r->name_room + (size_t)copy * r->room;
 }
 
+static size_t head_of(unsigned copies) { return sizeof(struct keep_record) + copies * sizeof(struct copy); }
+
 static size_t size_of(const struct keep_record *r) {
-  return sizeof *r + r->name_room + r->copies * (size_t)r->room + r->plain;
+  return head_of(r->copies) + r->name_room + r->copies * (size_t)r->room + r->plain;
 }
 
 /* In the list once it is whole. */
@@ -122,12 +124,12 @@ static struct keep_record *add(struct keep *k, const char *name, uint32_t hash, 
                                size_t plain) {
   struct area *a = area_of(k, k->writes);
   size_t room = aligned(n), length = strlen(name) + 1;
-  size_t size = sizeof(struct keep_record) + aligned(length) + copies * room + aligned(plain);
+  size_t size = head_of(copies) + aligned(length) + copies * room + aligned(plain);
   _Static_assert(sizeof(struct keep_record) % ALIGN == 0, "data is aligned");
   _Static_assert(NAME_MAX_BYTES <= UINT8_MAX, "the room of a name fits");
   if (length > NAME_MAX_BYTES || aligned(plain) > UINT16_MAX || size > AREA_BYTES - a->used) return NULL;
   struct keep_record *r = (struct keep_record *)((char *)a + a->used);
-  memset(r, 0, sizeof *r);
+  memset(r, 0, head_of(copies));
   r->room = (uint32_t)room;
   r->hash = hash;
   r->plain = (uint16_t)aligned(plain);
@@ -148,6 +150,7 @@ static void link_record(struct keep *k, struct keep_record *r) {
 
 /* The copy that was filled last. Counters go round, past 0. */
 static int newest(const struct keep_record *r) {
+  if (r->copies < 2) return 0;
   uint32_t first = r->copy[0].counter, second = r->copy[1].counter;
   return !first || (second && (int32_t)(second - first) > 0) ? 1 : 0;
 }
@@ -155,7 +158,7 @@ static int newest(const struct keep_record *r) {
 static void fill(struct keep_record *r, const void *data, size_t n) {
   int to = r->copies < 2 ? 0 : !newest(r);
   struct copy *c = &r->copy[to];
-  uint32_t counter = r->copy[!to].counter + 1;
+  uint32_t counter = r->copy[newest(r)].counter + 1;
   c->counter = 0;
   atomic_signal_fence(memory_order_seq_cst);
   if (n) memcpy(data_of(r, to), data, n);

@@ -25,6 +25,7 @@ const char *kept_flow_text(struct kept_flow *f) {
     json_value(&j, NULL, f->tree);
     cJSON_Delete(f->tree);
     f->tree = NULL;
+    buf_fit(&f->text);
   }
   return f->text.failed ? "" : buf_cstr(&f->text);
 }

@@ -52,6 +52,10 @@ void health_free(struct health *h) {
     done(arg, &r);
   }
   for (size_t i = 0; i < h->n; i++) item_free(h->items[i]);
+  for (struct shared_spec *p = h->specs, *next; p; p = next) {
+    next = p->next;
+    free(p);
+  }
   free(h->items);
   free(h->listeners);
   free(h);
@@ -77,15 +81,20 @@ static void view(const struct item *it, struct health_view *out) {
       .instance = it->spec.instance,
       .dependency = it->spec.dependency,
       .required = it->spec.required,
-      .spec = &it->spec.check,
+      .spec = it->spec.check,
       .check = &it->life.check,
       .reason = it->reason ? it->reason : "",
       .detail = it->reason ? it->detail : "",
       .duration_ns = it->life.duration_ns,
       .spent_ns = it->life.spent_ns,
   };
-  memcpy(out->results, it->life.results, sizeof out->results);
-  for (unsigned i = 0; i < CHECK_RESULTS; i++) out->runs += it->life.results[i];
+  for (unsigned i = 0; i < CHECK_RESULTS; i++) out->runs += out->results[i] = it->life.results[i];
+}
+
+static struct check_spec spec_of(const struct item *it) {
+  struct check_spec spec = *it->spec.check;
+  spec.spread = check_spread(it->spec.name);
+  return spec;
 }
 
 /* Checks that are due far from now begin at the next multiple of SLOT_NS: many share a turn of the loop that way, which
@@ -123,9 +132,10 @@ static void count(struct item *it, const struct probe_result *r) {
   int64_t now = clock_mono_ns();
   struct check_change change;
   struct health_view v;
+  const struct check_spec spec = spec_of(it);
   bool words = health_note_words(it, r->reason, r->detail);
   note(it, r, now);
-  check_end(&it->life.check, &it->spec.check, (enum check_result)r->status, now, &change);
+  check_end(&it->life.check, &spec, (enum check_result)r->status, now, &change);
   if (now < h->pace_until_ns) check_slow(&it->life.check, h->pace, now);
   health_arm(it);
   health_put(it, words);
@@ -153,17 +163,36 @@ static void on_timer(void *arg) {
   if (ask_runs(&it->ask)) {
     ask_cancel(&it->ask);
     probe_say(&r, PROBE_UNKNOWN, "timeout", "it did not end at its time limit");
-    r.duration_ns = it->spec.check.timeout_ns;
+    r.duration_ns = it->spec.check->timeout_ns;
     count(it, &r);
     return;
   }
   struct ask_what w = what(it);
-  int64_t deadline = clock_mono_ns() + it->spec.check.timeout_ns;
+  int64_t deadline = clock_mono_ns() + it->spec.check->timeout_ns;
   check_begin(&it->life.check);
   if (ask_start(&it->ask, &w, NULL, deadline, on_result, it, &r))
     count(it, &r);
   else
     timer_at(it->timer, deadline + GUARD_NS);
+}
+
+static bool same_spec(const struct check_spec *a, const struct check_spec *b) {
+  return a->role == b->role && a->interval_ns == b->interval_ns && a->timeout_ns == b->timeout_ns &&
+         a->initial_delay_ns == b->initial_delay_ns && a->fast_interval_ns == b->fast_interval_ns &&
+         a->down_interval_ns == b->down_interval_ns && a->failures == b->failures && a->successes == b->successes &&
+         a->window == b->window && a->unknowns == b->unknowns;
+}
+
+/* A thousand checks are mostly to be run as one of those before them. NULL: no memory. */
+static const struct check_spec *share_spec(struct health *h, const struct check_spec *spec) {
+  enum { LOOKED_AT = 8 };
+  struct shared_spec *s = h->specs;
+  for (int i = 0; s && i < LOOKED_AT; s = s->next, i++)
+    if (same_spec(&s->spec, spec)) return &s->spec;
+  if (!(s = malloc(sizeof *s))) return NULL;
+  *s = (struct shared_spec){h->specs, *spec};
+  h->specs = s;
+  return &s->spec;
 }
 
 int health_add(struct health *h, const struct health_spec *spec, struct err *err) {
@@ -175,15 +204,25 @@ int health_add(struct health *h, const struct health_spec *spec, struct err *err
     h->cap = cap;
   }
   struct item *it = calloc(1, sizeof *it);
+  const struct check_spec *check = share_spec(h, &spec->check);
   if (it) it->timer = timer_new(h->loop, on_timer, it);
-  if (!it || !it->timer) {
+  if (!it || !it->timer || !check) {
+    if (it) timer_free(it->timer);
     free(it);
     return err_set(err, -ENOMEM, "no memory for check %s", spec->name);
   }
   it->health = h;
   it->index = h->n;
-  it->spec = *spec;
-  it->spec.check.spread = check_spread(spec->name);
+  it->spec = (struct item_spec){.name = spec->name,
+                                .description = spec->description,
+                                .kind = spec->kind,
+                                .process = spec->process,
+                                .params = spec->params,
+                                .fn = spec->fn,
+                                .instance = spec->instance,
+                                .dependency = spec->dependency,
+                                .required = spec->required,
+                                .check = check};
   it->life.duration_ns = -1;
   check_init(&it->life.check, clock_mono_ns());
   h->items[h->n] = it;
@@ -193,7 +232,8 @@ int health_add(struct health *h, const struct health_spec *spec, struct err *err
 void health_start(struct health *h, size_t i) {
   struct item *it = h->items[i];
   if (it->life.check.active) return;
-  check_start(&it->life.check, &it->spec.check, clock_mono_ns());
+  const struct check_spec spec = spec_of(it);
+  check_start(&it->life.check, &spec, clock_mono_ns());
   health_arm(it);
   health_put(it, false);
 }
@@ -209,7 +249,8 @@ void health_stop(struct health *h, size_t i) {
 void health_reset(struct health *h, size_t i) {
   struct item *it = h->items[i];
   ask_cancel(&it->ask);
-  check_reset(&it->life.check, &it->spec.check, clock_mono_ns());
+  const struct check_spec spec = spec_of(it);
+  check_reset(&it->life.check, &spec, clock_mono_ns());
   health_arm(it);
   health_put(it, false);
 }
@@ -278,7 +319,7 @@ int health_probe_now(struct health *h, const char *name, bool counts, probe_done
   x->next = h->extras;
   h->extras = x;
   struct ask_what w = what(x->item);
-  int64_t deadline = clock_mono_ns() + x->item->spec.check.timeout_ns;
+  int64_t deadline = clock_mono_ns() + x->item->spec.check->timeout_ns;
   bool failed = ask_start(&x->ask, &w, NULL, deadline, extra_done, x, &x->failed) != 0;
   timer_at(x->timer, failed ? 0 : deadline + GUARD_NS);
   return 0;

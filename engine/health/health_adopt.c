@@ -6,7 +6,7 @@
 
 void health_adopt(struct health *to, size_t i, struct health *from, size_t j) {
   struct item *it = from->items[j], *fresh = to->items[i];
-  int64_t was_ns = it->spec.check.interval_ns;
+  int64_t was_ns = it->spec.check->interval_ns;
   it->spec = fresh->spec;
   it->health = to;
   it->index = i;
@@ -24,8 +24,8 @@ void health_adopt(struct health *to, size_t i, struct health *from, size_t j) {
     to->extras = x;
   }
   /* a setting has another interval: the shorter one counts at once */
-  if (it->spec.check.interval_ns >= was_ns || !it->life.check.active || it->life.check.running) return;
-  check_hurry(&it->life.check, clock_mono_ns() + it->spec.check.interval_ns);
+  if (it->spec.check->interval_ns >= was_ns || !it->life.check.active || it->life.check.running) return;
+  check_hurry(&it->life.check, clock_mono_ns() + it->spec.check->interval_ns);
   health_arm(it);
 }
 

@@ -9,14 +9,24 @@
 struct item_life {
   struct check check;
   int64_t duration_ns, spent_ns;
-  uint64_t results[CHECK_RESULTS];
+  uint32_t results[CHECK_RESULTS]; /* at ten a second good for 13 years */
   struct history history;
+};
+
+/* As struct health_spec. Most checks of a flow are to be run alike. */
+struct item_spec {
+  const char *name, *description, *kind, *process;
+  const cJSON *params;
+  int fn;
+  unsigned instance;
+  bool dependency, required;
+  const struct check_spec *check; /* one of the health's, without spread */
 };
 
 struct item {
   struct health *health;
   size_t index;
-  struct health_spec spec;
+  struct item_spec spec;
   struct item_life life;
   uint32_t *runs;             /* of the history: beside the record, else on the heap; NULL: none yet */
   struct keep_record *record; /* of its life; NULL: it is not kept */
@@ -37,6 +47,11 @@ struct extra {
   void *arg;
 };
 
+struct shared_spec {
+  struct shared_spec *next;
+  struct check_spec spec;
+};
+
 struct listener {
   health_news_fn *fn;
   void *arg;
@@ -48,6 +63,7 @@ struct health {
   const struct policy *policy;
   struct item **items; /* each where it is for good: timers and asks point to it */
   size_t n, cap;
+  struct shared_spec *specs;
   struct listener *listeners;
   size_t n_listeners;
   struct extra *extras;
