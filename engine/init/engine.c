@@ -88,10 +88,8 @@ int engine_fork(struct init *in, int log[2], struct revival *(*inherit)(struct i
   return 0;
 }
 
-int engine_start(struct init *in, init_engine_fn *fn, void *arg) {
+int engine_start(struct init *in) {
   int log[2];
-  in->engine_main = fn;
-  in->engine_arg = arg;
   if (pipe2(log, O_CLOEXEC | O_NONBLOCK) != 0) return -errno;
   int r = engine_fork(in, log, NULL);
   if (r < 0) return r;

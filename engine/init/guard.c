@@ -1,10 +1,14 @@
 /* As an ordinary process, tend is two: the one that was started, and init below it in a group of its own. Both take
  * orphans in, so whichever of them is killed with -9, the other still has the whole tree below it and ends it. The
- * guard does nothing else but hand signals on. As PID 1 the kernel does all this, and there is no guard. */
+ * guard does nothing else but hand signals on. As PID 1 the kernel does all this, and there is no guard.
+ *
+ * Both run in the same memory, init on a stack of its own: nothing is copied at the start, and at the end it is taken
+ * apart once. The C library's part of it is init's, so while init lives nothing here calls the library. */
 #include <errno.h>
-#include <link.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -13,18 +17,70 @@
 
 #include "base/clock.h"
 #include "base/exits.h"
+#include "init/rawcall.h"
 #include "init/state.h"
 
+enum { STACK_BYTES = 8 * 1024 * 1024, STACK_END = 4096 };
 #define SWEEP_NS (2 * NS_PER_S) /* what survives SIGKILL that long hangs in the kernel */
 
-static void hand_on(pid_t to, const siginfo_t *si) {
-  if (si->si_code == SI_QUEUE)
-    sigqueue(to, si->si_signo, si->si_value);
-  else
-    kill(to, si->si_signo);
-  /* somebody may have stopped init: it could not obey */
-  if (si->si_signo == SIGTERM || si->si_signo == SIGINT || si->si_signo == SIGQUIT) kill(to, SIGCONT);
+/* --- init's begin ------------------------------------------------------------------------------------------------- */
+
+static int be_init(void *arg) {
+  struct init *in = arg;
+  in->guard = in->pid;
+  in->pid = getpid();
+  setpgid(0, 0);
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  prctl(PR_SET_PDEATHSIG, GUARD_SIGNAL, 0, 0, 0);
+  if (getppid() != in->guard) _exit(EXIT_KILLED);
+  _exit(init_rest(in));
 }
+
+#if RAWCALL_PURE
+static pid_t start_init(struct init *in) {
+  char *stack =
+      mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+  if (stack == MAP_FAILED) return -1;
+  mprotect(stack, STACK_END, PROT_NONE);
+  madvise(stack, STACK_BYTES, MADV_NOHUGEPAGE); /* a page or two of it are used */
+  return clone(be_init, stack + STACK_BYTES, CLONE_VM | SIGCHLD, in);
+}
+#else
+static pid_t start_init(struct init *in) {
+  fflush(NULL);
+  pid_t pid = fork();
+  if (pid == 0) be_init(in);
+  return pid;
+}
+#endif
+
+/* --- beside init -------------------------------------------------------------------------------------------------- */
+
+static void hand_on(pid_t to, siginfo_t *si) {
+  int sig = si->si_signo;
+  if (si->si_code == SI_QUEUE)
+    RAWCALL(rt_sigqueueinfo, to, sig, si, 0, 0);
+  else
+    RAWCALL(kill, to, sig, 0, 0, 0);
+  /* somebody may have stopped init: it could not obey */
+  if (sig == SIGTERM || sig == SIGINT || sig == SIGQUIT) RAWCALL(kill, to, SIGCONT, 0, 0, 0);
+}
+
+/* How init has ended. */
+static int watch_over(pid_t init) {
+  uint64_t all = ~UINT64_C(0);
+  siginfo_t si;
+  int status;
+  for (;;) {
+    if (RAWCALL(rt_sigtimedwait, &all, &si, NULL, sizeof all, 0) < 0) continue;
+    if (si.si_signo != SIGCHLD)
+      hand_on(init, &si);
+    else if (RAWCALL(wait4, init, &status, WNOHANG, NULL, 0) == init)
+      return status;
+  }
+}
+
+/* --- after init --------------------------------------------------------------------------------------------------- */
 
 static void reap_others(void) {
   while (waitpid(-1, NULL, WNOHANG) > 0) continue;
@@ -32,59 +88,20 @@ static void reap_others(void) {
 
 /* init was killed: all that was below it is below us now. */
 static void end_orphans(struct init *in) {
+  memset(in, 0, sizeof *in); /* nobody is known */
+  in->pid = getpid();
+  in->log_fd = -1;
   int64_t due = clock_mono_ns() + SWEEP_NS;
   const struct timespec moment = {.tv_nsec = 2 * NS_PER_MS};
   for (reap_others(); sweep_signal(in, SIGKILL) > 0 && clock_mono_ns() < due; reap_others()) nanosleep(&moment, NULL);
 }
 
-static int watch_over(struct init *in, pid_t child) {
-  sigset_t all;
-  sigfillset(&all);
-  for (;;) {
-    siginfo_t si;
-    if (sigwaitinfo(&all, &si) < 0) continue;
-    if (si.si_signo != SIGCHLD) {
-      hand_on(child, &si);
-      continue;
-    }
-    int status;
-    if (waitpid(child, &status, WNOHANG) != child) continue;
-    if (WIFEXITED(status)) return WEXITSTATUS(status);
-    end_orphans(in);
-    return EXIT_SIGNALED + WTERMSIG(status);
-  }
-}
-
-static int give_back(struct dl_phdr_info *object, size_t size, void *arg) {
-  (void)size;
-  (void)arg;
-  for (int i = 0; i < object->dlpi_phnum; i++) {
-    const ElfW(Phdr) *p = &object->dlpi_phdr[i];
-    if (p->p_type != PT_LOAD || p->p_flags & PF_W) continue;
-    uintptr_t begin = (object->dlpi_addr + p->p_vaddr) & ~(p->p_align - 1);
-    madvise((void *)begin, object->dlpi_addr + p->p_vaddr + p->p_memsz - begin, MADV_DONTNEED);
-  }
-  return 0;
-}
-
-int guard_start(struct init *in, int *code) {
-  in->terminal_group = getpgrp();
-  if (in->pid1) return 0;
+int guard_run(struct init *in) {
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  fflush(NULL);
-  pid_t pid = fork();
+  pid_t pid = start_init(in);
   if (pid < 0) return -errno;
-  if (pid > 0) {
-    dl_iterate_phdr(give_back,
-                    NULL); /* of all the code that the start has mapped it needs little: its end is shorter */
-    *code = watch_over(in, pid);
-    return 1;
-  }
-  in->guard = in->pid;
-  in->pid = getpid();
-  setpgid(0, 0);
-  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  prctl(PR_SET_PDEATHSIG, GUARD_SIGNAL, 0, 0, 0);
-  if (getppid() != in->guard) _exit(EXIT_KILLED);
-  return 0;
+  int status = watch_over(pid);
+  if (WIFEXITED(status)) return WEXITSTATUS(status);
+  end_orphans(in);
+  return EXIT_SIGNALED + WTERMSIG(status);
 }

@@ -59,6 +59,7 @@ static int prepare(struct init *in, const struct init_options *options) {
   in->channel = in->log_fd = in->tty_fd = in->oom_fd = in->alive_fd = -1;
   in->revive.due_ns = in->stop_due_ns = in->ack_due_ns = in->engine_due_ns = in->drain_due_ns = TIME_NEVER;
   in->now_ns = clock_mono_ns();
+  in->terminal_group = getpgrp();
   signals_block(in);
   return open_standard(in);
 }
@@ -171,25 +172,29 @@ struct keep *init_keep(void) {
   return self.keep;
 }
 
-int init_run(const struct init_options *options, init_engine_fn *engine_main, void *arg) {
-  struct init *in = &self;
-  int code = 0;
-  caller = getpid();
-  int r = prepare(in, options);
-  if (r == 0) r = guard_start(in, &code);
-  if (r > 0) _exit(code);
-  if (r == 0) raise_limit(in);
-  if (r == 0 && options->revive) in->keep = keep_map();
-  if (r == 0) r = engine_start(in, engine_main, arg);
+int init_rest(struct init *in) {
+  raise_limit(in);
+  if (in->opt.revive) in->keep = keep_map();
+  int r = engine_start(in);
   if (r == 0) r = go_on(in);
   if (r < 0) {
     fprintf(stderr, "tend: init cannot start: %s\n", strerror(-r));
-    in->code = EXIT_SYSTEM;
-  } else {
-    run(in);
-    tty_take_back(in);
+    return EXIT_SYSTEM;
   }
-  /* the guard goes on for the caller */
-  if (in->guard) _exit(in->code);
+  run(in);
+  tty_take_back(in);
   return in->code;
+}
+
+int init_run(const struct init_options *options, init_engine_fn *engine_main, void *arg) {
+  struct init *in = &self;
+  caller = getpid();
+  in->engine_main = engine_main;
+  in->engine_arg = arg;
+  int r = prepare(in, options);
+  if (r == 0 && in->pid1) return init_rest(in);
+  if (r == 0) r = guard_run(in);
+  if (r >= 0) _exit(r);
+  fprintf(stderr, "tend: init cannot start: %s\n", strerror(-r));
+  return EXIT_SYSTEM;
 }

@@ -228,12 +228,15 @@ bool end_turn(struct init *in); /* true: all is done */
 int64_t end_due(const struct init *in);
 void end_orphaned(struct init *in); /* the guard was killed */
 
-/* guard.c: 1 in the guard when all is over, with tend's code; 0 in init; -errno */
+/* init.c: what init does and the guard does not; tend's code */
+int init_rest(struct init *in);
+
+/* guard.c: the guard, with init below it; tend's code when all is over, or -errno */
 #define GUARD_SIGNAL SIGRTMAX
-int guard_start(struct init *in, int *code);
+int guard_run(struct init *in);
 
 /* engine.c */
-int engine_start(struct init *in, init_engine_fn *fn, void *arg);
+int engine_start(struct init *in);
 void engine_gone(struct init *in, int status);
 /* inherit: called in the new process, which has all that init has; closes what is not the engine's. NULL: the first. */
 struct revival;

@@ -54,7 +54,7 @@ static const char *members(struct buf *object) {
 /* --- at the start ------------------------------------------------------------------------------------------------ */
 
 static void go_on(struct supervisor *s, bool good) {
-  if (!good) supervisor_health_take(s);
+  if (good) supervisor_phase_begin(s, PHASE_PROCESSES);
   supervisor_feed(s, &(struct machine_input){.kind = IN_DEPENDENCIES, .ok = good});
 }
 

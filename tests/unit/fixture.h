@@ -1,5 +1,4 @@
-/* What the tests share that keep their scene in a header: cmocka with all that it needs, and JSON that reads well in C.
- */
+/* What the tests share that keep their scene in a header: cmocka with all that it needs, and JSON that reads well in C. */
 #ifndef TESTS_FIXTURE_H
 #define TESTS_FIXTURE_H
 
