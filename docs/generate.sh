@@ -34,6 +34,7 @@ for page in operations control; do
     !skip' docs/$page.md >"$new/$page.md"
 done
 "$tend" explain --docs >"$new/events.md"
+"$tend" explain --docs machine >"$new/machine.md"
 
 # settings, from their tables: tend's own, then each flow's
 {

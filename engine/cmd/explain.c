@@ -14,6 +14,7 @@
 #include "cmd/load.h"
 #include "cmd/options.h"
 #include "core/explain.h"
+#include "core/machine.h"
 
 enum { FOUND_MAX = 16, SHOWN_MAX = 60, NAME_WIDTH = 24, SETTING_WIDTH = 44 };
 
@@ -290,7 +291,17 @@ static void docs_signals(void) {
   printf(" | %s |\n", last);
 }
 
+static void docs_machine(void) {
+  auto_buf struct buf b = {0};
+  machine_markdown(&b);
+  printf("# The lifecycle machine\n\nWritten by `make docs` from engine/core/machine.def.\n\n%s", buf_cstr(&b));
+}
+
 static int write_docs(const char *part) {
+  if (part && STR_EQ(part, "machine")) {
+    docs_machine();
+    return 0;
+  }
   if (part && STR_EQ(part, "exits")) {
     docs_rows(EXPLAIN_EXIT, "| code | meaning | look at |\n| --- | --- | --- |");
     return 0;

@@ -99,12 +99,10 @@ enum machine_action_kind {
   ACTIONS
 };
 
-const char *machine_state_name(enum machine_state s);        /* "RUNNING" */
-const char *instance_state_name(enum instance_state s);      /* "backoff" */
-const char *machine_cause_name(enum machine_cause c);        /* "signal" */
-const char *spawn_stage_name(enum spawn_stage stage);        /* "exec" */
-const char *machine_input_name(enum machine_input_kind k);   /* "EXITED" */
-const char *machine_action_name(enum machine_action_kind k); /* "SPAWN" */
+const char *machine_state_name(enum machine_state s);   /* "RUNNING" */
+const char *instance_state_name(enum instance_state s); /* "backoff" */
+const char *machine_cause_name(enum machine_cause c);   /* "signal" */
+const char *spawn_stage_name(enum spawn_stage stage);   /* "exec" */
 
 /* --- inputs ------------------------------------------------------------------------------------------------------ */
 

@@ -25,22 +25,6 @@ const char *machine_cause_name(enum machine_cause c) {
   return c < CAUSES ? names[c] : "?";
 }
 
-const char *machine_input_name(enum machine_input_kind k) {
-  static const char *const names[] = {
-#define INPUT(id, name, doc) name,
-#include "core/machine.def"
-  };
-  return k < INPUTS ? names[k] : "?";
-}
-
-const char *machine_action_name(enum machine_action_kind k) {
-  static const char *const names[] = {
-#define ACTION(id, name, doc) name,
-#include "core/machine.def"
-  };
-  return k < ACTIONS ? names[k] : "?";
-}
-
 const char *end_reason_name(enum end_reason reason) {
   static const char *const names[] = {
 #define END(id, name, doc, look) name,

@@ -244,7 +244,6 @@ int64_t settings_int(const struct settings *s, enum setting_id id) { return s->i
 bool settings_bool(const struct settings *s, enum setting_id id) { return s->items[id].number != 0; }
 int64_t settings_ns(const struct settings *s, enum setting_id id) { return s->items[id].number; }
 int settings_choice(const struct settings *s, enum setting_id id) { return (int)s->items[id].number; }
-enum setting_layer settings_layer(const struct settings *s, enum setting_id id) { return s->items[id].layer; }
 bool settings_given(const struct settings *s, enum setting_id id) { return s->items[id].layer > LAYER_DEFAULT; }
 
 static void view(const struct setting_item *it, struct setting_view *out) {
@@ -273,6 +272,3 @@ bool settings_at(const struct settings *s, size_t i, struct setting_view *out) {
 }
 
 void settings_redact(const struct settings *s, struct buf *text) { redact_apply(&s->redact, text); }
-void settings_add_secret(struct settings *s, const char *value) {
-  if (value) redact_add(&s->redact, value);
-}

@@ -104,7 +104,6 @@ int64_t settings_int(const struct settings *s, enum setting_id id);
 bool settings_bool(const struct settings *s, enum setting_id id);
 int64_t settings_ns(const struct settings *s, enum setting_id id);
 int settings_choice(const struct settings *s, enum setting_id id); /* index into choices */
-enum setting_layer settings_layer(const struct settings *s, enum setting_id id);
 bool settings_given(const struct settings *s, enum setting_id id); /* by anything above the default */
 
 /* One setting by its full name, tend's own or a flow's; for Lua and `tend config`. */
@@ -170,7 +169,5 @@ int setting_address(const char *text, char *host, size_t size, int *port);
 /* Replaces every known secret (as given, URL-encoded, base64, JSON-escaped; from 6 bytes on) and every
  * password inside a URI or a keyword connection string by ***, in place. */
 void settings_redact(const struct settings *s, struct buf *text);
-/* Marks one more value as secret (a password that a script read). */
-void settings_add_secret(struct settings *s, const char *value);
 
 #endif

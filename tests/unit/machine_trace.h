@@ -6,22 +6,30 @@
 #ifndef TESTS_MACHINE_TRACE_H
 #define TESTS_MACHINE_TRACE_H
 
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fixture.h"
 
-#include <cmocka.h>
+#include <signal.h>
 
 #include "base/clock.h"
 #include "core/machine.h"
 
-#define UNUSED __attribute__((unused))
 #define S(n) ((int64_t)((n)*1e9))
+
+static UNUSED const char *machine_input_name(enum machine_input_kind k) {
+  static const char *const names[] = {
+#define INPUT(id, name, doc) name,
+#include "core/machine.def"
+  };
+  return k < INPUTS ? names[k] : "?";
+}
+
+static UNUSED const char *machine_action_name(enum machine_action_kind k) {
+  static const char *const names[] = {
+#define ACTION(id, name, doc) name,
+#include "core/machine.def"
+  };
+  return k < ACTIONS ? names[k] : "?";
+}
 
 struct trace {
   struct machine *m;

@@ -340,26 +340,6 @@ static void after_the_end_nothing_happens(void **state) {
   trace_end(&t);
 }
 
-static void write_docs(struct buf *out) {
-  buf_str(out,
-          "# The lifecycle machine\n\nGenerated from engine/core/machine.def "
-          "(`build/unit/test_machine_table --docs > docs/machine.md`).\n\n");
-  machine_markdown(out);
-}
-
-static void docs_are_up_to_date(void **state) {
-  (void)state;
-  auto_buf struct buf want = {0}, got = {0};
-  write_docs(&want);
-  FILE *f = fopen("docs/machine.md", "re");
-  assert_non_null(f);
-  char part[4096];
-  for (size_t n; (n = fread(part, 1, sizeof part, f)) > 0;) buf_add(&got, part, n);
-  fclose(f);
-  if (strcmp(buf_cstr(&got), buf_cstr(&want)) != 0)
-    fail_msg("docs/machine.md is old: build/unit/test_machine_table --docs > docs/machine.md");
-}
-
 static void every_input_is_documented(void **state) {
   (void)state;
   auto_buf struct buf b = {0};
@@ -374,20 +354,13 @@ static void every_input_is_documented(void **state) {
   }
 }
 
-int main(int argc, char **argv) {
-  if (argc == 2 && strcmp(argv[1], "--docs") == 0) {
-    auto_buf struct buf b = {0};
-    write_docs(&b);
-    fputs(buf_cstr(&b), stdout);
-    return 0;
-  }
+int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_cell),
       cmocka_unit_test(no_row_too_many),
       cmocka_unit_test(inputs_that_do_not_fit),
       cmocka_unit_test(after_the_end_nothing_happens),
       cmocka_unit_test(every_input_is_documented),
-      cmocka_unit_test(docs_are_up_to_date),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,7 +178,9 @@ static void precedence(void **state) {
         }
         assert_int_equal(settings_resolve(s, NULL), 0);
         assert_int_equal(settings_ns(s, SET_RESTART_DELAY_SECONDS), (11 + high) * NS_PER_S);
-        assert_int_equal(settings_layer(s, SET_RESTART_DELAY_SECONDS), high);
+        struct setting_view v;
+        assert_true(settings_view(s, "CONTAINER_RESTART_DELAY_SECONDS", &v));
+        assert_int_equal(v.layer, high);
         assert_int_equal(settings_given(s, SET_RESTART_DELAY_SECONDS), high > LAYER_DEFAULT);
       }
     }
@@ -193,7 +195,9 @@ static void empty_is_not_given(void **state) {
   env(s, "CONTAINER_NO_SUCH", "");
   assert_int_equal(settings_resolve(s, NULL), 0);
   assert_int_equal(settings_choice(s, SET_LOG_LEVEL), 0);
-  assert_int_equal(settings_layer(s, SET_LOG_LEVEL), LAYER_FILE);
+  struct setting_view v;
+  assert_true(settings_view(s, "CONTAINER_LOG_LEVEL", &v));
+  assert_int_equal(v.layer, LAYER_FILE);
   struct setting_remark remark;
   assert_false(settings_remark(s, 0, &remark));
 }

@@ -35,7 +35,8 @@ static void world_open(struct world *w, enum level level) {
   w->sink = sink_new(w->loop, &o);
   assert_non_null(w->sink);
   w->settings = settings_new();
-  settings_add_secret(w->settings, "hunter2!");
+  settings_give(w->settings, LAYER_ENVIRONMENT, "CONTAINER_HTTP_TOKEN", "hunter2!", "environment");
+  settings_resolve(w->settings, NULL);
 }
 
 static void world_close(struct world *w) {
