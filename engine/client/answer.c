@@ -172,6 +172,21 @@ int answer_put(const struct asked *q, const cJSON *value) {
   return q->json ? put_json(value) : put_shown(show, value);
 }
 
+/* As tail -f: whose lines these are, whenever it is another process than before. */
+static bool put_heading(struct asked *q, const cJSON *part) {
+  const char *process = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(part, "process"));
+  const cJSON *instance = cJSON_GetObjectItemCaseSensitive(part, "instance");
+  if (!process) return true;
+  char name[sizeof q->heading], number[16] = "";
+  if (cJSON_IsNumber(instance) && instance->valueint > 0) snprintf(number, sizeof number, "/%d", instance->valueint);
+  snprintf(name, sizeof name, "%.*s%s", LIMIT_NAME, process, number);
+  if (STR_EQ(name, q->heading)) return true;
+  str_copy(q->heading, sizeof q->heading, name);
+  auto_buf struct buf out = {0};
+  buf_fmt(&out, "==> %s <==\n", name);
+  return put_text(buf_cstr(&out), out.len) == CLIENT_OK;
+}
+
 bool answer_part(void *arg, const cJSON *part) {
   struct asked *q = arg;
   if (STR_EQ(q->op->name, "events")) {
@@ -182,5 +197,6 @@ bool answer_part(void *arg, const cJSON *part) {
   const cJSON *lost = cJSON_GetObjectItemCaseSensitive(part, "lost");
   if (cJSON_IsNumber(lost)) fprintf(stderr, "tend logs: %.0f bytes were missed\n", lost->valuedouble);
   if (lost) return true;
+  if (!q->json && !put_heading(q, part)) return false;
   return (q->json && !q->op->script ? put_json(part) : put_shown(show_text, part)) == CLIENT_OK;
 }

@@ -19,7 +19,8 @@ struct asked {
     const char *text; /* as it was given; NULL for an option without a value */
   } given[LIMIT_COMMAND_ARGS];
   size_t n;
-  int64_t seen; /* number of the last event that was put out; 0: none */
+  int64_t seen;                  /* number of the last event that was put out; 0: none */
+  char heading[LIMIT_NAME + 16]; /* whose lines were put out last, of several */
 };
 
 /* --state-dir and --flow-name of a command line whose operation is not known; the rest is left alone. */

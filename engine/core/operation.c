@@ -60,7 +60,7 @@ static const struct operation_arg logs_args[] = {
      .type = ARG_INTEGER,
      .min = -1,
      .max = LIMIT_INSTANCES,
-     .doc = "which of several; -1: the first"},
+     .doc = "which of several; -1: all"},
     {0}};
 static const struct operation_arg setting_args[] = {
     {.name = "name", .type = ARG_STRING, .required = true, .value = "NAME", .doc = "of the setting"}, {0}};

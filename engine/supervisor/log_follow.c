@@ -9,17 +9,21 @@
 
 #define ASK_EVERY_NS (200 * NS_PER_MS)
 
+struct source {
+  struct log_source what;
+  uint64_t sent;    /* bytes of the process that were sent or are lost */
+  uint64_t written; /* at the last look */
+};
+
 struct follow {
   struct log_follows *all;
   struct follow *next;
   struct children *children;
   struct control_reply *reply; /* NULL: the client has gone; freed when init's answer is there */
   struct timer *timer;
-  char name[LIMIT_NAME];
-  unsigned instance;
-  uint64_t sent;     /* bytes of the process that were sent or are lost */
-  uint64_t written;  /* at the last look */
-  bool asking, last; /* last: the question that is out is the last one */
+  bool asking, last; /* last: this round is the last one */
+  size_t n, at;      /* of the sources; whose turn it is */
+  struct source sources[];
 };
 
 static void follow_free(struct follow *f) {
@@ -47,38 +51,48 @@ static int send_lost(struct follow *f, uint64_t n) {
 }
 
 static int send_text(struct follow *f, const char *text, size_t n) {
+  const struct log_source *from = &f->sources[f->at].what;
   auto_buf struct buf part = {0};
   struct json j = JSON_INIT(&part);
   json_object(&j, NULL);
   json_strn(&j, "text", text, n);
+  if (f->n > 1) json_str(&j, "process", from->name);
+  if (f->n > 1) json_int(&j, "instance", from->instance);
   json_object_end(&j);
   return control_part(f->reply, buf_cstr(&part), part.len);
 }
 
 /* Whole lines; the beginning of one only when it has not grown since the last look. */
 static size_t ready(const struct follow *f, const char *text, size_t n, uint64_t written) {
-  if (written == f->written || f->last) return n;
+  if (written == f->sources[f->at].written || f->last) return n;
   const char *end = memrchr(text, '\n', n);
   return end ? (size_t)(end + 1 - text) : 0;
 }
 
 static void send_fresh(struct follow *f, const char *text, size_t n, uint64_t written) {
-  if (written < f->sent) f->sent = 0; /* init has lost its count */
+  struct source *s = &f->sources[f->at];
+  if (written < s->sent) s->sent = 0; /* init has lost its count */
   uint64_t oldest = written - n;
-  if (f->sent < oldest) {
-    if (f->sent && send_lost(f, oldest - f->sent)) return;
-    f->sent = oldest;
+  if (s->sent < oldest) {
+    if (s->sent && send_lost(f, oldest - s->sent)) return;
+    s->sent = oldest;
   }
-  const char *fresh = text + (f->sent - oldest);
-  size_t k = ready(f, fresh, n - (size_t)(f->sent - oldest), written);
-  f->written = written;
-  if (k && send_text(f, fresh, k) == 0) f->sent += k;
+  const char *fresh = text + (s->sent - oldest);
+  size_t k = ready(f, fresh, n - (size_t)(s->sent - oldest), written);
+  s->written = written;
+  if (k && send_text(f, fresh, k) == 0) s->sent += k;
 }
+
+static void ask(struct follow *f);
 
 static void on_tail(void *arg, const char *text, size_t n, uint64_t written) {
   struct follow *f = arg;
   f->asking = false;
   if (f->reply) send_fresh(f, text, n, written);
+  if (f->reply && ++f->at < f->n) {
+    ask(f);
+    return;
+  }
   if (f->reply && !f->last) {
     timer_after(f->timer, f->all->done ? 0 : ASK_EVERY_NS);
     return;
@@ -87,17 +101,23 @@ static void on_tail(void *arg, const char *text, size_t n, uint64_t written) {
   follow_free(f);
 }
 
+static void ask(struct follow *f) {
+  const struct source *s = &f->sources[f->at];
+  f->asking = true;
+  children_tail_since(f->children, s->what.name, s->what.instance, s->sent, on_tail, f);
+}
+
 static void look(void *arg) {
   struct follow *f = arg;
   if (f->asking || !f->reply) return;
-  f->asking = true;
   f->last = f->all->done;
-  children_tail_since(f->children, f->name, f->instance, f->sent, on_tail, f);
+  f->at = 0;
+  ask(f);
 }
 
-void log_follow(struct log_follows *all, struct loop *loop, struct children *children, const char *name,
-                unsigned instance, struct control_reply *reply) {
-  struct follow *f = calloc(1, sizeof *f);
+void log_follow(struct log_follows *all, struct loop *loop, struct children *children, const struct log_source *sources,
+                size_t n, struct control_reply *reply) {
+  struct follow *f = calloc(1, sizeof *f + n * sizeof f->sources[0]);
   if (f) f->timer = timer_new(loop, look, f);
   if (!f || !f->timer) {
     free(f);
@@ -109,8 +129,8 @@ void log_follow(struct log_follows *all, struct loop *loop, struct children *chi
   all->first = f;
   f->children = children;
   f->reply = reply;
-  f->instance = instance;
-  str_copy(f->name, sizeof f->name, name);
+  f->n = n;
+  for (size_t i = 0; i < n; i++) f->sources[i].what = sources[i];
   control_stream(reply, on_gone, NULL, f);
   look(f);
 }

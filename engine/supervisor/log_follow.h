@@ -1,5 +1,6 @@
-/* `tend logs PROCESS --follow`: what an instance has written lately, then what it writes, in parts {"text"}; where the
- * client was too slow, {"lost": bytes} first. Asks init a few times a second for as long as the client stays. */
+/* `tend logs --follow`: what processes have written lately, then what they write, in parts {"text"}, of several with
+ * "process" and "instance"; where the client was too slow, {"lost": bytes} first. Asks init a few times a second for as
+ * long as the client stays. */
 #ifndef TEND_SUPERVISOR_LOG_FOLLOW_H
 #define TEND_SUPERVISOR_LOG_FOLLOW_H
 
@@ -9,6 +10,11 @@
 
 struct follow;
 
+struct log_source {
+  char name[LIMIT_NAME];
+  unsigned instance;
+};
+
 /* All that follow; zero: none. */
 struct log_follows {
   struct follow *first;
@@ -16,9 +22,9 @@ struct log_follows {
   void *arg;
 };
 
-/* Takes the reply over. */
-void log_follow(struct log_follows *all, struct loop *loop, struct children *children, const char *name,
-                unsigned instance, struct control_reply *reply);
+/* Takes the reply over; the sources, at least one, are copied. */
+void log_follow(struct log_follows *all, struct loop *loop, struct children *children, const struct log_source *sources,
+                size_t n, struct control_reply *reply);
 /* The processes have ended: each follower gets what is left, then done is called, once (at once where none follows). */
 void log_follow_finish(struct log_follows *all, void (*done)(void *arg), void *arg);
 

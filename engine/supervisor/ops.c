@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/clean.h"
 #include "base/str.h"
 #include "core/quarantine.h"
 #include "supervisor/impl.h"
@@ -91,11 +92,30 @@ static void on_tail(void *arg, const char *text, size_t n) {
   control_answer_buf(arg, &b);
 }
 
-/* The process that a request names: index; UINT_MAX for all; -1 after a refusal. */
-static int64_t which_process(struct supervisor *s, const struct control_request *q, struct control_reply *r) {
-  const char *name = control_arg_str(q, "process", NULL);
-  if (!name) return UINT_MAX;
+/* The process that a request names: index; UINT_MAX for all; -1 after a refusal. NAME/INSTANCE, as the status has it,
+ * where one instance is something to name (else instance is NULL). */
+static int64_t which_process(struct supervisor *s, const struct control_request *q, struct control_reply *r,
+                             int *instance) {
+  const char *given = control_arg_str(q, "process", NULL);
+  if (!given) return UINT_MAX;
+  char name[2 * LIMIT_NAME];
+  str_copy(name, sizeof name, given);
   int i = plan_find_process(s->o.plan, name);
+  char *slash = i < 0 ? strchr(name, '/') : NULL;
+  int64_t number;
+  if (slash && str_int(slash + 1, 0, LIMIT_INSTANCES, &number) == 0) {
+    *slash = 0;
+    i = plan_find_process(s->o.plan, name);
+    if (i >= 0 && !instance) {
+      control_refuse(r, "the instances of %s start and stop together: name %s", name, name);
+      return -1;
+    }
+    if (i >= 0 && number >= plan_slots(&s->o.plan->processes[i])) {
+      control_refuse(r, "%s has %u instances, from 0", name, plan_slots(&s->o.plan->processes[i]));
+      return -1;
+    }
+    if (i >= 0) *instance = (int)number;
+  }
   if (i >= 0) return i;
   const char *names[LIMIT_PROCESSES];
   for (size_t k = 0; k < s->o.plan->processes_n; k++) names[k] = s->o.plan->processes[k].name;
@@ -105,17 +125,34 @@ static int64_t which_process(struct supervisor *s, const struct control_request 
   return -1;
 }
 
+/* process UINT_MAX: all; instance below 0: all of it. */
+static void follow_logs(struct supervisor *s, int64_t process, int instance, struct control_reply *r) {
+  auto_free struct log_source *sources = calloc(s->n_slots, sizeof *sources);
+  size_t n = 0;
+  for (uint32_t i = 0; sources && i < s->n_slots; i++) {
+    unsigned k = machine_slot_instance(s->machine, i);
+    if (process != UINT_MAX && machine_slot_process(s->machine, i) != (unsigned)process) continue;
+    if (instance >= 0 && k != (unsigned)instance) continue;
+    str_copy(sources[n].name, sizeof sources[n].name, supervisor_process(s, i)->name);
+    sources[n++].instance = k;
+  }
+  if (n)
+    log_follow(&s->follows, s->o.loop, s->o.children, sources, n, r);
+  else
+    control_refuse(r, sources ? "there is no such instance" : "out of memory");
+}
+
 static void op_logs(void *arg, const struct control_request *q, struct control_reply *r) {
   struct supervisor *s = arg;
-  int64_t process = which_process(s, q, r);
-  if (process < 0) return;
-  if (process == UINT_MAX) process = (int64_t)s->o.plan->main;
-  const char *name = s->o.plan->processes[process].name;
   int instance = (int)control_arg_int(q, "instance", -1);
-  if (control_arg_bool(q, "follow", false))
-    log_follow(&s->follows, s->o.loop, s->o.children, name, instance < 0 ? 0 : (unsigned)instance, r);
-  else
-    children_tail(s->o.children, name, instance, on_tail, r);
+  int64_t process = which_process(s, q, r, &instance);
+  if (process < 0) return;
+  if (control_arg_bool(q, "follow", false)) {
+    follow_logs(s, process, instance, r);
+    return;
+  }
+  if (process == UINT_MAX) process = (int64_t)s->o.plan->main;
+  children_tail(s->o.children, s->o.plan->processes[process].name, instance, on_tail, r);
 }
 
 /* --- commands that wait for an outcome --------------------------------------------------------------------------- */
@@ -229,7 +266,7 @@ void supervisor_answer_all(struct supervisor *s) {
 
 static void operate(struct supervisor *s, const struct control_request *q, struct control_reply *r,
                     enum machine_input_kind kind, enum wait_for what) {
-  int64_t process = which_process(s, q, r);
+  int64_t process = which_process(s, q, r, NULL);
   if (process < 0) return;
   struct machine_view v;
   machine_view(s->machine, &v);

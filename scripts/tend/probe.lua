@@ -24,8 +24,28 @@ local function load_kind(kind)
   end
 end
 
+-- What a text alone stands for, by kind; of tcp it is HOST:PORT.
+local MAIN = {
+  http = "url", dns = "host", file = "path", directory = "path", unix = "path", command = "command",
+  process = "process", usage = "of", postgres = "conninfo",
+}
+
+local function spell_out(kind, text)
+  if kind == "tcp" then
+    local host, port = text:match "^%[(.+)%]:(%d+)$"
+    if not host then
+      host, port = text:match "^([^:]+):(%d+)$"
+    end
+    return host and { host = host, port = math.tointeger(tonumber(port)) }
+  end
+  return MAIN[kind] and { [MAIN[kind]] = text }
+end
+
 function probe.run(kind, params)
   load_kind(kind)
+  if type(params) == "string" then
+    params = spell_out(kind, params) or params
+  end
   if type(params) ~= "table" then
     error(("probe.%s: expected a table of parameters, got %s"):format(tostring(kind), type(params)), 2)
   end

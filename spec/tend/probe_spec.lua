@@ -31,6 +31,24 @@ describe("probe", function()
     assert.same({ "http", { url = "http://a" }, 10 }, started)
   end)
 
+  it("takes a text alone for the parameter that matters most", function()
+    for kind, case in pairs {
+      http = { "http://a/b", { url = "http://a/b" } }, dns = { "db", { host = "db" } }, file = { "/x", { path = "/x" } },
+      unix = { "/s", { path = "/s" } }, command = { "true", { command = "true" } },
+    } do
+      probe[kind](case[1])
+      assert.same({ kind, case[2], 10 }, started)
+    end
+    probe.tcp "db:5432"
+    assert.same({ host = "db", port = 5432 }, started[2])
+    probe.tcp "[::1]:80"
+    assert.same({ host = "::1", port = 80 }, started[2])
+    for _, wrong in ipairs { "db", "db:", ":1", "" } do
+      assert.has_error(function() probe.tcp(wrong) end)
+    end
+    assert.has_error(function() probe.resource "much" end)
+  end)
+
   it("all is as good as the worst", function()
     answers = { result("ok", "", 1), result("unknown", "u", 2), result("fail", "f", 3), result("warn", "w") }
     local r = probe.all { { "tcp", host = "a" }, { "dns", host = "b", timeout = 1, name = "hub" }, { "process", name = "p" }, { "file" } }

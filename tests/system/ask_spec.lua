@@ -185,6 +185,29 @@ describe("asking", function()
     assert.truthy(follower.out:find("shutdown_initiated", 1, true))
   end)
 
+  it("shows and follows the output of all processes and instances, or of one", function()
+    local dir = h.tempdir()
+    h.write(dir .. "/several.lua", [[
+      local say = "echo $0; while [ ! -e " .. settings.get "DATA_DIR" .. "/go ]; do sleep 0.05; done; echo $0 again; exec sleep 1000"
+      return { name = "several", mode = "server", processes = {
+        main = { "sh", "-c", say, "main" }, worker = { command = { "sh", "-c", say, "worker" }, instances = 2 } } }]])
+    local p = h.spawn { args = { "run", "--flows", dir, "--flow-name", "several" } }
+    h.wait_for(function() return #p:events "process_started" == 3 end)
+    local all = h.spawn { args = { "logs", "--follow" }, dir = p.dir, env = p.env }
+    local one = h.spawn { args = { "logs", "worker/1", "--follow" }, dir = p.dir, env = p.env }
+    for _, line in ipairs { "==> main <==", "==> worker <==", "==> worker/1 <==" } do all:wait_line(line) end
+    one:wait_line "worker"
+    h.write(p.env.CONTAINER_DATA_DIR .. "/go", "")
+    one:wait_line "worker again"
+    assert.equal("worker\nworker again\n", one.out)
+    assert.equal("worker\nworker again\n", select(2, h.ask(p, "logs", "worker/1")))
+    assert.equal("==> main <==\nmain\nmain again\n==> worker <==\nworker\nworker again\nworker\nworker again\n", select(2, h.ask(p, "logs")))
+    assert.matches("2 instances, from 0", select(3, h.ask(p, "logs", "worker/2")), 1, true)
+    assert.matches("name worker", select(3, h.ask(p, "restart", "worker/1")), 1, true)
+    stop(p)
+    assert.equal(0, (all:wait()))
+  end)
+
   it("stop, start, restart and shutdown wait for the outcome; each is an audit event", function()
     local p = run "exec sleep 1000"
     assert.equal(0, (h.ask(p, "stop")))

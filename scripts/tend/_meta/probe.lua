@@ -1,7 +1,8 @@
 ---@meta
 
 ---One attempt at finding out whether something is there. Never longer than its timeout (10 s when none is given). Wrong
----parameters raise.
+---parameters raise. A text alone stands for the parameter that matters most: `probe.http "http://localhost/"`,
+---`probe.tcp "db:5432"`, `probe.file "/tmp/beat"`.
 ---
 ---A file `probes/NAME.lua` or `probes/NAME.so` in the scripts directory makes a kind, and a function `probe.NAME`, of one's own
 ---([probes.md](probes.md)).
