@@ -86,9 +86,9 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libtend.a
 	@echo "  CC      $@"; $(CC) $(ENGINE) -Wno-write-strings $(LINK) -pie -o $@ $< $(BUILD)/libtend.a -lcmocka $(LIBS)
 
 # The tests' own Lua module is loaded by the system's Lua, so it has no sanitizer.
-$(BUILD)/tests/native.so: tests/system/native.c
+$(BUILD)/tests/native.so: tests/system/native.c tests/system/native_socket.c tests/system/native_socket.h tests/native.h
 	@mkdir -p $(@D)
-	@echo "  CC      $@"; $(CC) $(filter-out $(SAN),$(COMMON)) -fPIC -isystem /usr/include/lua5.4 -shared -o $@ $<
+	@echo "  CC      $@"; $(CC) $(filter-out -MMD -MP $(SAN),$(COMMON)) -fPIC -isystem /usr/include/lua5.4 -shared -o $@ $(filter %.c,$^)
 
 # Programs that tests start in place of tend.
 TOOLS := $(BUILD)/tests/probe
@@ -102,7 +102,7 @@ BARE := -std=gnu11 -O2 -Wall -Wextra -Werror -static -nostdlib -ffreestanding -f
 BENCH := $(patsubst tests/bench/tools/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/tools/*.c)) \
   $(patsubst tests/bench/helpers/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/helpers/*.c)) \
   $(patsubst tests/bench/engine/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/engine/*.c)) $(BUILD)/bench/benchnative.so
-$(BUILD)/bench/benchnative.so: tests/bench/native.c tests/bench/tools/record.h
+$(BUILD)/bench/benchnative.so: tests/bench/native.c tests/bench/tools/record.h tests/native.h
 	@mkdir -p $(@D)
 	@echo "  CC      $@"; $(CC) $(filter-out $(SAN),$(COMMON)) -fPIC -isystem /usr/include/lua5.4 -shared -o $@ $<
 $(BUILD)/bench/%: tests/bench/helpers/%.c

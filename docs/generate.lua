@@ -1,6 +1,8 @@
 -- Writes docs/lua-api.md from the stubs in scripts/tend/_meta, and docs/policies.md from the comments in scripts/policies:
 -- tend script docs/generate.lua DIRECTORY. Also compares the stubs with what scripts really find: a function or a handle's method
 -- without a stub, a stub without its function or without a word about what it does, is an error.
+local split = require("tend.repl_help").split
+
 local to = ... or "docs"
 local meta = "scripts/tend/_meta"
 local modules = {
@@ -69,27 +71,6 @@ local function emit(text, ...)
   out[#out + 1] = select("#", ...) > 0 and text:format(...) or text
 end
 
--- "name? type words" → name, type, words; types may hold spaces inside brackets and after a comma or colon.
-local function split(text)
-  local name, rest = text:match("^(%S+)%s+(.*)$")
-  if name == "[integer]" then
-    name = "[n]"
-  end
-  local depth, i = 0, 1
-  while i <= #rest do
-    local c = rest:sub(i, i)
-    if c:match("[%(%[{<]") then
-      depth = depth + 1
-    elseif c:match("[%)%]}>]") then
-      depth = depth - 1
-    elseif c == " " and depth == 0 and not rest:sub(i - 1, i - 1):match("[,:]") then
-      break
-    end
-    i = i + 1
-  end
-  return name, rest:sub(1, i - 1), (rest:sub(i + 1):gsub("^ +", ""))
-end
-
 local function emit_fields(entry, kind, head)
   local first = true
   for _, annotation in ipairs(entry.annotations) do
@@ -99,7 +80,7 @@ local function emit_fields(entry, kind, head)
       end
       first = false
       local name, type_, words = split(annotation[2])
-      emit("- `%s`: `%s`%s", name, type_, words ~= "" and " " .. words or "")
+      emit("- `%s`: `%s`%s", name == "[integer]" and "[n]" or name, type_, words ~= "" and " " .. words or "")
     end
   end
   if not first then

@@ -13,7 +13,7 @@
 const struct command commands[] = {
     {"run", cmd_run, "[options] [-- COMMAND ARG...]", "run a flow, or a command, and look after it"},
     {"check", cmd_check, "[--flow-name F] [--dependencies] [--json]", "what would run, and all that is wrong with it"},
-    {"simulate", cmd_simulate, "[--scenario FILE|--events FILE] [--check FILE] [--plot] [--flow-name F] [--json]",
+    {"simulate", cmd_simulate, "[SCENARIO|--events FILE] [--check FILE] [--plot] [--flow-name F] [--json]",
      "what the policy would do, on a virtual clock; starts nothing"},
     {"test", cmd_test, "FLOW [--json|--tap]", "run the specs of a flow; starts nothing"},
     {"config", cmd_config, "[--flow-name F] [--json]", "every setting, its value, and where it came from"},
@@ -50,7 +50,8 @@ static const struct {
     {"check", "--dependencies", "try the dependencies too"},
     {"check", "--json", "for programs"},
     {"simulate", "--flow-name F", "the flow"},
-    {"simulate", "--scenario FILE", "what goes wrong, and when; without: nothing, for an hour"},
+    {"simulate", "SCENARIO", "a file: what goes wrong, and when; without: nothing, for an hour"},
+    {"simulate", "--scenario FILE", "the same"},
     {"simulate", "--events FILE", "an events.jsonl: its last run is the scenario"},
     {"simulate", "--check FILE", "compare with what is expected; ends with 1 where it differs"},
     {"simulate", "--plot", "states over time, one row each"},

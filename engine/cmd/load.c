@@ -87,6 +87,13 @@ static void built_in(struct load *l, const char *name, const char *value) {
   settings_give(l->settings, LAYER_FLOW, name, value, "built-in policy");
 }
 
+/* What is resolved does not tell: in a reload there is always one in force. */
+static bool given_by_somebody(const struct load *l, enum setting_id id) {
+  for (int layer = LAYER_FILE; layer <= LAYER_COMMAND_LINE; layer++)
+    if (settings_given_value(l->settings, (enum setting_layer)layer, id)) return true;
+  return false;
+}
+
 int load_settings(struct load *l, const struct options *options, struct err *err) {
   return load_settings_again(l, options, NULL, err);
 }
@@ -98,18 +105,16 @@ int load_settings_again(struct load *l, const struct options *options, const str
   if (!l->settings) return err_set(err, -ENOMEM, "out of memory");
   if (in_force) settings_keep_to(l->settings, in_force);
   options_settings(options, l->settings);
-  settings_from_environ(l->settings, environ);
-  settings_resolve(l->settings, NULL);
-  if (settings_given(l->settings, SET_CONFIG_FILE))
-    settings_from_file(l->settings, settings_str(l->settings, SET_CONFIG_FILE), &l->problems);
-  settings_read_files(l->settings, &l->problems);
-  settings_resolve(l->settings, NULL);
-  bool given = false; /* by somebody: in a reload there is always one in force */
-  for (int layer = LAYER_FILE; layer <= LAYER_COMMAND_LINE; layer++)
-    given |= settings_given_value(l->settings, (enum setting_layer)layer, SET_FLOW_NAME) != NULL;
-  if (options->flow_name) {
+  if (options->flow_name)
     settings_give(l->settings, LAYER_COMMAND_LINE, "CONTAINER_FLOW_NAME", options->flow_name, "--flow-name");
-  } else if (!given && options->command) {
+  settings_from_environ(l->settings, environ);
+  if (given_by_somebody(l, SET_CONFIG_FILE)) {
+    settings_resolve(l->settings, NULL); /* its path */
+    if (settings_given(l->settings, SET_CONFIG_FILE))
+      settings_from_file(l->settings, settings_str(l->settings, SET_CONFIG_FILE), &l->problems);
+  }
+  settings_read_files(l->settings, &l->problems);
+  if (options->command && !given_by_somebody(l, SET_FLOW_NAME)) {
     l->unnamed = true;
     built_in(l, "CONTAINER_FLOW_NAME", "default");
     built_in(l, "CONTAINER_ENVIRONMENT", "development");

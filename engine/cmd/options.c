@@ -163,11 +163,15 @@ int options_parse(struct options *o, int argc, char **argv, unsigned takes) {
     char *arg = argv[i];
     if (STR_EQ(arg, "--") && takes & OPTIONS_RUN) {
       o->command = argv + i + 1;
-      if (*o->command) return 0;
+      if (*o->command && **o->command) return 0;
       fprintf(stderr, "tend %s: a command is missing after --\n", command);
       return EXIT_USAGE;
     }
     if (arg[0] != '-' || STR_EQ(arg, "-")) {
+      if (takes & OPTIONS_SIMULATE && !o->scenario) {
+        o->scenario = arg;
+        continue;
+      }
       if (takes & OPTIONS_REST) {
         o->rest = argv + i;
         o->n_rest = argc - i;

@@ -11,7 +11,7 @@ enum { OPTIONS_GIVEN = 16, OPTIONS_CHUNKS = 32 };
 struct options {
   const char *flow_name;     /* --flow-name */
   const char *export_report; /* --export-report FILE */
-  const char *scenario;      /* --scenario FILE */
+  const char *scenario;      /* SCENARIO, --scenario FILE */
   const char *events;        /* --events FILE */
   const char *expected;      /* --check FILE */
   bool plot;                 /* --plot */

@@ -171,17 +171,20 @@ bool read_bool(struct plan_reader *r, const struct at *at, const cJSON *object, 
   return true;
 }
 
+static bool out_of_bounds(struct plan_reader *r, const struct at *at, const char *key, const cJSON *v, const char *kind,
+                          double from, double to) {
+  char allowed[64];
+  snprintf(allowed, sizeof(allowed), "a %s from %.10g to %.10g", kind, from, to);
+  plan_problem(r, AT_KEY(at, key), v, allowed, "%s", cJSON_IsString(v) ? "write the number without quotes" : "");
+  return false;
+}
+
 bool read_int(struct plan_reader *r, const struct at *at, const cJSON *object, const char *key, int min, int max,
               int *out) {
   const cJSON *v = read_get(object, key);
   if (!v) return false;
   double d = cJSON_IsNumber(v) ? v->valuedouble : NAN;
-  if (!(d >= min && d <= max) || d != floor(d)) {
-    char allowed[64];
-    snprintf(allowed, sizeof(allowed), "a whole number from %d to %d", min, max);
-    plan_problem(r, AT_KEY(at, key), v, allowed, "%s", cJSON_IsString(v) ? "write the number without quotes" : "");
-    return false;
-  }
+  if (!(d >= min && d <= max) || d != floor(d)) return out_of_bounds(r, at, key, v, "whole number", min, max);
   *out = (int)d;
   return true;
 }
@@ -191,12 +194,7 @@ bool read_number(struct plan_reader *r, const struct at *at, const cJSON *object
   const cJSON *v = read_get(object, key);
   if (!v) return false;
   double d = cJSON_IsNumber(v) ? v->valuedouble : NAN;
-  if (!(d >= min && d <= max)) {
-    char allowed[64];
-    snprintf(allowed, sizeof(allowed), "a number from %g to %g", min, max);
-    plan_problem(r, AT_KEY(at, key), v, allowed, "%s", cJSON_IsString(v) ? "write the number without quotes" : "");
-    return false;
-  }
+  if (!(d >= min && d <= max)) return out_of_bounds(r, at, key, v, "number", min, max);
   *out = d;
   return true;
 }

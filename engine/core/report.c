@@ -13,7 +13,7 @@ void report_time_json(int64_t real_ns, struct json *j, const char *key) {
 
 static double seconds(int64_t ns) { return round((double)ns / (double)NS_PER_MS) / 1000; }
 
-static void duration_ms_json(int64_t ns, struct json *j, const char *key) {
+void report_duration_json(int64_t ns, struct json *j, const char *key) {
   if (ns < 0)
     json_null(j, key);
   else
@@ -98,7 +98,7 @@ static void check_more_json(const struct report_check *c, struct json *j) {
     json_array(j, NULL);
     json_num(j, NULL, seconds(c->runs[i].at_real_ns));
     json_str(j, NULL, c->runs[i].result);
-    duration_ms_json(c->runs[i].duration_ns, j, NULL);
+    report_duration_json(c->runs[i].duration_ns, j, NULL);
     json_array_end(j);
   }
   json_array_end(j);
@@ -114,7 +114,7 @@ void report_check_json(const struct report_check *c, struct json *j, const char 
   json_str(j, "detail", c->detail);
   json_int(j, "attempts", c->attempts);
   json_int(j, "failures", c->failures);
-  duration_ms_json(c->duration_ns, j, "duration_ms");
+  report_duration_json(c->duration_ns, j, "duration_ms");
   report_time_json(c->at_real_ns, j, "at");
   report_time_json(c->since_real_ns, j, "since");
   json_str(j, "description", c->description);
@@ -242,7 +242,7 @@ static void events_json(const struct report_input *in, struct json *j) {
 static void startup_json(const struct report_input *in, struct json *j) {
   json_object(j, "startup");
   json_str(j, "result", in->startup_result);
-  duration_ms_json(in->startup_duration_ns, j, "duration_ms");
+  report_duration_json(in->startup_duration_ns, j, "duration_ms");
   json_array(j, "phases");
   for (size_t i = 0; i < in->n_phases; i++) {
     const struct report_phase *p = &in->phases[i];
@@ -250,7 +250,7 @@ static void startup_json(const struct report_input *in, struct json *j) {
     json_str(j, "name", p->name);
     json_str(j, "result", p->result);
     report_time_json(p->started_real_ns, j, "started");
-    duration_ms_json(p->duration_ns, j, "duration_ms");
+    report_duration_json(p->duration_ns, j, "duration_ms");
     json_object_end(j);
   }
   json_array_end(j);
@@ -258,7 +258,7 @@ static void startup_json(const struct report_input *in, struct json *j) {
   for (size_t i = 0; i < in->n_critical_path; i++) {
     json_object(j, NULL);
     json_str(j, "what", in->critical_path[i].what);
-    duration_ms_json(in->critical_path[i].duration_ns, j, "duration_ms");
+    report_duration_json(in->critical_path[i].duration_ns, j, "duration_ms");
     json_object_end(j);
   }
   json_array_end(j);
@@ -283,7 +283,7 @@ static void exit_json(const struct report_input *in, struct json *j) {
     json_str(j, "result", c->result);
     json_str(j, "detail", c->detail);
     json_bool(j, "critical", c->critical);
-    duration_ms_json(c->duration_ns, j, "duration_ms");
+    report_duration_json(c->duration_ns, j, "duration_ms");
     json_object_end(j);
   }
   json_array_end(j);

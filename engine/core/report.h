@@ -229,5 +229,6 @@ void report_remedies_json(const struct status_view *v, struct json *j);         
 void report_check_json(const struct report_check *c, struct json *j, const char *key);
 /* An RFC 3339 time; null for 0. */
 void report_time_json(int64_t real_ns, struct json *j, const char *key);
+void report_duration_json(int64_t ns, struct json *j, const char *key); /* in ms; below 0: null */
 
 #endif

@@ -19,13 +19,6 @@ static void remedy_json(const struct report_remedy *r, struct json *j) {
   json_object_end(j);
 }
 
-static void duration_json(struct json *j, int64_t ns) {
-  if (ns < 0)
-    json_null(j, "duration_ms");
-  else
-    json_int(j, "duration_ms", ns / 1000000);
-}
-
 static void run_json(const struct report_remediation *r, struct json *j) {
   json_object(j, NULL);
   json_str(j, "remedy", r->remedy);
@@ -35,7 +28,7 @@ static void run_json(const struct report_remediation *r, struct json *j) {
   json_str(j, "result", r->result);
   json_bool(j, "dry_run", r->dry_run);
   report_time_json(r->at_real_ns, j, "at");
-  duration_json(j, r->duration_ns);
+  report_duration_json(r->duration_ns, j, "duration_ms");
   report_steps_json(r->steps, r->n_steps, j);
   json_object_end(j);
 }
@@ -48,7 +41,7 @@ void report_steps_json(const struct report_step *steps, size_t n, struct json *j
     json_str(j, "kind", steps[i].kind);
     json_str(j, "outcome", steps[i].outcome);
     json_str(j, "detail", steps[i].detail);
-    duration_json(j, steps[i].duration_ns);
+    report_duration_json(steps[i].duration_ns, j, "duration_ms");
     json_object_end(j);
   }
   json_array_end(j);

@@ -21,6 +21,16 @@ static void warn(const struct settings *s, struct problems *problems, size_t id,
                                            .fix = fix});
 }
 
+/* It must be "at least" or "less than" another one. */
+static void warn_beside(const struct settings *s, struct problems *problems, size_t id, const char *relation,
+                        enum setting_id other, const char *fix) {
+  char time[32];
+  auto_buf struct buf allowed = {0};
+  buf_fmt(&allowed, "%s %s (%s)", relation, s->items[other].def.name,
+          str_format_duration(settings_ns(s, other), time, sizeof time));
+  warn(s, problems, id, buf_cstr(&allowed), fix);
+}
+
 /* The time from the first of n restarts to the failure after the last, when each run fails at once. */
 static int64_t delays_ns(const struct settings *s, int64_t n) {
   int64_t base = settings_ns(s, SET_RESTART_DELAY_SECONDS);
@@ -42,13 +52,10 @@ static void lint_restart(const struct settings *s, struct problems *problems) {
   int64_t most = settings_ns(s, SET_MAX_RESTART_DELAY_SECONDS);
   int64_t window = settings_ns(s, SET_RESTART_WINDOW_MINUTES);
   int64_t attempts = settings_int(s, SET_MAX_RESTART_ATTEMPTS);
-  if (most < base) {
-    buf_fmt(&text, "at least CONTAINER_RESTART_DELAY_SECONDS (%s)", str_format_duration(base, a, sizeof a));
-    warn(s, problems, SET_MAX_RESTART_DELAY_SECONDS, buf_cstr(&text),
-         "every delay is this maximum; raise it or lower the other");
-  }
+  if (most < base)
+    warn_beside(s, problems, SET_MAX_RESTART_DELAY_SECONDS, "at least", SET_RESTART_DELAY_SECONDS,
+                "every delay is this maximum; raise it or lower the other");
   if (attempts > 0 && delays_ns(s, attempts) >= window) {
-    buf_clear(&text);
     buf_fmt(&text,
             "more than %s: the delays of %lld restarts last that long, so a window of %s never holds so many and no "
             "failure is ever final",
@@ -68,29 +75,17 @@ static void lint_restart(const struct settings *s, struct problems *problems) {
 }
 
 static void lint_times(const struct settings *s, struct problems *problems) {
-  char a[32];
-  auto_buf struct buf text = {0};
-  int64_t interval = settings_ns(s, SET_HEALTH_CHECK_INTERVAL_SECONDS);
   if (settings_given(s, SET_HEALTH_CHECK_TIMEOUT_SECONDS) &&
-      settings_ns(s, SET_HEALTH_CHECK_TIMEOUT_SECONDS) > interval) {
-    buf_fmt(&text, "at most CONTAINER_HEALTH_CHECK_INTERVAL_SECONDS (%s)", str_format_duration(interval, a, sizeof a));
-    warn(s, problems, SET_HEALTH_CHECK_TIMEOUT_SECONDS, buf_cstr(&text),
-         "a check is given up at its interval; lower it or raise the interval");
-  }
-  int64_t wait = settings_ns(s, SET_DEPENDENCY_TIMEOUT_SECONDS);
-  if (settings_ns(s, SET_DEPENDENCY_RETRY_SECONDS) >= wait) {
-    buf_clear(&text);
-    buf_fmt(&text, "less than CONTAINER_DEPENDENCY_TIMEOUT_SECONDS (%s)", str_format_duration(wait, a, sizeof a));
-    warn(s, problems, SET_DEPENDENCY_RETRY_SECONDS, buf_cstr(&text),
-         "there is one attempt and no second; lower it or raise the timeout");
-  }
+      settings_ns(s, SET_HEALTH_CHECK_TIMEOUT_SECONDS) > settings_ns(s, SET_HEALTH_CHECK_INTERVAL_SECONDS))
+    warn_beside(s, problems, SET_HEALTH_CHECK_TIMEOUT_SECONDS, "at most", SET_HEALTH_CHECK_INTERVAL_SECONDS,
+                "a check is given up at its interval; lower it or raise the interval");
+  if (settings_ns(s, SET_DEPENDENCY_RETRY_SECONDS) >= settings_ns(s, SET_DEPENDENCY_TIMEOUT_SECONDS))
+    warn_beside(s, problems, SET_DEPENDENCY_RETRY_SECONDS, "less than", SET_DEPENDENCY_TIMEOUT_SECONDS,
+                "there is one attempt and no second; lower it or raise the timeout");
   int64_t shutdown = settings_ns(s, SET_SHUTDOWN_TIMEOUT_SECONDS);
-  if (settings_ns(s, SET_SHUTDOWN_DRAIN_SECONDS) >= shutdown) {
-    buf_clear(&text);
-    buf_fmt(&text, "less than CONTAINER_SHUTDOWN_TIMEOUT_SECONDS (%s)", str_format_duration(shutdown, a, sizeof a));
-    warn(s, problems, SET_SHUTDOWN_DRAIN_SECONDS, buf_cstr(&text),
-         "no time is left to stop in order, processes will be killed; lower it or raise the timeout");
-  }
+  if (settings_ns(s, SET_SHUTDOWN_DRAIN_SECONDS) >= shutdown)
+    warn_beside(s, problems, SET_SHUTDOWN_DRAIN_SECONDS, "less than", SET_SHUTDOWN_TIMEOUT_SECONDS,
+                "no time is left to stop in order, processes will be killed; lower it or raise the timeout");
   if (shutdown >= POD_GRACE_S * NS_PER_S)
     warn(s, problems, SET_SHUTDOWN_TIMEOUT_SECONDS, "less than 30s, the grace of a pod that sets none",
          "raise terminationGracePeriodSeconds above it, or the container is killed during its shutdown");

@@ -41,6 +41,19 @@ static const char *origin_of(const struct setting_item *it, enum setting_layer l
   return it->given[layer].origin ? it->given[layer].origin : "default";
 }
 
+static void tell_wrong(struct resolve *r, const struct setting_item *it, enum setting_layer layer, const char *text,
+                       const char *allowed, const char *fix) {
+  char *value = presentable(r->s, it, text, SHOWN_MAX);
+  tell(r, &(struct problem){.class = PROBLEM_CONFIG,
+                            .check = "configuration",
+                            .name = it->def.name,
+                            .value = value,
+                            .source = origin_of(it, layer),
+                            .allowed = allowed,
+                            .fix = fix});
+  free(value);
+}
+
 static void tell_value(struct resolve *r, const struct setting_item *it, enum setting_layer layer, const char *text,
                        int rc) {
   auto_buf struct buf allowed = {0};
@@ -56,28 +69,7 @@ static void tell_value(struct resolve *r, const struct setting_item *it, enum se
     buf_fmt(&fix, "%s, or leave it out", verb);
   else
     buf_fmt(&fix, "set %s to such a value", it->def.name);
-  char *value = presentable(r->s, it, text, SHOWN_MAX);
-  tell(r, &(struct problem){.class = PROBLEM_CONFIG,
-                            .check = "configuration",
-                            .name = it->def.name,
-                            .value = value,
-                            .source = origin_of(it, layer),
-                            .allowed = buf_cstr(&allowed),
-                            .fix = buf_cstr(&fix)});
-  free(value);
-}
-
-static void tell_reference(struct resolve *r, const struct setting_item *it, enum setting_layer layer, const char *text,
-                           const char *allowed, const char *fix) {
-  char *value = presentable(r->s, it, text, SHOWN_MAX);
-  tell(r, &(struct problem){.class = PROBLEM_CONFIG,
-                            .check = "configuration",
-                            .name = it->def.name,
-                            .value = value,
-                            .source = origin_of(it, layer),
-                            .allowed = allowed,
-                            .fix = fix});
-  free(value);
+  tell_wrong(r, it, layer, text, buf_cstr(&allowed), buf_cstr(&fix));
 }
 
 static bool resolve_item(struct resolve *r, struct setting_item *it);
@@ -91,7 +83,7 @@ static void tell_cycle(struct resolve *r, struct setting_item *it, enum setting_
   buf_fmt(&chain, "%s", again->def.name);
   auto_buf struct buf allowed = {0};
   buf_fmt(&allowed, "no setting that stands for itself, but here: %s", buf_cstr(&chain));
-  tell_reference(r, it, layer, text, buf_cstr(&allowed), "give one of them a value without ${…}");
+  tell_wrong(r, it, layer, text, buf_cstr(&allowed), "give one of them a value without ${…}");
 }
 
 /* The value of ${name}: 1 and *value, 0 when it has none, -1 when it is wrong (told). */
@@ -112,7 +104,7 @@ static int reference(struct resolve *r, struct setting_item *it, enum setting_la
     const char *near = settings_near(r->s, full);
     buf_fmt(&allowed, "${NAME} with the name of a setting, but there is no %s", full);
     if (near) buf_fmt(&allowed, " (%s?)", near);
-    tell_reference(r, it, layer, text, buf_cstr(&allowed), "correct the name");
+    tell_wrong(r, it, layer, text, buf_cstr(&allowed), "correct the name");
     return -1;
   }
   if (other->state == ITEM_BUSY || r->depth == CHAIN_MAX) {
@@ -139,7 +131,7 @@ static int expand(struct resolve *r, struct setting_item *it, enum setting_layer
     size_t n = strcspn(open + 2, "}");
     char name[SETTING_NAME_MAX];
     if (open[2 + n] != '}' || n == 0 || n >= sizeof name) {
-      tell_reference(r, it, layer, text, "${NAME}, closed, with the name of a setting", "correct it");
+      tell_wrong(r, it, layer, text, "${NAME}, closed, with the name of a setting", "correct it");
       return -1;
     }
     memcpy(name, open + 2, n);

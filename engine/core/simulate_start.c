@@ -42,7 +42,7 @@ void sim_dependencies_stop(struct sim *s) {
 
 static void answer(struct sim *s, bool ok) {
   sim_dependencies_stop(s);
-  sim_health_take(s, ok);
+  if (!ok) sim_health_take(s, false);
   sim_feed(s, &(struct machine_input){.kind = IN_DEPENDENCIES, .ok = ok, .exit_code = ok ? 0 : EXIT_DEPENDENCY});
 }
 

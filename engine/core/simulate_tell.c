@@ -96,4 +96,5 @@ void sim_tell_machine(struct sim *s, const struct machine_action *a) {
       break;
   }
   sim_tell(s, event_name(a->event), a->level, &n);
+  if (a->event == EVENT_DEPENDENCIES_READY) sim_health_take(s, true);
 }

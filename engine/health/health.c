@@ -9,7 +9,7 @@
 #include "probes/judge.h"
 #include "health/health_impl.h"
 
-#define SLOT_NS (8 * NS_PER_MS)
+#define SLOT_NS (16 * NS_PER_MS)
 #define FAR_NS (500 * NS_PER_MS)
 #define GUARD_NS NS_PER_S /* after its deadline a function that said nothing is given up */
 
@@ -98,7 +98,7 @@ static struct check_spec spec_of(const struct item *it) {
 }
 
 /* Checks that are due far from now begin at the next multiple of SLOT_NS: many share a turn of the loop that way, which
- * halves what each costs, and few wait so long that it matters. */
+ * halves what each costs, and none waits so long that it matters. */
 void health_arm(struct item *it) {
   int64_t due = check_due_ns(&it->life.check);
   if (due != TIME_NEVER && due - clock_mono_ns() >= FAR_NS) due = (due + SLOT_NS - 1) / SLOT_NS * SLOT_NS;

@@ -14,19 +14,25 @@ enum signal_does { STOP, KILL, HANGUP, FORWARD, IGNORE, UNSEEN };
 enum { KERNEL_RT_MIN = 32, KERNEL_SIGNALS = 64 };
 #define ACK_NS NS_PER_S
 
-/* Blocks everything, the C library's two inner signals included, and forgets inherited dispositions, so that a child
- * has to reset nothing but its mask. */
+static void by_default(int sig) {
+  /* the kernel's struct sigaction: handler, flags, restorer, mask; all zero is the default */
+  static const unsigned long none[8];
+  syscall(SYS_rt_sigaction, sig, none, NULL, sizeof(uint64_t));
+}
+
+/* Blocks everything, the C library's two inner signals included. One that is blocked is never taken for ignored, but
+ * who inherits an ignored SIGCHLD has no children to wait for. */
 void signals_block(struct init *in) {
   struct sigaction old;
   in->hup_ignored = sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler == SIG_IGN;
   uint64_t all = ~UINT64_C(0);
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof all);
-  /* the kernel's struct sigaction: handler, flags, restorer, mask; all zero is the default */
-  static const unsigned long none[8];
-  for (int sig = 1; sig <= KERNEL_SIGNALS; sig++) syscall(SYS_rt_sigaction, sig, none, NULL, sizeof(uint64_t));
+  by_default(SIGCHLD);
 }
 
+/* Forgets inherited dispositions too, so that a child has to reset nothing but its mask. */
 int signals_open(struct init *in) {
+  for (int sig = 1; sig <= KERNEL_SIGNALS; sig++) by_default(sig);
   uint64_t all = ~UINT64_C(0);
   in->signal_fd = (int)syscall(SYS_signalfd4, -1, &all, sizeof all, SFD_CLOEXEC | SFD_NONBLOCK);
   return in->signal_fd < 0 ? -errno : 0;

@@ -20,8 +20,8 @@ struct loop {
   ev_idle idle; /* active while deferred work waits, so that the loop does not sleep */
   struct deferred *queue;
   size_t n, cap;
-  struct deferred *running; /* those of this turn */
-  size_t running_n;
+  struct deferred *running; /* those of this turn; the two take turns */
+  size_t running_n, running_cap;
   loop_fn *turn;
   void *turn_arg;
   loop_lag_fn *lag;
@@ -115,15 +115,17 @@ static void note_stopped(struct timer *t) {
 
 static void run_deferred(struct loop *loop) {
   /* what is deferred by these waits for the next round of this function */
-  struct deferred *queue = loop->running = loop->queue;
+  struct deferred *queue = loop->queue;
+  size_t cap = loop->cap;
+  loop->queue = loop->running;
+  loop->cap = loop->running_cap;
+  loop->running = queue;
+  loop->running_cap = cap;
   loop->running_n = loop->n;
-  loop->queue = NULL;
-  loop->n = loop->cap = 0;
+  loop->n = 0;
   for (size_t i = 0; i < loop->running_n; i++)
     if (queue[i].fn) queue[i].fn(queue[i].arg);
   loop->running_n = 0;
-  loop->running = NULL;
-  free(queue);
 }
 
 static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents) {
@@ -171,6 +173,7 @@ void loop_free(struct loop *loop) {
   if (loop->alive_fd >= 0) close(loop->alive_fd);
   ev_loop_destroy(loop->ev);
   free(loop->queue);
+  free(loop->running);
   free(loop);
 }
 

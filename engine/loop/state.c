@@ -18,10 +18,12 @@
 
 enum { RUN_MAX = 4096 };
 
-/* Makes the directory and what is missing above it. */
+/* Makes the directory and what is missing above it; mostly nothing is. */
 static int make_dirs(const char *path) {
   char part[PATH_MAX];
   if (!str_copy(part, sizeof part, path)) return -ENAMETOOLONG;
+  if (mkdir(part, 0700) == 0 || errno == EEXIST) return 0;
+  if (errno != ENOENT) return -errno;
   for (char *p = part + 1; *p; p++) {
     if (*p != '/') continue;
     *p = 0;

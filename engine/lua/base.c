@@ -20,10 +20,7 @@ static int l_unknown_global(lua_State *L) {
   if (l_open_module(L, name)) return 1;
   const char *names[256];
   size_t n = 0;
-  while (module_name(n)) {
-    names[n] = module_name(n);
-    n++;
-  }
+  for (; module_name(n); n++) names[n] = module_name(n);
   lua_pushnil(L);
   while (lua_next(L, 1)) {
     lua_pop(L, 1);
@@ -232,25 +229,89 @@ static int l_shift(lua_State *L) {
   return call_wrapped(L);
 }
 
-static void wrap_member(lua_State *L, const char *library, const char *name, lua_CFunction fn) {
-  lua_getglobal(L, library);
+/* Of the library on top. */
+static void wrap_member(lua_State *L, const char *name, lua_CFunction fn) {
   lua_getfield(L, -1, name);
   lua_pushcclosure(L, fn, 1);
+  lua_setfield(L, -2, name);
+}
+
+static void adapt_table(lua_State *L) {
+  wrap_member(L, "move", l_move);
+  wrap_member(L, "insert", l_shift);
+  wrap_member(L, "remove", l_shift);
+}
+
+/* Methods of texts are the same functions, and their table is nobody's to change. */
+static void adapt_string(lua_State *L) {
+  wrap_member(L, "rep", l_rep);
+  lua_pushliteral(L, "");
+  lua_getmetatable(L, -1);
+  lua_pushvalue(L, -3);
+  lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 2);
+}
+
+static const char *const os_names[] = {"clock", "date", "difftime", "time", NULL};
+static const char *const string_names[] = {"byte",    "char",  "find",   "format", "gmatch",   "gsub",
+                                           "len",     "lower", "match",  "pack",   "packsize", "rep",
+                                           "reverse", "sub",   "unpack", "upper",  NULL};
+
+static const struct library {
+  const char *name;
+  lua_CFunction open;
+  const char *const *names; /* what of it; NULL: all */
+  void (*adapt)(lua_State *L);
+} libraries[] = {
+    {"string", luaopen_string, string_names, adapt_string},
+    {"table", luaopen_table, NULL, adapt_table},
+    {"math", luaopen_math, NULL, NULL},
+    {"utf8", luaopen_utf8, NULL, NULL},
+    {"os", luaopen_os, os_names, NULL},
+    {"coroutine", l_open_coroutine, NULL, NULL},
+};
+
+const char *library_name(size_t i) { return i < ARRAY_LEN(libraries) ? libraries[i].name : NULL; }
+
+void l_note_loaded(lua_State *L, const char *name) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LOADED_SCRIPTS);
+  lua_pushvalue(L, -2);
   lua_setfield(L, -2, name);
   lua_pop(L, 1);
 }
 
-static void open_library(lua_State *L, const char *name, lua_CFunction open, const char *const *names) {
-  lua_pushcfunction(L, open);
+void l_set_global(lua_State *L, const char *name) {
+  lua_pushglobaltable(L);
   lua_pushstring(L, name);
-  lua_call(L, 1, 1);
-  if (names) keep_only(L, names);
-  lua_pushvalue(L, -1);
-  lua_setglobal(L, name);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LOADED_SCRIPTS);
-  lua_insert(L, -2);
-  lua_setfield(L, -2, name);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
   lua_pop(L, 1);
+}
+
+static void l_open_library(lua_State *L, const struct library *l) {
+  lua_pushcfunction(L, l->open);
+  lua_pushstring(L, l->name);
+  lua_call(L, 1, 1);
+  if (l->names) keep_only(L, l->names);
+  if (l->adapt) l->adapt(L);
+  l_read_only(L, l->name);
+  l_note_loaded(L, l->name);
+  l_set_global(L, l->name);
+}
+
+bool l_open_late(lua_State *L, const char *name) {
+  for (size_t i = 0; i < ARRAY_LEN(libraries); i++) {
+    if (!STR_EQ(libraries[i].name, name)) continue;
+    l_open_library(L, &libraries[i]);
+    return true;
+  }
+  if (!STR_EQ(name, "xpcall")) return false;
+  lua_pushnil(L);
+  l_lua_half(L, "xpcall");
+  l_set_global(L, name);
+  return true;
 }
 
 int l_open_base(lua_State *L) {
@@ -258,10 +319,6 @@ int l_open_base(lua_State *L) {
                                         "pairs",  "pcall",        "rawequal",     "rawget",   "rawlen", "rawset",
                                         "select", "setmetatable", "tonumber",     "tostring", "type",   "_VERSION",
                                         NULL};
-  static const char *const os[] = {"clock", "date", "difftime", "time", NULL};
-  static const char *const string[] = {"byte",    "char",  "find",   "format", "gmatch",   "gsub",
-                                       "len",     "lower", "match",  "pack",   "packsize", "rep",
-                                       "reverse", "sub",   "unpack", "upper",  NULL};
   lua_pushcfunction(L, luaopen_base);
   lua_call(L, 0, 1);
   lua_pop(L, 1);
@@ -287,24 +344,8 @@ int l_open_base(lua_State *L) {
   lua_register(L, "collectgarbage", l_collectgarbage);
   wrap_global(L, "load", l_load);
   wrap_global(L, "setmetatable", l_setmetatable);
-  open_library(L, "table", luaopen_table, NULL);
-  open_library(L, "math", luaopen_math, NULL);
-  open_library(L, "utf8", luaopen_utf8, NULL);
-  open_library(L, "os", luaopen_os, os);
-  open_library(L, "string", luaopen_string, string);
-  wrap_member(L, "string", "rep", l_rep);
-  wrap_member(L, "table", "move", l_move);
-  wrap_member(L, "table", "insert", l_shift);
-  wrap_member(L, "table", "remove", l_shift);
-  open_library(L, "coroutine", l_open_coroutine, NULL);
-  /* methods of texts: the same functions, and their table is nobody's to change */
-  lua_pushliteral(L, "");
-  lua_getmetatable(L, -1);
-  lua_getglobal(L, "string");
-  lua_setfield(L, -2, "__index");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
-  lua_pop(L, 2);
+  l_open_library(L, &libraries[0]); /* arithmetic with texts is in it, too; the others wait until they are named */
+  lua_pop(L, 1);
   return 0;
 }
 
@@ -332,22 +373,8 @@ static void l_make_environment(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &environment);
 }
 
-static void l_protect_libraries(lua_State *L) {
-  static const char *const names[] = {"table", "math", "utf8", "os", "string", "coroutine"};
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LOADED_SCRIPTS);
-  for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-    lua_getglobal(L, names[i]);
-    l_read_only(L, names[i]);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -3, names[i]);
-    lua_setglobal(L, names[i]);
-  }
-  lua_pop(L, 1);
-}
-
 /* Called last: from here on a new global is a mistake. */
 int l_close_globals(lua_State *L) {
-  l_protect_libraries(L);
   l_make_environment(L);
   lua_pushglobaltable(L);
   lua_createtable(L, 0, 3);

@@ -161,10 +161,14 @@ int64_t l_check_seconds(lua_State *L, int i, const char *who) {
   return (int64_t)(lua_tonumber(L, i) * (lua_Number)NS_PER_S);
 }
 
-void l_class(lua_State *L, const char *name, const luaL_Reg *methods) {
+void l_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close) {
   luaL_newmetatable(L, name);
   lua_newtable(L);
   luaL_setfuncs(L, methods, 0);
   lua_setfield(L, -2, "__index");
+  for (int i = 0; i < 2 && close; i++) {
+    lua_pushcfunction(L, close);
+    lua_setfield(L, -2, i ? "__close" : "__gc");
+  }
   lua_pop(L, 1);
 }

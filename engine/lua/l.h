@@ -86,8 +86,9 @@ void l_check_keys(lua_State *L, int t, const char *const *known, const char *who
 /* Seconds as a number at index i, not negative, finite; in ns. */
 int64_t l_check_seconds(lua_State *L, int i, const char *who);
 
-/* Makes the metatable of a kind of handles, with its methods. */
-void l_class(lua_State *L, const char *name, const luaL_Reg *methods);
+/* Makes the metatable of a kind of handles, with its methods; close (may be NULL) ends one, also at the end of its
+ * scope and when nobody has it any more. */
+void l_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close);
 
 /* --- functions kept and started --- */
 
@@ -126,10 +127,18 @@ void l_give_environment(lua_State *L);
 #define LOADED_SCRIPTS "tend.loaded"
 /* Opens a module as a global and pushes it; false (nothing pushed) when there is none of that name. Raises. */
 bool l_open_module(lua_State *L, const char *name);
-const char *module_name(size_t i); /* NULL at the end */
+const char *module_name(size_t i); /* of the libraries, too; NULL at the end */
+/* Runs our own script tend.NAME with what is on top; its result takes that place. Nothing when there is none. */
+void l_lua_half(lua_State *L, const char *name);
 
 /* The globals, opened first; closed against new names last. */
 int l_open_base(lua_State *L);
+/* What is on top has been loaded by that name; is a global of that name, also where the globals are closed. */
+void l_note_loaded(lua_State *L, const char *name);
+void l_set_global(lua_State *L, const char *name);
+/* What of Lua's own is opened when a script first names it, as a module is. */
+bool l_open_late(lua_State *L, const char *name);
+const char *library_name(size_t i);
 int l_close_globals(lua_State *L);
 int l_open_coroutine(lua_State *L);
 int l_print_task(lua_State *L);

@@ -288,8 +288,8 @@ int l_open_cron(lua_State *L) {
   static const luaL_Reg functions[] = {{"parse", l_parse}, {"every", l_every}, {NULL, NULL}};
   static const luaL_Reg schedule[] = {{"next", l_next}, {"matches", l_matches}, {NULL, NULL}};
   static const luaL_Reg job[] = {{"cancel", l_cancel}, {"next", l_job_next}, {NULL, NULL}};
-  l_class(L, SCHEDULE, schedule);
-  l_class(L, JOB, job);
+  l_class(L, SCHEDULE, schedule, NULL);
+  l_class(L, JOB, job, NULL);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -270,7 +270,7 @@ int l_open_event(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"emit", l_emit}, {"subscribe", l_subscribe}, {"wait", l_wait}, {"list", l_list}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"cancel", l_cancel}, {NULL, NULL}};
-  l_class(L, SUBSCRIPTION, methods);
+  l_class(L, SUBSCRIPTION, methods, NULL);
   luaL_newlib(L, functions);
   return 1;
 }

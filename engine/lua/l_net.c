@@ -403,14 +403,7 @@ static int l_close(lua_State *L) {
 int l_open_net(lua_State *L) {
   static const luaL_Reg functions[] = {{"connect", l_connect}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"send", l_send}, {"receive", l_receive}, {"close", l_close}, {NULL, NULL}};
-  luaL_newmetatable(L, META);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__close");
-  lua_pop(L, 1);
+  l_class(L, META, methods, l_close);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -408,14 +408,7 @@ int l_open_postgres(lua_State *L) {
       {"connect", l_connect}, {"connection", l_connection}, {"pool", l_pool}, {"reset", l_reset}, {NULL, NULL}};
   static const luaL_Reg methods[] = {
       {"query", l_query}, {"close", l_close}, {"hear", l_hear}, {"notice", l_notice}, {NULL, NULL}};
-  luaL_newmetatable(L, META);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__close");
-  lua_pop(L, 1);
+  l_class(L, META, methods, l_close);
   luaL_newlib(L, functions);
   l_set_fail(L);
   return 1;

@@ -266,11 +266,5 @@ void l_open_spawned(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"wait", l_wait}, {"signal", l_signal}, {"output", l_output}, {"running", l_running},
       {"pid", l_pid},   {"close", l_close},   {NULL, NULL}};
-  l_class(L, CHILD, methods);
-  luaL_getmetatable(L, CHILD);
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__close");
-  lua_pop(L, 1);
+  l_class(L, CHILD, methods, l_close);
 }

@@ -197,10 +197,7 @@ int l_open_retry(lua_State *L) {
 int l_open_timer(lua_State *L) {
   static const luaL_Reg functions[] = {{"sleep", l_sleep}, {"after", l_after}, {"every", l_every}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"cancel", l_cancel}, {NULL, NULL}};
-  luaL_newmetatable(L, META);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  l_class(L, META, methods, NULL);
   luaL_newlib(L, functions);
   return 1;
 }

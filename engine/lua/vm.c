@@ -83,8 +83,7 @@ static void l_guard_module(lua_State *L, const char *name) {
   lua_setmetatable(L, -2);
 }
 
-/* Runs our own script tend.NAME with what is on top; its result takes that place. Nothing when there is none. */
-static void l_lua_half(lua_State *L, const char *name) {
+void l_lua_half(lua_State *L, const char *name) {
   char full[64];
   char shown[96];
   size_t n;
@@ -100,10 +99,13 @@ static void l_lua_half(lua_State *L, const char *name) {
   lua_call(L, 1, 1);
 }
 
-const char *module_name(size_t i) { return i < ARRAY_LEN(modules) ? modules[i].name : NULL; }
+const char *module_name(size_t i) {
+  return i < ARRAY_LEN(modules) ? modules[i].name : library_name(i - ARRAY_LEN(modules));
+}
 
 /* A module is opened when a script first names it: most use few, and each costs its compilation. */
 bool l_open_module(lua_State *L, const char *name) {
+  if (l_open_late(L, name)) return true;
   size_t i = 0;
   while (i < ARRAY_LEN(modules) && !STR_EQ(modules[i].name, name)) i++;
   if (i == ARRAY_LEN(modules)) return false;
@@ -112,22 +114,13 @@ bool l_open_module(lua_State *L, const char *name) {
   l_lua_half(L, name);
   l_guard_module(L, name);
   if (!STR_EQ(name, "state")) l_read_only(L, name); /* that one is the script's own */
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LOADED_SCRIPTS);
-  lua_pushvalue(L, -2);
-  lua_setfield(L, -2, name);
-  lua_pop(L, 1);
-  lua_pushglobaltable(L);
-  lua_pushstring(L, name);
-  lua_pushvalue(L, -3);
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
+  l_note_loaded(L, name);
+  l_set_global(L, name);
   return true;
 }
 
 static int l_open_all(lua_State *L) {
   l_open_base(L);
-  lua_pushglobaltable(L);
-  l_lua_half(L, "prelude");
   l_close_globals(L);
   return 0;
 }

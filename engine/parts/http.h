@@ -23,7 +23,8 @@ struct http_url {
   char *user, *password;
   char scheme[8];
   uint16_t port;
-  bool ipv6;                 /* a literal */
+  bool literal;              /* an address, no name */
+  CURLU *parts;              /* all of it, as libcurl reads it */
   char shown[HTTP_NAME_MAX]; /* without user, password and query */
   char peer[HTTP_NAME_MAX];  /* "web:80" */
 };
@@ -33,7 +34,26 @@ int http_url_parse(struct http_url *u, const char *text, char *msg, size_t size)
 void http_url_free(struct http_url *u);
 bool http_url_same_origin(const struct http_url *a, const struct http_url *b);
 
+/* 0 with both (proxy empty where there is none), or -1 with what is wrong with the request. */
+int http_urls_parse(const struct tend_http_request *q, struct http_url *url, struct http_url *proxy, char *msg,
+                    size_t size);
 int http_check(const struct tend_http_request *q, char *msg, size_t size);
+
+/* A request that is made into a handle, without callbacks and addresses. */
+struct http_ready {
+  CURL *easy;
+  struct http_url url, proxy;
+  struct curl_slist *headers;
+  char *texts; /* what it was made of; NULL: it is not worth keeping */
+  size_t nheaders;
+  bool insecure;
+  struct http_ready *next;
+};
+/* NULL with a message: the request is wrong, or no memory. */
+struct http_ready *http_ready_take(const struct tend_http_request *q, char *msg, size_t size);
+void http_ready_keep(struct http_ready *r);            /* it ended well, and is as it was taken */
+void http_ready_free(struct http_ready *r);            /* NULL is allowed */
+bool http_ready_is(const struct tend_http_request *q); /* one is kept for it, so there is nothing wrong with it */
 
 /* Everything but callbacks and addresses. *headers is the caller's, also on failure; false: no memory. */
 bool http_options_set(CURL *e, const struct http_url *url, const struct tend_http_request *q,
@@ -54,7 +74,8 @@ void http_call_reads(struct tend_http_call *c);
 struct tend_http_call *http_call_start(const struct tend_host *host, const struct tend_http_request *q,
                                        int64_t deadline_ns, tend_http_progress_fn *progress, tend_http_done_fn *done,
                                        void *arg, char *msg, size_t size);
-void http_call_cancel(struct tend_http_call *c); /* NULL is allowed */
+void http_call_cancel(struct tend_http_call *c);             /* NULL is allowed */
+const char *http_call_shown(const struct tend_http_call *c); /* its URL, for people */
 
 /* The reason, with the message written to out. text is libcurl's own. */
 const char *http_failure(CURL *easy, CURLcode rc, const struct http_url *to, const char *text, char *out, size_t size);

@@ -20,15 +20,16 @@ struct bytes {
 struct tend_http_call {
   const struct tend_host *host;
   struct http_pool *pool;
-  CURL *easy;
+  struct http_ready *ready;
+  CURL *easy; /* of it */
   bool added; /* in the pool */
-  struct http_url url, proxy;
   bool proxied;
-  struct curl_slist *headers, *addresses;
+  bool moved; /* the handle is no longer as it was made */
+  struct curl_slist *addresses;
   struct tend_resolve *resolve;
-  struct tend_address *found; /* where the name leads */
-  size_t nfound, turn;        /* the present turn: the turn-th address of each family */
-  struct tend_timer *deadline, *turn_end;
+  struct tend_address *found;             /* where the name leads */
+  size_t nfound, turn;                    /* the present turn: the turn-th address of each family */
+  struct tend_timer *deadline, *turn_end; /* turn_end: made when there is more than one turn */
   int64_t started_ns, deadline_ns;
   enum phase phase;
   char doing[HTTP_NAME_MAX + 40];
@@ -64,24 +65,23 @@ static void tell(struct tend_http_call *c, enum phase phase) {
                                       "waiting for the answer of", "reading the answer of"};
   if (phase == c->phase && c->doing[0]) return;
   c->phase = phase;
-  const struct http_url *to = c->proxied && phase <= PHASE_CONNECTING ? &c->proxy : &c->url;
+  const struct http_url *to = c->proxied && phase <= PHASE_CONNECTING ? &c->ready->proxy : &c->ready->url;
   snprintf(c->doing, sizeof c->doing, "%s %s", texts[phase], to->peer);
   if (c->progress) c->progress(c->arg, c->doing);
 }
+
+const char *http_call_shown(const struct tend_http_call *c) { return c->ready->url.shown; }
 
 void http_call_cancel(struct tend_http_call *c) {
   if (!c) return;
   if (c->resolve) c->host->resolve_cancel(c->resolve);
   if (c->added) http_pool_remove(c->pool, c->easy);
-  curl_easy_cleanup(c->easy);
-  curl_slist_free_all(c->headers);
+  http_ready_free(c->ready);
   curl_slist_free_all(c->addresses);
   if (c->deadline) c->host->timer_free(c->deadline);
   if (c->turn_end) c->host->timer_free(c->turn_end);
   free(c->found);
   http_pool_release(c->pool);
-  http_url_free(&c->url);
-  http_url_free(&c->proxy);
   free(c->head.data);
   free(c->body.data);
   free(c);
@@ -99,7 +99,7 @@ static void fail(struct tend_http_call *c, const char *reason, const char *messa
 static void on_deadline(void *arg) {
   struct tend_http_call *c = arg;
   char text[2 * HTTP_NAME_MAX + 100];
-  snprintf(text, sizeof text, "%s: no answer within %" PRId64 " ms while %s", c->url.shown,
+  snprintf(text, sizeof text, "%s: no answer within %" PRId64 " ms while %s", c->ready->url.shown,
            (c->host->now_ns(c->host->self) - c->started_ns) / NS_PER_MS, c->doing);
   fail(c, "timeout", text);
 }
@@ -159,19 +159,25 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg) {
 }
 
 void http_call_reads(struct tend_http_call *c) {
-  if (c->phase == PHASE_CONNECTING && !c->proxied && strcmp(c->url.scheme, "https") == 0) tell(c, PHASE_HANDSHAKE);
+  if (c->phase == PHASE_CONNECTING && !c->proxied && strcmp(c->ready->url.scheme, "https") == 0)
+    tell(c, PHASE_HANDSHAKE);
 }
 
 /* --- the way through --- */
 
 static void on_resolved(void *arg, const struct tend_addresses *found);
 
-static void go(struct tend_http_call *c) {
-  const struct http_url *to = c->proxied ? &c->proxy : &c->url;
-  c->phase = PHASE_RESOLVING;
+static bool take_turn(struct tend_http_call *c);
+
+/* False: no memory. */
+static bool go(struct tend_http_call *c) {
+  const struct http_url *to = c->proxied ? &c->ready->proxy : &c->ready->url;
+  c->nfound = c->turn = 0;
   c->doing[0] = 0;
+  if (to->literal) return take_turn(c);
   tell(c, PHASE_RESOLVING);
   c->resolve = c->host->resolve(c->host->self, to->host, to->port, c->deadline_ns, on_resolved, c);
+  return c->resolve;
 }
 
 /* The n-th address of a family, or NULL. */
@@ -215,24 +221,35 @@ static int give_addresses(struct tend_http_call *c, const struct http_url *to) {
   return 0;
 }
 
-static void take_turn(struct tend_http_call *c) {
-  const struct http_url *to = c->proxied ? &c->proxy : &c->url;
+static void on_turn_end(void *arg);
+
+/* The turn ends when its share of the time is over, where there is another one. */
+static bool arm_turn_end(struct tend_http_call *c, int64_t now, int64_t left_ns) {
+  size_t more = turns_left(c);
+  if (more && !c->turn_end) c->turn_end = c->host->timer_new(c->host->self, on_turn_end, c);
+  if (more && !c->turn_end) return false;
+  if (c->turn_end) c->host->timer_at(c->turn_end, more ? now + left_ns / (int64_t)(more + 1) : INT64_MAX);
+  return true;
+}
+
+/* False: no memory. */
+static bool take_turn(struct tend_http_call *c) {
+  const struct http_url *to = c->proxied ? &c->ready->proxy : &c->ready->url;
   int64_t now = c->host->now_ns(c->host->self), left_ns = c->deadline_ns - now;
   int64_t left_ms = left_ns < NS_PER_MS ? 1 : (left_ns + NS_PER_MS - 1) / NS_PER_MS;
   if (left_ms > 3600 * 1000) left_ms = 3600 * 1000;
-  size_t more = turns_left(c);
-  c->host->timer_at(c->turn_end, more ? now + left_ns / (int64_t)(more + 1) : INT64_MAX);
   c->error[0] = 0;
   /* its own would be 300 s; the whole is ended by us, who know what it was at, and never by this on a busy machine */
   curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)left_ms + 5000);
-  curl_easy_setopt(c->easy, CURLOPT_RESOLVER_START_FUNCTION, to->ipv6 ? NULL : on_resolver_start);
-  if ((!to->ipv6 && give_addresses(c, to)) || http_pool_add(c->pool, c->easy)) {
-    fail(c, "memory", "no memory for a request");
-    return;
-  }
+  curl_easy_setopt(c->easy, CURLOPT_RESOLVER_START_FUNCTION, to->literal ? NULL : on_resolver_start);
+  if (!arm_turn_end(c, now, left_ns) || (!to->literal && give_addresses(c, to)) || http_pool_add(c->pool, c->easy))
+    return false;
   c->added = true;
   tell(c, PHASE_CONNECTING);
+  return true;
 }
+
+static void no_memory(struct tend_http_call *c) { fail(c, "memory", "no memory for a request"); }
 
 /* True: the next address gets its turn. */
 static bool next_turn(struct tend_http_call *c) {
@@ -240,7 +257,7 @@ static bool next_turn(struct tend_http_call *c) {
   if (c->added) http_pool_remove(c->pool, c->easy);
   c->added = false;
   c->turn++;
-  take_turn(c);
+  if (!take_turn(c)) no_memory(c);
   return true;
 }
 
@@ -256,16 +273,15 @@ static void on_resolved(void *arg, const struct tend_addresses *found) {
   free(c->found);
   c->found = calloc(found->n, sizeof *c->found);
   if (!c->found) {
-    fail(c, "memory", "no memory for a request");
+    no_memory(c);
     return;
   }
   memcpy(c->found, found->list, found->n * sizeof *found->list);
   c->nfound = found->n;
-  c->turn = 0;
-  take_turn(c);
+  if (!take_turn(c)) no_memory(c);
 }
 
-/* True: it goes on elsewhere. `where` gets what is not followed. */
+/* True: it goes on elsewhere, or has ended. `where` gets what is not followed. */
 static bool redirected(struct tend_http_call *c, char *where, size_t size) {
   const char *next = NULL;
   char why[256];
@@ -278,20 +294,21 @@ static bool redirected(struct tend_http_call *c, char *where, size_t size) {
     return false;
   }
   snprintf(where, size, "%s", to.shown);
-  bool follow = c->redirects > 0 && c->simple && http_url_same_origin(&to, &c->url);
+  bool follow = c->redirects > 0 && c->simple && http_url_same_origin(&to, &c->ready->url);
   if (!follow) {
     http_url_free(&to);
     return false;
   }
   c->redirects--;
   char *url = strdup(next); /* libcurl's own copy goes with the next option */
-  if (url) curl_easy_setopt(c->easy, CURLOPT_URL, url);
+  bool ok = url && !curl_easy_setopt(c->easy, CURLOPT_URL, url) && !curl_easy_setopt(c->easy, CURLOPT_CURLU, NULL);
   free(url);
-  http_url_free(&c->url);
-  c->url = to;
+  http_url_free(&c->ready->url);
+  c->ready->url = to;
+  c->moved = true;
   c->head.len = c->body.len = c->head_bytes = 0;
   c->cut = false;
-  go(c);
+  if (!ok || !go(c)) no_memory(c);
   return true;
 }
 
@@ -301,10 +318,7 @@ static void answer(struct tend_http_call *c) {
   const char *ip = NULL;
   curl_off_t connect_us = 0, total_us = 0;
   curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
-  if (redirected(c, where, sizeof where)) {
-    if (!c->resolve) fail(c, "memory", "no memory for a request");
-    return;
-  }
+  if (redirected(c, where, sizeof where)) return;
   curl_easy_getinfo(c->easy, CURLINFO_PRIMARY_IP, &ip);
   curl_easy_getinfo(c->easy, CURLINFO_PRIMARY_PORT, &port);
   curl_easy_getinfo(c->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
@@ -324,6 +338,10 @@ static void answer(struct tend_http_call *c) {
   c->head = c->body = (struct bytes){0};
   tend_http_done_fn *done = c->done;
   void *arg = c->arg;
+  if (!c->moved) {
+    http_ready_keep(c->ready);
+    c->ready = NULL;
+  }
   http_call_cancel(c);
   done(arg, &r, NULL);
   free(head.data);
@@ -337,13 +355,14 @@ void http_call_ended(struct tend_http_call *c, CURLcode rc) {
   if (rc == CURLE_OK || (rc == CURLE_WRITE_ERROR && c->cut && c->cut_allowed)) {
     answer(c);
   } else if (c->cut) {
-    snprintf(text, sizeof text, "%s: the answer is longer than %zu bytes", c->url.shown, c->max_body);
+    snprintf(text, sizeof text, "%s: the answer is longer than %zu bytes", c->ready->url.shown, c->max_body);
     fail(c, "too_large", text);
   } else if (c->head_too_long) {
-    snprintf(text, sizeof text, "%s: the answer's headers are longer than %d bytes", c->url.shown, HTTP_HEADERS_MAX);
+    snprintf(text, sizeof text, "%s: the answer's headers are longer than %d bytes", c->ready->url.shown,
+             HTTP_HEADERS_MAX);
     fail(c, "too_large", text);
   } else {
-    const struct http_url *to = c->proxied && c->phase <= PHASE_CONNECTING ? &c->proxy : &c->url;
+    const struct http_url *to = c->proxied && c->phase <= PHASE_CONNECTING ? &c->ready->proxy : &c->ready->url;
     const char *reason = http_failure(c->easy, rc, to, c->error, text, sizeof text);
     fail(c, reason, text);
   }
@@ -381,11 +400,16 @@ static void warn_insecure(const struct tend_host *host, const char *peer) {
 struct tend_http_call *http_call_start(const struct tend_host *host, const struct tend_http_request *q,
                                        int64_t deadline_ns, tend_http_progress_fn *progress, tend_http_done_fn *done,
                                        void *arg, char *msg, size_t size) {
-  if (http_check(q, msg, size)) return NULL;
+  struct http_ready *ready = http_ready_take(q, msg, size);
+  if (!ready) return NULL;
   struct tend_http_call *c = calloc(1, sizeof *c);
-  if (c) {
+  if (!c) {
+    http_ready_free(ready);
+  } else {
     *c = (struct tend_http_call){
         .host = host,
+        .ready = ready,
+        .easy = ready->easy,
         .deadline_ns = deadline_ns,
         .max_body = q->max_body,
         .cut_allowed = q->cut,
@@ -397,16 +421,10 @@ struct tend_http_call *http_call_start(const struct tend_host *host, const struc
         .arg = arg};
     c->started_ns = host->now_ns(host->self);
     c->pool = http_pool_hold(host);
-    c->easy = curl_easy_init();
     c->deadline = host->timer_new(host->self, on_deadline, c);
-    c->turn_end = host->timer_new(host->self, on_turn_end, c);
-    bool ok = c->pool && c->easy && c->deadline && c->turn_end && !http_url_parse(&c->url, q->url, msg, size) &&
-              (!q->proxy || !http_url_parse(&c->proxy, q->proxy, msg, size)) &&
-              http_options_set(c->easy, &c->url, q, &c->headers) && set_callbacks(c);
-    if (ok) go(c);
-    if (c->resolve) {
+    if (c->pool && c->deadline && set_callbacks(c) && go(c)) {
       host->timer_at(c->deadline, deadline_ns);
-      if (q->insecure && strcmp(c->url.scheme, "https") == 0) warn_insecure(host, c->url.peer);
+      if (q->insecure && strcmp(ready->url.scheme, "https") == 0) warn_insecure(host, ready->url.peer);
       return c;
     }
   }

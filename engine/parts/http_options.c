@@ -20,10 +20,10 @@ static bool add_header(struct curl_slist **headers, const char *line) {
 }
 
 static bool set_headers(CURL *e, const struct tend_http_request *q, struct curl_slist **headers) {
-  /* libcurl would add these by itself */
+  /* libcurl would add these to a body by itself */
   static const char *const none[] = {"Expect", "Content-Type"};
   char line[32];
-  for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+  for (size_t i = 0; q->body && i < sizeof none / sizeof *none; i++) {
     snprintf(line, sizeof line, "%s:", none[i]);
     if (!has_header(q, none[i]) && !add_header(headers, line)) return false;
   }
@@ -50,12 +50,15 @@ static bool set_method(CURL *e, const struct tend_http_request *q) {
     rc |= curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body_len);
     rc |= curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, q->body);
   }
+  if (strcmp(method, "GET") == 0 && !q->body) return true;
   if (strcmp(method, "HEAD") == 0 && !q->body) return !curl_easy_setopt(e, CURLOPT_NOBODY, 1L) && !rc;
   return !curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, method) && !rc;
 }
 
 static bool set_tls(CURL *e, const struct tend_http_request *q) {
   CURLcode rc = curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  /* a handle that is used again looks at the certificate again */
+  rc |= curl_easy_setopt(e, CURLOPT_SSL_SESSIONID_CACHE, 0L);
   if (q->ca_file) {
     rc |= curl_easy_setopt(e, CURLOPT_CAINFO, q->ca_file);
     rc |= curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
@@ -71,7 +74,7 @@ static bool set_tls(CURL *e, const struct tend_http_request *q) {
 
 bool http_options_set(CURL *e, const struct http_url *url, const struct tend_http_request *q,
                       struct curl_slist **headers) {
-  CURLcode rc = curl_easy_setopt(e, CURLOPT_URL, q->url);
+  CURLcode rc = curl_easy_setopt(e, CURLOPT_CURLU, url->parts);
   const struct {
     CURLoption option;
     long value;
@@ -84,6 +87,8 @@ bool http_options_set(CURL *e, const struct http_url *url, const struct tend_htt
       {CURLOPT_SUPPRESS_CONNECT_HEADERS, 1},
       {CURLOPT_FRESH_CONNECT, q->fresh},
       {CURLOPT_FORBID_REUSE, q->fresh},
+      /* what is sent at once has nothing to wait for */
+      {CURLOPT_TCP_NODELAY, q->body || strcmp(url->scheme, "https") == 0},
   };
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     rc |= curl_easy_setopt(e, numbers[i].option, numbers[i].value);

@@ -12,6 +12,7 @@ struct http_pool {
   CURLM *multi;
   struct tend_timer *timer; /* while held */
   size_t holders;
+  bool soon; /* libcurl wants to act, at the end of this turn */
   struct http_pool *next;
 };
 
@@ -75,10 +76,18 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
   return 0;
 }
 
+static void on_soon(void *arg) {
+  struct http_pool *p = arg;
+  p->soon = false;
+  act(p, CURL_SOCKET_TIMEOUT, 0);
+}
+
 static int on_timeout(CURLM *multi, long ms, void *arg) {
   (void)multi;
-  const struct http_pool *p = arg;
+  struct http_pool *p = arg;
   if (!p->timer) return 0;
+  if (ms == 0 && !p->soon) p->soon = p->host->defer(p->host->self, on_soon, p) == 0;
+  if (ms == 0 && p->soon) return 0;
   p->host->timer_at(p->timer, ms < 0 ? INT64_MAX : p->host->now_ns(p->host->self) + ms * NS_PER_MS);
   return 0;
 }

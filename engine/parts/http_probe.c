@@ -228,15 +228,13 @@ static void on_progress(void *arg, const char *doing) {
 static void *start(const struct tend_host *host, struct tend_probe *p, const struct tend_params *ps,
                    int64_t deadline_ns, char *msg, size_t size) {
   struct built b;
-  struct http_url u = {0};
   if (build(host, ps, &b, msg, size)) return NULL;
   struct run *r = calloc(1, sizeof *r);
   if (r) {
     *r = (struct run){.host = host, .probe = p, .params = ps};
-    if (!http_url_parse(&u, b.q.url, msg, size)) snprintf(r->shown, sizeof r->shown, "%s", u.shown);
-    http_url_free(&u);
     /* the attempt's deadline is kept by who started it; the resolver has it too */
     r->call = http_call_start(host, &b.q, deadline_ns, on_progress, on_done, r, msg, size);
+    if (r->call) snprintf(r->shown, sizeof r->shown, "%s", http_call_shown(r->call));
   } else {
     snprintf(msg, size, "no memory");
   }

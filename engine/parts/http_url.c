@@ -1,4 +1,5 @@
 /* URLs taken apart and requests checked, before anything is sent. */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@ void http_url_free(struct http_url *u) {
   curl_free(u->host);
   curl_free(u->user);
   curl_free(u->password);
+  curl_url_cleanup(u->parts);
   *u = (struct http_url){0};
 }
 
@@ -18,12 +20,13 @@ static char *piece(CURLU *h, CURLUPart part, unsigned flags) {
   return curl_url_get(h, part, &text, flags) ? NULL : text;
 }
 
-static void strip_brackets(struct http_url *u) {
-  size_t n = strlen(u->host);
-  if (u->host[0] != '[' || n < 2) return;
-  u->ipv6 = true;
-  memmove(u->host, u->host + 1, n - 2);
-  u->host[n - 2] = 0;
+/* Whether it was an address of IPv6. */
+static bool strip_brackets(char *host) {
+  size_t n = strlen(host);
+  if (host[0] != '[' || n < 2) return false;
+  memmove(host, host + 1, n - 2);
+  host[n - 2] = 0;
+  return true;
 }
 
 int http_url_parse(struct http_url *u, const char *text, char *msg, size_t size) {
@@ -53,16 +56,18 @@ int http_url_parse(struct http_url *u, const char *text, char *msg, size_t size)
   else if (!port || strtol(port, NULL, 10) < 1)
     snprintf(msg, size, "the URL's port is no port; %s", form);
   else {
-    strip_brackets(&new);
+    struct in_addr four;
+    bool six = strip_brackets(new.host);
+    new.literal = six || inet_pton(AF_INET, new.host, &four) == 1;
     snprintf(new.scheme, sizeof new.scheme, "%s", scheme);
     new.port = (uint16_t)strtol(port, NULL, 10);
-    snprintf(new.peer, sizeof new.peer, new.ipv6 ? "[%.120s]:%u" : "%.120s:%u", new.host, new.port);
+    snprintf(new.peer, sizeof new.peer, six ? "[%.120s]:%u" : "%.120s:%u", new.host, new.port);
     snprintf(new.shown, sizeof new.shown, "%.6s://%.130s%.60s", scheme, new.peer, path ? path : "/");
   }
   curl_free(scheme);
   curl_free(path);
   curl_free(port);
-  curl_url_cleanup(h);
+  new.parts = h;
   if (!new.port) {
     http_url_free(&new);
     return -1;
@@ -87,20 +92,8 @@ static bool header_ok(const char *s) {
   return n && s[n] == ':' && !s[n + strcspn(s + n, "\r\n")];
 }
 
-int http_check(const struct tend_http_request *q, char *msg, size_t size) {
-  struct http_url u = {0};
-  char why[256];
-  if (http_url_parse(&u, q->url, why, sizeof why)) {
-    snprintf(msg, size, "url: %s", why);
-    return -1;
-  }
-  http_url_free(&u);
-  if (q->proxy && (http_url_parse(&u, q->proxy, why, sizeof why) || strcmp(u.scheme, "http") != 0)) {
-    http_url_free(&u);
-    snprintf(msg, size, "proxy: expected http://HOST:PORT");
-    return -1;
-  }
-  http_url_free(&u);
+/* What is wrong with all but the URLs. */
+static int check_rest(const struct tend_http_request *q, char *msg, size_t size) {
   if (q->method && (!token(q->method) || q->method[token(q->method)] || strlen(q->method) > 20)) {
     snprintf(msg, size, "method: expected a word such as GET or POST");
     return -1;
@@ -120,5 +113,37 @@ int http_check(const struct tend_http_request *q, char *msg, size_t size) {
     snprintf(msg, size, "cert_file: required together with key_file");
     return -1;
   }
+  return 0;
+}
+
+int http_urls_parse(const struct tend_http_request *q, struct http_url *url, struct http_url *proxy, char *msg,
+                    size_t size) {
+  struct http_url u = {0}, via = {0};
+  char why[256];
+  int rc = http_url_parse(&u, q->url, why, sizeof why);
+  if (rc) {
+    snprintf(msg, size, "url: %s", why);
+  } else if (q->proxy && (http_url_parse(&via, q->proxy, why, sizeof why) || strcmp(via.scheme, "http") != 0)) {
+    snprintf(msg, size, "proxy: expected http://HOST:PORT");
+    rc = -1;
+  } else {
+    rc = check_rest(q, msg, size);
+  }
+  if (rc) {
+    http_url_free(&u);
+    http_url_free(&via);
+    return rc;
+  }
+  *url = u;
+  *proxy = via;
+  return 0;
+}
+
+int http_check(const struct tend_http_request *q, char *msg, size_t size) {
+  struct http_url url, proxy;
+  if (http_ready_is(q)) return 0;
+  if (http_urls_parse(q, &url, &proxy, msg, size)) return -1;
+  http_url_free(&url);
+  http_url_free(&proxy);
   return 0;
 }

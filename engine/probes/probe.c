@@ -29,7 +29,7 @@ struct probe {
   cJSON *params;
   void *run;           /* the kind's; NULL once it ended */
   bool ended;          /* result is known */
-  struct timer *timer; /* the deadline; armed for now once the result is known */
+  struct timer *timer; /* the deadline */
   int64_t started_ns, deadline_ns;
   char doing[160];
   struct probe_result result;
@@ -141,14 +141,18 @@ static void time_out(struct probe *p) {
     snprintf(p->result.detail, sizeof p->result.detail, "no answer within %s", after);
 }
 
-static void on_timer(void *arg) {
+static void deliver(void *arg) {
   struct probe *p = arg;
-  timer_stop(p->timer);
-  if (!p->ended) time_out(p);
-  p->ended = true;
   p->result.duration_ns = clock_mono_ns() - p->started_ns;
   p->done(p->arg, &p->result);
   release(p);
+}
+
+static void on_timer(void *arg) {
+  struct probe *p = arg;
+  if (!p->ended) time_out(p);
+  p->ended = true;
+  deliver(p);
 }
 
 static void probe_progress(struct tend_probe *tp, const char *doing) {
@@ -173,7 +177,10 @@ static void probe_done(struct tend_probe *tp, const struct tend_result *r) {
       cJSON_AddNumberToObject(p->data, f->name, f->number);
   }
   p->result.data = p->data;
-  timer_after(p->timer, 0);
+  if (loop_defer(p->env->loop, deliver, p) == 0)
+    timer_stop(p->timer);
+  else /* no memory */
+    timer_after(p->timer, 0);
 }
 
 void probe_env_init(struct probe_env *env) {
@@ -220,7 +227,10 @@ struct probe *probe_start(struct probe_env *env, const char *kind, const cJSON *
 
 void probe_cancel(struct probe *p) {
   if (!p) return;
-  if (!p->ended) p->kind->cancel(p->run);
+  if (p->ended)
+    loop_cancel(p->env->loop, deliver, p);
+  else
+    p->kind->cancel(p->run);
   release(p);
 }
 

@@ -42,17 +42,17 @@ struct resolve {
   char *host;
   uint16_t port;
   ares_channel channel;
-  bool asking;            /* channel is there */
-  struct timer *deadline; /* also delivers: armed for now once the answer is known */
+  bool asking; /* channel is there */
+  struct timer *deadline;
   struct timer *retry;    /* when c-ares wants to act without a packet */
   struct timer *patience; /* the end of waiting for the other family */
   struct socket_watch *sockets;
   struct half halves[FAMILIES];
   struct ares_options search; /* domains, and the dots that make a name whole */
   int search_mask;
-  int next_name;  /* which of the names to ask for is next */
-  int link_local; /* addresses that were left out */
-  bool settled;
+  int next_name;              /* which of the names to ask for is next */
+  int link_local;             /* addresses that were left out */
+  bool settled, queued;       /* queued: the answer is, for this turn's end */
   struct tend_address *found; /* most names have one or two */
   struct tend_addresses result;
   char detail[320];
@@ -60,13 +60,19 @@ struct resolve {
   void *arg;
 };
 
+static void deliver(void *arg);
+
 static void settle(struct resolve *r, const char *reason, const char *why) {
   if (r->settled) return;
   r->settled = true;
   r->result.reason = reason;
   if (reason) snprintf(r->detail, sizeof r->detail, "the name \"%.160s\" does not resolve: %s", r->host, why);
   r->result.detail = r->detail;
-  timer_after(r->deadline, 0);
+  r->queued = loop_defer(r->loop, deliver, r) == 0;
+  if (r->queued)
+    timer_stop(r->deadline);
+  else /* no memory */
+    timer_after(r->deadline, 0);
 }
 
 static void add_address(struct resolve *r, const struct sockaddr *addr, socklen_t len) {
@@ -218,6 +224,7 @@ static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writa
 }
 
 static void release(struct resolve *r) {
+  if (r->queued) loop_cancel(r->loop, deliver, r);
   r->settled = true;
   if (r->asking) ares_destroy(r->channel);
   while (r->sockets) on_socket_state(r, r->sockets->fd, 0, 0);
@@ -230,12 +237,19 @@ static void release(struct resolve *r) {
   free(r);
 }
 
-static void on_deadline(void *arg) {
+static void deliver(void *arg) {
   struct resolve *r = arg;
-  settle(r, "timeout", "no answer from the name servers");
-  timer_stop(r->deadline);
+  r->queued = false;
   r->done(r->arg, &r->result);
   release(r);
+}
+
+static void on_deadline(void *arg) {
+  struct resolve *r = arg;
+  if (r->settled)
+    deliver(r);
+  else
+    settle(r, "timeout", "no answer from the name servers");
 }
 
 static bool literal(struct resolve *r) {

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,11 @@ static void try_next(void *arg) {
     return;
   }
   r->open++;
+  /* one on this machine has answered by now: the kernel's queue of events need not know of it */
+  if (poll(&(struct pollfd){.fd = a->fd, .events = POLLOUT}, 1, 0) == 1) {
+    on_writable(a, a->fd, WATCH_WRITE);
+    return;
+  }
   if (r->next < r->n) timer_after(r->next_timer, NEXT_AFTER_MS * NS_PER_MS);
 }
 

@@ -163,5 +163,9 @@ void supervisor_tell(struct supervisor *s, const struct machine_action *a) {
                 .timed = a->duration_ns >= 0,
                 .duration_ns = a->duration_ns,
             });
+  if (a->event == EVENT_DEPENDENCIES_READY) {
+    supervisor_health_first(s);
+    supervisor_phase_begin(s, PHASE_PROCESSES);
+  }
   if (a->event == EVENT_STARTUP_COMPLETED) supervisor_hook_running(s);
 }

@@ -54,7 +54,7 @@ static const char *members(struct buf *object) {
 /* --- at the start ------------------------------------------------------------------------------------------------ */
 
 static void go_on(struct supervisor *s, bool good) {
-  if (good) supervisor_phase_begin(s, PHASE_PROCESSES);
+  if (!good) supervisor_health_take(s);
   supervisor_feed(s, &(struct machine_input){.kind = IN_DEPENDENCIES, .ok = good});
 }
 

@@ -113,7 +113,6 @@ void supervisor_validate(struct supervisor *s) {
 static void settled(struct supervisor *s, bool ok) {
   supervisor_phase_end(s, PHASE_DEPENDENCIES, ok ? "ok" : "failed");
   if (ok) {
-    supervisor_health_first(s);
     supervisor_hook_start(s);
   } else {
     supervisor_health_take(s);

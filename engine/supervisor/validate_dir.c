@@ -35,18 +35,28 @@ static int existing(const char *path, char *out, size_t size, struct stat *st) {
   }
 }
 
-/* mkdir -p. ENOENT from mkdir where the parent is there: that file system (/proc, /sys) makes no directories at all. */
+/* One directory, or what is there already. ENOENT where the parent is there: that file system (/proc, /sys) makes no
+ * directories at all. */
+static int make_one(const char *path, bool has_parent) {
+  if (mkdir(path, DIRECTORY_MODE) == 0 || errno == EEXIST) return 0;
+  return errno == ENOENT && has_parent ? -EROFS : -errno;
+}
+
+/* mkdir -p. Mostly no more than the last one is missing. */
 static int make(const char *path) {
   char part[PATH_MAX];
+  struct stat st;
   if (!str_copy(part, sizeof part, path)) return -ENAMETOOLONG;
+  int rc = make_one(part, false);
+  if (rc != -ENOENT) return rc;
   for (char *p = part + 1;; p++) {
     if (*p && *p != '/') continue;
     char c = *p;
     *p = 0;
-    struct stat st;
     if (stat(part, &st) != 0) {
       if (errno != ENOENT) return -errno;
-      if (mkdir(part, DIRECTORY_MODE) != 0 && errno != EEXIST) return errno == ENOENT ? -EROFS : -errno;
+      rc = make_one(part, true);
+      if (rc != 0) return rc;
     } else if (!S_ISDIR(st.st_mode)) {
       return -ENOTDIR;
     }
@@ -99,12 +109,12 @@ static int examine(const struct validate_directory *d, bool dry, struct validate
       return rc;
     }
     rc = make(d->path);
+    if (rc == 0 && stat(d->path, &st) != 0) rc = -errno;
     if (rc != 0) return rc;
-  } else if (!S_ISDIR(st.st_mode)) {
-    return -ENOTDIR;
   }
+  if (!S_ISDIR(st.st_mode)) return -ENOTDIR;
   if (access(d->path, W_OK | X_OK) != 0) return -errno;
-  if (dry || stat(d->path, &st) != 0 || seen_before(written, st.st_dev)) return 0;
+  if (dry || seen_before(written, st.st_dev)) return 0;
   int rc = try_write(d->path);
   if (rc == 0) see(written, st.st_dev);
   return rc;
@@ -179,8 +189,7 @@ bool validate_disk_free(const char *path, struct validate_disks *seen, int64_t *
   char at[PATH_MAX];
   struct stat st;
   struct statvfs fs;
-  if (existing(path, at, sizeof at, &st) != 0 || statvfs(at, &fs) != 0) return false;
-  if (seen_before(seen, st.st_dev)) return false;
+  if (existing(path, at, sizeof at, &st) != 0 || seen_before(seen, st.st_dev) || statvfs(at, &fs) != 0) return false;
   see(seen, st.st_dev);
   uint64_t unit = fs.f_frsize ? fs.f_frsize : fs.f_bsize;
   *free_mb = (int64_t)(fs.f_bavail / 1024 * unit / 1024 + fs.f_bavail % 1024 * unit / (1024 * 1024));

@@ -168,7 +168,7 @@ void supervisor_views(struct supervisor *s, bool brief, struct views *out) {
   reload_json(s->reload, &j, NULL);
   out->v.policy = out->policy.len ? buf_cstr(&out->policy) : NULL;
   if (!s->control) out->warnings[w++] = "there is no control socket";
-  if (!s->log_dir[0]) out->warnings[w++] = "there is no log directory: no events.jsonl";
+  if (!s->log_dir[0] && s->counts.startups) out->warnings[w++] = "there is no log directory: no events.jsonl";
   out->v.maintenance = remedies_in_maintenance(s->remedies, &until);
   out->v.maintenance_until_real_ns = out->v.maintenance && until != TIME_NEVER ? supervisor_wall(until) : 0;
   out->v.remedies = out->remedies = remedies_list(s->remedies, &out->v.n_remedies);

@@ -73,11 +73,27 @@ function check.options(who, options, known)
   return options
 end
 
+local dependency_keys = { name = "text", description = "text", required = "boolean", timeout = "seconds", interval = "seconds" }
+
 local health_keys = {
   name = "text", description = "text", timeout = "seconds", interval = "seconds", failures = "count", successes = "count",
   window = "table", role = "text", process = "text", unknowns = "count", initial_delay = "seconds", fast_interval = "seconds",
   down_interval = "seconds",
 }
+
+local function both(first, second)
+  local all = {}
+  for key, spec in pairs(first) do all[key] = spec end
+  for key, spec in pairs(second) do all[key] = spec end
+  return all
+end
+
+local function overlay(keys, options, entry)
+  for key in pairs(keys) do
+    if options[key] ~= nil then entry[key] = options[key] end
+  end
+  return entry
+end
 
 --- The options of a health check: those of `known`, and what every check may have (docs/flow-file.md).
 ---@param who string
@@ -85,10 +101,7 @@ local health_keys = {
 ---@param known table<string, string>
 ---@return table
 function check.health_options(who, options, known)
-  local all = {}
-  for key, spec in pairs(health_keys) do all[key] = spec end
-  for key, spec in pairs(known) do all[key] = spec end
-  return check.options(who, options, all)
+  return check.options(who, options, both(health_keys, known))
 end
 
 --- A health check with the options that every check may have, on top of `entry`.
@@ -96,10 +109,25 @@ end
 ---@param entry table
 ---@return table
 function check.health(options, entry)
-  for key in pairs(health_keys) do
-    if options[key] ~= nil then entry[key] = options[key] end
-  end
-  return entry
+  return overlay(health_keys, options, entry)
+end
+
+--- The options of a dependency: those of `known`, and name, description, required, timeout, interval.
+---@param who string
+---@param options any
+---@param known table<string, string>
+---@return table
+function check.dependency_options(who, options, known)
+  return check.options(who, options, both(dependency_keys, known))
+end
+
+--- A dependency with the options that every one may have, on top of `entry`; required where neither says something else.
+---@param options table
+---@param entry table
+---@return table
+function check.dependency(options, entry)
+  if entry.required == nil then entry.required = true end
+  return overlay(dependency_keys, options, entry)
 end
 
 --- Checks one text argument.

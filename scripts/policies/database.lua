@@ -7,33 +7,22 @@ local check = require "policies.check"
 
 local database = {}
 
-local options = {
-  name = "text", description = "text", required = "boolean", timeout = "seconds", interval = "seconds",
-  query = "text", writable = "boolean",
-}
+local options = { query = "text", writable = "boolean" }
 
-local function dependency(who, setting, o, defaults)
-  check.options(who, o, options)
-  local writable = o.writable
-  if writable == nil then writable = defaults.writable end
-  return {
-    name = o.name or defaults.name,
-    description = o.description or defaults.description,
-    kind = "postgres",
-    params = { setting = setting, query = o.query or defaults.query, writable = writable },
-    requires = { setting },
-    required = o.required ~= false,
-    timeout = o.timeout or defaults.timeout,
-    interval = o.interval,
-  }
+local function dependency(setting, o, params, entry)
+  params.setting = setting
+  if o.query ~= nil then params.query = o.query end
+  if o.writable ~= nil then params.writable = o.writable end
+  entry.kind, entry.params, entry.requires = "postgres", params, { setting }
+  return check.dependency(o, entry)
 end
 
 --- The database of the RPA flows: CONTAINER_RPA_DB_CONNECTION_STRING, required, 120 seconds, and not a standby.
 ---@param o? table  name, description, required, timeout, interval, query, writable
 function database.rpa(o)
-  return dependency("database.rpa", "CONTAINER_RPA_DB_CONNECTION_STRING", o or {}, {
-    name = "rpa_database", description = "RPA database", timeout = 120, writable = true,
-  })
+  o = check.dependency_options("database.rpa", o or {}, options)
+  return dependency("CONTAINER_RPA_DB_CONNECTION_STRING", o, { writable = true },
+    { name = "rpa_database", description = "RPA database", timeout = 120 })
 end
 
 --- A further database: `CONTAINER_DATABASE_<NAME>_CONNECTION_STRING`, `_TIMEOUT` and `_HEALTH_QUERY`.
@@ -44,14 +33,13 @@ function database.named(name, o)
   if not name:find("^[%w_]+$") then
     error(('database.named: expected a name of letters, digits and "_", got "%s"'):format(name), 2)
   end
+  o = check.dependency_options("database.named", o or {}, options)
   local prefix = "CONTAINER_DATABASE_" .. name:upper() .. "_"
-  return dependency("database.named", prefix .. "CONNECTION_STRING", o or {}, {
-    name = name:lower() .. "_database",
-    description = "database " .. name:lower(),
-    -- there are settings of a family only where one of them is given
-    query = settings.has(prefix .. "HEALTH_QUERY") and settings.get(prefix .. "HEALTH_QUERY") or nil,
-    timeout = settings.has(prefix .. "TIMEOUT") and settings.get(prefix .. "TIMEOUT") or nil,
-  })
+  local function given(field) -- there are settings of a family only where one of them is given
+    return settings.has(prefix .. field) and settings.get(prefix .. field) or nil
+  end
+  return dependency(prefix .. "CONNECTION_STRING", o, { query = given "HEALTH_QUERY" },
+    { name = name:lower() .. "_database", description = "database " .. name:lower(), timeout = given "TIMEOUT" })
 end
 
 --- A health check of the RPA database, or of another one by its setting's name. It makes a connection each time, as a workload

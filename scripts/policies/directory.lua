@@ -7,33 +7,27 @@ local check = require "policies.check"
 
 local directory = {}
 
-local options = {
-  name = "text", description = "text", path = "!text", required = "boolean", timeout = "seconds", interval = "seconds",
-}
-
-local function dependency(kind, params, o)
-  params.path = o.path
-  return {
-    name = o.name or (kind .. "_" .. check.slug(o.path)),
-    description = o.description or ("directory %s is %s"):format(o.path, kind),
+local function dependency(o, kind, writable)
+  return check.dependency(o, {
+    name = kind .. "_" .. check.slug(o.path),
+    description = ("directory %s is %s"):format(o.path, kind),
     kind = "directory",
-    params = params,
-    required = o.required ~= false,
-    timeout = o.timeout,
-    interval = o.interval,
-  }
+    params = { path = o.path, readable = true, writable = writable },
+  })
 end
 
 --- A directory that must be there and readable. It is never made.
 ---@param o table  path; name, description, required, timeout, interval
 function directory.readable(o)
-  return dependency("readable", { readable = true }, check.options("directory.readable", o, options))
+  o = check.dependency_options("directory.readable", o, { path = "!text" })
+  return dependency(o, "readable")
 end
 
 --- A directory that must be there, readable and writable.
 ---@param o table  as for directory.readable
 function directory.writable(o)
-  return dependency("writable", { readable = true, writable = true }, check.options("directory.writable", o, options))
+  o = check.dependency_options("directory.writable", o, { path = "!text" })
+  return dependency(o, "writable", true)
 end
 
 local function handler(name, kind, params, o)

@@ -22,19 +22,11 @@ end
 
 --- The server of CONTAINER_PREFECT_API_URL, or of CONTAINER_PREFECT_SERVER_URL, is ready (/api/ready answers with 200, so its
 --- database is there) and healthy (/api/health says true).
----@param o? table  name, required (false), timeout (30 seconds), interval
+---@param o? table  name, description, required (false), timeout (30 seconds), interval
 function prefect.server(o)
-  o = check.options("prefect.server", o or {}, {
-    name = "text", required = "boolean", timeout = "seconds", interval = "seconds",
-  })
+  o = check.dependency_options("prefect.server", o or {}, {})
   local url = api()
-  local entry = {
-    name = o.name or "prefect_server",
-    description = "Prefect server",
-    required = o.required == true,
-    timeout = o.timeout or 30,
-    interval = o.interval,
-  }
+  local entry = check.dependency(o, { name = "prefect_server", description = "Prefect server", required = false, timeout = 30 })
   if not url then
     entry.kind, entry.params = "http", {}
     entry.skip = "neither CONTAINER_PREFECT_API_URL nor CONTAINER_PREFECT_SERVER_URL is given"

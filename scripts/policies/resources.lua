@@ -17,9 +17,8 @@ local kinds = {
 ---@param o table  cpus, memory_mb, disk_mb with path, descriptors, connections; hint, name,
 ---                description, required, timeout (5 seconds), interval
 function resources.available(o)
-  o = check.options("resources.available", o, {
-    name = "text", description = "text", cpus = "count", memory_mb = "count", disk_mb = "count", path = "text",
-    descriptors = "count", connections = "count", hint = "text", required = "boolean", timeout = "seconds", interval = "seconds",
+  o = check.dependency_options("resources.available", o, {
+    cpus = "count", memory_mb = "count", disk_mb = "count", path = "text", descriptors = "count", connections = "count", hint = "text",
   })
   local params, parts = { path = o.path, hint = o.hint }, {}
   for _, kind in ipairs(kinds) do
@@ -28,15 +27,9 @@ function resources.available(o)
     if o[key] then parts[#parts + 1] = text:format(o[key]) end
   end
   if not parts[1] then error("resources.available: expected cpus, memory_mb, disk_mb, descriptors or connections", 2) end
-  return {
-    name = o.name or "resources",
-    description = o.description or table.concat(parts, ", "),
-    kind = "resource",
-    params = params,
-    required = o.required ~= false,
-    timeout = o.timeout or 5,
-    interval = o.interval or 1,
-  }
+  return check.dependency(o, {
+    name = "resources", description = table.concat(parts, ", "), kind = "resource", params = params, timeout = 5, interval = 1,
+  })
 end
 
 -- A check of one number; its result makes the container degraded, unless `role` says otherwise.

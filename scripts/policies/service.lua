@@ -6,38 +6,21 @@ local check = require "policies.check"
 
 local service = {}
 
-local common = {
-  name = "!text", description = "text", required = "boolean", timeout = "seconds", interval = "seconds",
-}
-
-local function with_common(keys)
-  for key, spec in pairs(common) do keys[key] = spec end
-  return keys
-end
-
 local function dependency(o, kind, params, description)
-  return {
-    name = o.name,
-    description = o.description or description,
-    kind = kind,
-    params = params,
-    required = o.required ~= false,
-    timeout = o.timeout,
-    interval = o.interval,
-  }
+  return check.dependency(o, { description = description, kind = kind, params = params })
 end
 
 --- A TCP port that accepts connections.
 ---@param o table  name, host, port; description, required, timeout, interval
 function service.tcp(o)
-  check.options("service.tcp", o, with_common { host = "!text", port = "!port" })
+  check.dependency_options("service.tcp", o, { name = "!text", host = "!text", port = "!port" })
   return dependency(o, "tcp", { host = o.host, port = o.port }, ("%s:%d accepts connections"):format(o.host, o.port))
 end
 
 --- The host and port of a URL accept connections.
 ---@param o table  name, url; description, required, timeout, interval
 function service.url(o)
-  check.options("service.url", o, with_common { url = "!text" })
+  check.dependency_options("service.url", o, { name = "!text", url = "!text" })
   local host, port = check.host_port(o.url)
   if not host then error(("service.url.url: expected a URL like http://host:8080/, but %s"):format(port), 2) end
   return dependency(o, "tcp", { host = host, port = port }, ("%s:%d accepts connections"):format(host, port))
@@ -48,14 +31,14 @@ local of_request = {
   json = "table", ca_file = "text", cert_file = "text", key_file = "text", insecure = "boolean", proxy = "text", redirects = "number",
 }
 
-local http_options = with_common {}
+local http_options = { name = "!text" }
 for key, spec in pairs(of_request) do http_options[key] = spec end
 
 --- An HTTP or HTTPS server that gives a good answer; what its options mean is in the Lua API, probe.http.
 ---@param o table  name, url; method, headers, body, status, equals, contains, json, ca_file, cert_file, key_file, insecure, proxy,
 ---                redirects, description, required, timeout, interval
 function service.http(o)
-  check.options("service.http", o, http_options)
+  check.dependency_options("service.http", o, http_options)
   local host, port = check.host_port(o.url)
   if not host then error(("service.http.url: expected a URL like http://host:8080/, but %s"):format(port), 2) end
   local params = {}
@@ -66,7 +49,7 @@ end
 --- A host name that resolves.
 ---@param o table  name, host; description, required, timeout, interval
 function service.name(o)
-  check.options("service.name", o, with_common { host = "!text" })
+  check.dependency_options("service.name", o, { name = "!text", host = "!text" })
   return dependency(o, "dns", { host = o.host }, ("the name %s resolves"):format(o.host))
 end
 

@@ -13,8 +13,9 @@ local function flush(found, name, entry)
   end
 end
 
--- "name type words" → name, type, words; a type may hold blanks in brackets and after a comma, a colon or a bar.
-local function split(text)
+--- What stands behind @param and @field, "name type words" → name, type, words; a type may hold blanks in brackets and after a
+--- comma, a colon or a bar.
+function help.split(text)
   local name, rest = text:match("^(%S+)%s+(.*)$")
   if not name then
     return text, "", ""
@@ -40,7 +41,7 @@ end
 
 local function annotate(entry, word, text)
   if word == "param" or word == "field" then
-    local name, kind, words = split(text)
+    local name, kind, words = help.split(text)
     local list = word == "param" and entry.params or entry.fields
     list[#list + 1] = { name = name:gsub("%?$", ""), optional = name:find("%?$") ~= nil, type = kind, doc = words }
   elseif word == "return" then

@@ -149,7 +149,7 @@ local function open_module(world, name)
   if plain.modules[name] then
     made = plain.modules[name](world)
   else
-    local text = name ~= "prelude" and not name:find "^repl" and half(name)
+    local text = name ~= "xpcall" and not name:find "^repl" and half(name)
     if text then
       local chunk = assert(load(text, "@scripts/tend/" .. name .. ".lua", "t", world.env))
       local core = cores[name] and cores[name](world) or {}

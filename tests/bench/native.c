@@ -1,34 +1,19 @@
 /* The bench's clockwork for Lua: start a program with the time taken right before its exec, take in the children's
  * records, wait for an end with its time. Times are integers, nanoseconds of CLOCK_MONOTONIC. */
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
-#include <lauxlib.h>
-#include <lua.h>
-
+#include "../native.h"
 #include "tools/record.h"
-
-static int fail(lua_State *L, const char *what) {
-  int e = errno;
-  lua_pushnil(L);
-  lua_pushfstring(L, "%s: %s", what, strerror(e));
-  return 2;
-}
 
 static int64_t now_ns(void) {
   struct timespec t;
@@ -73,23 +58,9 @@ fail:
   _exit(127);
 }
 
-static char **text_list(lua_State *L, const char *key) {
-  lua_getfield(L, 1, key);
-  luaL_checktype(L, -1, LUA_TTABLE);
-  int n = (int)luaL_len(L, -1);
-  char **list = lua_newuserdatauv(L, sizeof(char *) * (size_t)(n + 1), 0);
-  for (int i = 0; i < n; i++) {
-    lua_rawgeti(L, -2, i + 1);
-    list[i] = (char *)luaL_checkstring(L, -1); /* lives as long as the table */
-    lua_pop(L, 1);
-  }
-  list[n] = NULL;
-  return list;
-}
-
 /* launch { argv, env, cwd, pid1, fds = { in, out, err } } → pid, time of its exec. */
 static int l_launch(lua_State *L) {
-  struct launch l = {.argv = text_list(L, "argv"), .envp = text_list(L, "env")};
+  struct launch l = {.argv = string_list(L, 1, "argv"), .envp = string_list(L, 1, "env")};
   lua_getfield(L, 1, "cwd");
   l.cwd = luaL_optstring(L, -1, NULL);
   lua_getfield(L, 1, "pid1");
@@ -201,11 +172,6 @@ static int l_open(lua_State *L) {
   return 1;
 }
 
-static int l_close(lua_State *L) {
-  close((int)luaL_checkinteger(L, 1));
-  return 0;
-}
-
 /* pipe() → read end, write end; close-on-exec, of the usual size. */
 static int l_pipe(lua_State *L) {
   int p[2];
@@ -222,19 +188,6 @@ static int l_fsync(lua_State *L) {
   if (fd < 0 || fsync(fd)) return fail(L, path);
   close(fd);
   lua_pushboolean(L, 1);
-  return 1;
-}
-
-static int l_mkdtemp(lua_State *L) {
-  char path[4096];
-  snprintf(path, sizeof path, "%s", luaL_checkstring(L, 1));
-  if (!mkdtemp(path) || chmod(path, 0755)) return fail(L, path);
-  lua_pushstring(L, path);
-  return 1;
-}
-
-static int l_getpid(lua_State *L) {
-  lua_pushinteger(L, getpid());
   return 1;
 }
 

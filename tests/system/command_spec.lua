@@ -49,6 +49,10 @@ describe("the command line", function()
     end
   end)
 
+  it("takes an empty command for a missing one", function()
+    assert.matches("a command is missing after --", usage("run", "--", ""), 1, true)
+  end)
+
   it("ends with 69 when no engine is there to be asked", function()
     for _, words in ipairs { { "status" }, { "why" }, { "stop" }, { "logs" }, { "health" }, { "report" } } do
       local code, out, err = h.run { args = words }

@@ -50,6 +50,12 @@ describe("dependencies", function()
       assert.equal("number", type(e.duration_ms))
     end
     assert.equal(1, #p:events "dependencies_ready")
+    local order = {}
+    for _, e in ipairs(p:events()) do
+      if e.component ~= "config" and e.event ~= order[#order] then order[#order + 1] = e.event end
+    end
+    assert.same({ "startup_initiated", "dependency_ready", "dependencies_ready", "health_check_passed", "health_check",
+      "process_started", "startup_completed" }, order)
     stop(p)
   end)
 

@@ -4,6 +4,8 @@ local native = require "native"
 local cjson = require "cjson"
 local lfs = require "lfs"
 local busted = require "busted"
+local family = require "family"
+local files = require "files"
 
 local h = { native = native }
 
@@ -44,46 +46,14 @@ function h.skip(reason)
   in_test.env.pending(reason)
 end
 
--- Files and folders ---------------------------------------------------------------------------------------------
-
-local function quote(s)
-  return "'" .. s:gsub("'", "'\\''") .. "'"
-end
-h.quote = quote
+h.quote, h.write, h.read, h.exists, h.sh = files.quote, files.write, files.read, files.exists, files.sh
+h.stat, h.stopwatch = family.stat, family.stopwatch
 
 --- A new folder, removed at the end.
 function h.tempdir()
   local path = assert(native.mkdtemp((os.getenv("TMPDIR") or "/tmp") .. "/tend-test-XXXXXX"))
-  register { close = function() os.execute("rm -rf --one-file-system " .. quote(path)) end }
+  register { close = function() os.execute("rm -rf --one-file-system " .. files.quote(path)) end }
   return path
-end
-
-function h.write(path, text)
-  local f = assert(io.open(path, "wb"))
-  assert(f:write(text))
-  assert(f:close())
-  return path
-end
-
---- The content of a file, nil when it is not there.
-function h.read(path)
-  local f = io.open(path, "rb")
-  if not f then return nil end
-  local text = f:read("a")
-  f:close()
-  return text
-end
-
-function h.exists(path)
-  return lfs.symlinkattributes(path, "mode") ~= nil
-end
-
---- Runs a shell command that ends by itself: its output and its exit code.
-function h.sh(command)
-  local p = assert(io.popen("{ " .. command .. "\n} 2>&1"))
-  local out = p:read("a")
-  local _, how, code = p:close()
-  return out, how == "exit" and code or 128 + code
 end
 
 -- Processes -----------------------------------------------------------------------------------------------------
@@ -178,9 +148,9 @@ local function for_user(path, o)
   if code == 0 then return path end
   if not copy then
     local dir = assert(native.mkdtemp((os.getenv("TMPDIR") or "/tmp") .. "/tend-test-XXXXXX"))
-    table.insert(scopes.file, { close = function() os.execute("rm -rf " .. quote(dir)) end })
+    table.insert(scopes.file, { close = function() os.execute("rm -rf " .. files.quote(dir)) end })
     h.sh(("cd %s && mkdir -p %s/%s/tests && cp -a flows scripts %s/ && cd %s && cp -a tend parts %s/%s/ && cp -a tests/probe %s/%s/tests/")
-      :format(quote(h.top), dir, h.build, dir, h.build, dir, h.build, dir, h.build))
+      :format(files.quote(h.top), dir, h.build, dir, h.build, dir, h.build, dir, h.build))
     copy = dir
   end
   return copy .. "/" .. path:sub(#base + 1)
@@ -334,75 +304,22 @@ function Process:release()
   self.held = false
 end
 
-local function stat_of(pid)
-  local text = h.read("/proc/" .. pid .. "/stat")
-  if not text then return nil end
-  local name, state, ppid = text:match("%((.*)%) (%a) (%d+)")
-  return { pid = pid, name = name, state = state, ppid = tonumber(ppid) }
-end
-h.stat = stat_of
-
-local function descendants(of, skip, list)
-  list = list or {}
-  local tasks = ("/proc/%d/task"):format(of)
-  local there, each, dir = pcall(lfs.dir, tasks) -- raises where it cannot open: the process is gone
-  if not there then return list end
-  for task in each, dir do
-    for pid in (h.read(("%s/%s/children"):format(tasks, task)) or ""):gmatch("%d+") do
-      pid = tonumber(pid)
-      if not (skip and skip[pid]) then
-        list[#list + 1] = pid
-        descendants(pid, skip, list)
-      end
-    end
-  end
-  return list
-end
-
 --- The pids (as seen here) of all that descend from it, zombies left out.
 function Process:children()
   local list = {}
-  for _, pid in ipairs(descendants(self.pid)) do
-    local s = stat_of(pid)
+  for _, pid in ipairs(family.descendants(self.pid)) do
+    local s = family.stat(pid)
     if s and s.state ~= "Z" then list[#list + 1] = pid end
   end
   return list
-end
-
--- Seconds that each thread of this program and of all below it has waited for a CPU.
-local function delays()
-  local list = {}
-  local pids = descendants(native.getpid())
-  pids[#pids + 1] = native.getpid()
-  for _, pid in ipairs(pids) do
-    local there, each, dir = pcall(lfs.dir, ("/proc/%d/task"):format(pid))
-    if there then
-      for task in each, dir do
-        local text = task:find("^%d") and h.read(("/proc/%d/task/%s/schedstat"):format(pid, task))
-        list[pid .. "/" .. task] = text and tonumber(text:match("^%d+ (%d+)")) / 1e9 or nil
-      end
-    end
-  end
-  return list
-end
-
---- A function that gives the seconds since then, without those in which processes of the test that still run waited for a
---- CPU: a bound on it need not allow for a machine that is busy with something else. The second value is what was left out.
-function h.stopwatch()
-  local before, began = delays(), native.now()
-  return function()
-    local seconds, waited = native.now() - began, 0
-    for thread, s in pairs(delays()) do waited = waited + s - (before[thread] or 0) end
-    return seconds - waited, waited
-  end
 end
 
 --- Pids of this test's processes that nobody owns any more: descendants of this program that are no child it started.
 function h.orphans()
   local skip, list = {}, {}
   for pid in pairs(live) do skip[pid] = true end
-  for _, pid in ipairs(descendants(native.getpid(), skip)) do
-    local s = stat_of(pid)
+  for _, pid in ipairs(family.descendants(native.getpid(), skip)) do
+    local s = family.stat(pid)
     if s and s.state ~= "Z" and s.ppid == native.getpid() then list[#list + 1] = pid end
   end
   return list
@@ -475,7 +392,7 @@ local function close_scope(name)
   local stop = native.now() + 5
   repeat
     local left = 0
-    for _, pid in ipairs(descendants(native.getpid(), keep)) do
+    for _, pid in ipairs(family.descendants(native.getpid(), keep)) do
       left = left + 1
       native.kill(pid, SIGNALS.KILL)
       native.wait(pid)

@@ -112,6 +112,64 @@ describe("each kind of probe in scripts", function()
   end)
 end)
 
+describe("a probe that asks the same again", function()
+  before_each(function() if web.missing() then pending(web.missing()) end end)
+
+  it("asks as if it were the first time, on a connection of its own", function()
+    local s = web.start()
+    passes([[
+      local function ask(path, more)
+        local params = more or {}
+        params.url = "%URL%" .. path
+        return probe.http(params)
+      end
+      for i = 1, 3 do
+        assert(ask("/echo?same").ok)
+        assert(ask("/echo?same", { headers = { "X-Token: " .. i % 2 } }).ok)
+        assert(ask("/echo?same", { headers = { "X-Token: " .. i % 2, "X-More: x" } }).ok)
+        assert(ask("/echo?same", { method = "HEAD" }).ok)
+        assert(ask("/echo?same", { body = "text", equals = "text" }).ok)
+        assert(ask("/status/503").data.status == 503)
+        assert(ask("/close").reason == "closed")
+        assert(ask("/to?/echo", { redirects = 1 }).ok)
+        assert(ask("/to?/echo").reason == "status")
+        local all = {}
+        for n = 1, 20 do all[n] = { "http", url = "%URL%/echo?" .. n, timeout = 20 } end
+        for n = 21, 24 do all[n] = all[1] end
+        assert(probe.all(all).ok)
+      end
+    ]], s)
+    local times, connections, tokens = {}, {}, {}
+    for _, r in ipairs(s:requests()) do
+      local what = r.method .. " " .. r.target
+      times[what] = (times[what] or 0) + 1
+      if r.target == "/echo?same" then
+        assert.is_nil(connections[r.connection], "two checks on one connection")
+        connections[r.connection] = true
+        local token = (r.headers["x-token"] or "none") .. (r.headers["x-more"] and " and more" or "")
+        if r.method == "GET" then tokens[token] = (tokens[token] or 0) + 1 end
+      end
+    end
+    assert.same({ none = 3, ["0"] = 1, ["1"] = 2, ["0 and more"] = 1, ["1 and more"] = 2 }, tokens)
+    assert.equal(3, times["HEAD /echo?same"])
+    assert.equal(3, times["POST /echo?same"])
+    assert.equal(6, times["GET /to?/echo"])
+    assert.equal(3, times["GET /echo"])
+    for n = 1, 20 do assert.equal(n == 1 and 15 or 3, times["GET /echo?" .. n]) end
+  end)
+
+  it("looks at the certificate each time", function()
+    local s = web.start { tls = "good" }
+    passes([[
+      for _ = 1, 3 do assert(probe.http { url = "%URL%/", ca_file = "%CA%" }.ok) end
+      assert(probe.http { url = "%URL%/" }.reason == "tls")
+      assert(probe.http { url = "%URL%/", insecure = true }.ok)
+      assert(probe.http { url = "%URL%/" }.reason == "tls")
+    ]], s)
+    for _, r in ipairs(s:requests()) do assert.is_false(r.resumed) end
+  end)
+end)
+
 describe("several probes in scripts", function()
   it("run at once; any ends with the first that is good", function()
     local listener = h.listen()

@@ -1,52 +1,22 @@
 /* What Lua lacks for testing a supervisor: fork and exec with control over every inherited detail, own PID
- * namespaces, signals, waiting, poll, sockets. Functions return nil, message on failure of the world. */
-#include <arpa/inet.h>
-#include <errno.h>
+ * namespaces, signals, waiting, poll; sockets are in native_socket.c. Functions return nil, message, errno on failure
+ * of the world. */
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
-#include <lauxlib.h>
-#include <lua.h>
-
-static int fail(lua_State *L, const char *what) {
-  int e = errno;
-  lua_pushnil(L);
-  lua_pushfstring(L, "%s: %s", what, strerror(e));
-  lua_pushinteger(L, e);
-  return 3;
-}
-
-static char **string_list(lua_State *L, int table, const char *key) {
-  lua_getfield(L, table, key);
-  int n = lua_istable(L, -1) ? (int)luaL_len(L, -1) : 0;
-  char **list = lua_newuserdatauv(L, sizeof(char *) * (size_t)(n + 1), 0);
-  for (int i = 0; i < n; i++) {
-    lua_rawgeti(L, -2, i + 1);
-    list[i] = (char *)luaL_checkstring(L, -1); /* alive as long as the table is */
-    lua_pop(L, 1);
-  }
-  list[n] = NULL;
-  return list;
-}
+#include "native_socket.h"
+#include "../native.h"
 
 static int int_field(lua_State *L, int table, const char *key, int missing) {
   lua_getfield(L, table, key);
@@ -240,11 +210,6 @@ static int l_write(lua_State *L) {
   return 1;
 }
 
-static int l_close(lua_State *L) {
-  close((int)luaL_checkinteger(L, 1));
-  return 0;
-}
-
 /* poll({fd, ...}, milliseconds) → { [fd] = true, ... } of those that can be read. */
 static int l_poll(lua_State *L) {
   struct pollfd p[256];
@@ -295,29 +260,11 @@ static int l_subreaper(lua_State *L) {
   return 0;
 }
 
-static int l_getpid(lua_State *L) {
-  lua_pushinteger(L, getpid());
-  return 1;
-}
-
-static int l_geteuid(lua_State *L) {
-  lua_pushinteger(L, geteuid());
-  return 1;
-}
-
 /* Seconds of CLOCK_MONOTONIC. */
 static int l_now(lua_State *L) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   lua_pushnumber(L, (double)t.tv_sec + (double)t.tv_nsec / 1e9);
-  return 1;
-}
-
-static int l_mkdtemp(lua_State *L) {
-  char path[4096];
-  snprintf(path, sizeof path, "%s", luaL_checkstring(L, 1));
-  if (!mkdtemp(path) || chmod(path, 0755)) return fail(L, path);
-  lua_pushstring(L, path);
   return 1;
 }
 
@@ -335,124 +282,15 @@ static int l_chmod(lua_State *L) {
   return 1;
 }
 
-/* listen_tcp([port [, backlog]]) → fd, port on 127.0.0.1; nobody accepts until accept(fd). */
-static int l_listen_tcp(lua_State *L) {
-  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)luaL_optinteger(L, 1, 0))};
-  socklen_t len = sizeof a;
-  int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) || listen(fd, (int)luaL_optinteger(L, 2, 64)) ||
-      getsockname(fd, (struct sockaddr *)&a, &len)) {
-    int n = fail(L, "listen");
-    if (fd >= 0) close(fd);
-    return n;
-  }
-  lua_pushinteger(L, fd);
-  lua_pushinteger(L, ntohs(a.sin_port));
-  return 2;
-}
-
-static int l_listen_unix(lua_State *L) {
-  struct sockaddr_un a = {.sun_family = AF_UNIX};
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  snprintf(a.sun_path, sizeof a.sun_path, "%s", luaL_checkstring(L, 1));
-  if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) || listen(fd, 64)) {
-    int n = fail(L, "listen");
-    if (fd >= 0) close(fd);
-    return n;
-  }
-  lua_pushinteger(L, fd);
-  return 1;
-}
-
-/* claim(name) → fd: the name is this process's alone on this machine (in this network), as long as the fd is open; nil
- * when another has it. */
-static int l_claim(lua_State *L) {
-  size_t len;
-  const char *name = luaL_checklstring(L, 1, &len);
-  struct sockaddr_un a = {.sun_family = AF_UNIX};
-  if (len >= sizeof a.sun_path) return luaL_argerror(L, 1, "too long");
-  memcpy(a.sun_path + 1, name, len);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0 || bind(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len))) {
-    int n = fail(L, "claim");
-    if (fd >= 0) close(fd);
-    return n;
-  }
-  lua_pushinteger(L, fd);
-  return 1;
-}
-
-/* accept(fd) → fd, or nil when nobody knocks. */
-static int l_accept(lua_State *L) {
-  int fd = accept4((int)luaL_checkinteger(L, 1), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (fd < 0) return fail(L, "accept");
-  lua_pushinteger(L, fd);
-  return 1;
-}
-
-/* connect_unix(path) → fd, non-blocking. */
-static int l_connect_unix(lua_State *L) {
-  struct sockaddr_un a = {.sun_family = AF_UNIX};
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  snprintf(a.sun_path, sizeof a.sun_path, "%s", luaL_checkstring(L, 1));
-  if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) || fcntl(fd, F_SETFL, O_NONBLOCK)) {
-    int n = fail(L, "connect");
-    if (fd >= 0) close(fd);
-    return n;
-  }
-  lua_pushinteger(L, fd);
-  return 1;
-}
-
-/* connect_tcp(port [, source]) → fd, non-blocking, to 127.0.0.1 or (port given as "[::1]:port") to ::1; source: another
- * address of this host to come from. The connection may still be under way. */
-static int l_connect_tcp(lua_State *L) {
-  struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  struct sockaddr_in6 b = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
-  struct sockaddr_in from = {.sin_family = AF_INET};
-  const char *text = luaL_checkstring(L, 1), *source = luaL_optstring(L, 2, NULL);
-  bool six = *text == '[';
-  a.sin_port = b.sin6_port = htons((uint16_t)strtol(six ? text + 6 : text, NULL, 10));
-  int fd = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd >= 0 && source) inet_pton(AF_INET, source, &from.sin_addr);
-  if (fd < 0 || (source && bind(fd, (struct sockaddr *)&from, sizeof from)) ||
-      (connect(fd, six ? (struct sockaddr *)&b : (struct sockaddr *)&a, six ? sizeof b : sizeof a) &&
-       errno != EINPROGRESS)) {
-    int n = fail(L, "connect");
-    if (fd >= 0) close(fd);
-    return n;
-  }
-  lua_pushinteger(L, fd);
-  return 1;
-}
-
 int luaopen_native(lua_State *L);
 int luaopen_native(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"spawn", l_spawn},
-      {"read", l_read},
-      {"write", l_write},
-      {"close", l_close},
-      {"poll", l_poll},
-      {"kill", l_kill},
-      {"wait", l_wait},
-      {"subreaper", l_subreaper},
-      {"getpid", l_getpid},
-      {"geteuid", l_geteuid},
-      {"now", l_now},
-      {"mkdtemp", l_mkdtemp},
-      {"chown", l_chown},
-      {"chmod", l_chmod},
-      {"listen_tcp", l_listen_tcp},
-      {"listen_unix", l_listen_unix},
-      {"claim", l_claim},
-      {"accept", l_accept},
-      {"connect_unix", l_connect_unix},
-      {"connect_tcp", l_connect_tcp},
-      {NULL, NULL},
+      {"spawn", l_spawn},   {"read", l_read},       {"write", l_write}, {"close", l_close},
+      {"poll", l_poll},     {"kill", l_kill},       {"wait", l_wait},   {"subreaper", l_subreaper},
+      {"getpid", l_getpid}, {"geteuid", l_geteuid}, {"now", l_now},     {"mkdtemp", l_mkdtemp},
+      {"chown", l_chown},   {"chmod", l_chmod},     {NULL, NULL},
   };
   luaL_newlib(L, functions);
+  luaL_setfuncs(L, native_sockets, 0);
   return 1;
 }

@@ -27,7 +27,7 @@ describe("tend simulate", function()
 
   local function with(scenario, ...)
     h.write(dir .. "/scenario.lua", scenario)
-    return simulate("x", { "--flows", dir, "--scenario", dir .. "/scenario.lua", ... })
+    return simulate("x", { "--flows", dir, dir .. "/scenario.lua", ... })
   end
 
   local function events(scenario)
@@ -158,7 +158,9 @@ describe("tend simulate", function()
     end
     assert.equal(78, (simulate("x", { "--flows", dir, "--scenario", dir .. "/none.lua" })))
     assert.equal(78, (simulate("nothere", {})))
-    assert.equal(64, (simulate("x", { "--scenario", "a", "--events", "b" })))
+    for _, words in ipairs { { "--scenario", "a", "--events", "b" }, { "a", "--events", "b" }, { "a", "b" } } do
+      assert.equal(64, (simulate("x", words)))
+    end
   end)
 
   it("plays a recorded run under another policy", function()

@@ -1,5 +1,6 @@
 -- Stopping: at every state, once, twice, three times, with workloads that do not want to (contract 4, 5).
 local h = require "harness"
+local cjson = require "cjson"
 
 local function run(script, settings, o)
   local env = { CONTAINER_EXECUTION_MODE = "server", CONTAINER_RESTART_DELAY_SECONDS = 600, CONTAINER_MAX_RESTART_DELAY_SECONDS = 600 }
@@ -195,6 +196,8 @@ describe("commands", function()
           local _, out = h.ask(again, "status", "--json")
           return out:find('"state": "STOPPED"', 1, true)
         end, 10, "state STOPPED")
+        local _, status = h.ask(again, "status", "--json")
+        assert.equal(0, #cjson.decode(status).warnings)
         assert.equal(0, #again:events("process_started"))
         assert.equal(0, (h.ask(again, "start")))
       end

@@ -73,6 +73,7 @@ class Handler(socketserver.BaseRequestHandler):
         if not request:
             return False
         request["connection"] = self.client_address[1]
+        request["resumed"] = bool(context) and self.request.session_reused
         say(json.dumps(request))
         path, _, query = request["target"].partition("?")
         port = self.server.server_address[1]

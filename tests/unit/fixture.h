@@ -1,4 +1,5 @@
-/* What the tests share that keep their scene in a header: cmocka with all that it needs, and JSON that reads well in C. */
+/* What the tests share that keep their scene in a header: cmocka with all that it needs, and JSON that reads well in C.
+ */
 #ifndef TESTS_FIXTURE_H
 #define TESTS_FIXTURE_H
 

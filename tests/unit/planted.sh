@@ -1,13 +1,14 @@
 #!/bin/bash
-# Plants one bug after the other into copies of files of the core; their unit tests must turn red for each. Needs a build (BUILD, default build). Prints those that no test noticed and ends with 1 when there are any.
+# Plants one bug after the other into copies of files of the core; their unit tests must turn red for each. Needs a build
+# (BUILD, default build). Prints those that no test noticed and ends with 1 when there are any.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-machine=(test_machine test_machine_stop test_machine_scale test_restart test_machine_table test_machine_walk)
-remedy=(test_remedy)
-health=(test_check)
+machine=(test_machine test_machine_several test_machine_stop test_machine_scale test_restart test_machine_table test_machine_walk)
+remedy=(test_remedy test_remedy_walk)
+health=(test_check test_check_together)
 scale=(test_scale)
 flags=(-std=gnu11 -O1 -D_GNU_SOURCE -Iengine -Iinclude -Itests/unit)
 

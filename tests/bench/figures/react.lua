@@ -1,4 +1,5 @@
 -- How soon tend acts: after a check's target is gone, and after its child is.
+local alive = require "alive"
 local lab = require "lab"
 local native = require "benchnative"
 local rounds = require "rounds"
@@ -6,39 +7,7 @@ local tend = require "tend"
 
 local PROCESSES = 20
 
--- Each process has a liveness check of its own: a file.
-local checked = {
-  name = "tend", ours = true,
-  make = function(_, place)
-    local text = ([[
-local processes, checks = { main = { command = %s } }, {}
-for i = 1, %d do
-  processes["p" .. i] = { command = %s }
-  checks[i] = { name = "c" .. i, kind = "file", params = { path = %q .. i }, interval = 1, timeout = 1, failures = 1, role = "liveness", process = "p" .. i }
-end
-return { name = "demo", mode = "server", processes = processes, checks = checks }
-]]):format(tend.words(place.child), PROCESSES, tend.words(place.child), place.dir .. "/alive")
-    for i = 1, PROCESSES do lab.write(place.dir .. "/alive" .. i, "") end
-    return tend.flow(place, "demo", text), tend.env(place)
-  end,
-}
-
--- Takes the files away one after another, each at another moment of its check's interval: the children get SIGTERM.
-local function lose_files()
-  local run = rounds.start(checked, PROCESSES + 1)
-  native.sleep(2.5)
-  local values = {}
-  for i = 1, PROCESSES do
-    local at, n = native.now(), run:count "T"
-    os.remove(run.dir .. "/alive" .. i)
-    local told = assert(run:wait("T", n + 1, 5), "no child was ended within 5 s after its check's file was gone")
-    values[i] = (told[n + 1].ns - at) / 1e6
-    lab.write(run.dir .. "/alive" .. i, "")
-    native.sleep(math.random() * 0.3)
-  end
-  run:close()
-  return { checked = values }
-end
+local checked = alive.contestant("tend", PROCESSES, "local checks = {}\n")
 
 local function kill_child(c)
   local run = rounds.start(c, 1)
@@ -57,7 +26,7 @@ return {
   name = "react",
   title = "Reacting",
   run = function(bench)
-    local checks = rounds.run({ checked }, 1, lose_files)
+    local checks = rounds.run({ checked }, 1, function(c) return alive.measure(c, PROCESSES) end)
     local ends = rounds.run({ tend.floor, tend.demo }, bench.quick and 1 or 4, kill_child)
     return {
       rounds.table(checks, {

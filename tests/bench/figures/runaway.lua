@@ -1,5 +1,6 @@
 -- Scripts that run away: how soon signals reach the workload, whether checks keep their times, and how soon tend is back
 -- after a pattern that nothing can interrupt.
+local alive = require "alive"
 local lab = require "lab"
 local native = require "benchnative"
 local rounds = require "rounds"
@@ -37,25 +38,6 @@ return { name = "demo", mode = "server", processes = { main = { command = %s } }
   }
 end
 
--- The same, and processes with a liveness check each: a file.
-local function checked(name, loops, note)
-  return {
-    name = name, ours = true, note = note,
-    make = function(_, place)
-      local text = loops .. ([[
-local processes = { main = { command = %s } }
-for i = 1, %d do
-  processes["p" .. i] = { command = %s }
-  checks[#checks + 1] = { name = "c" .. i, kind = "file", params = { path = %q .. i }, interval = 1, timeout = 1, failures = 1, role = "liveness", process = "p" .. i }
-end
-return { name = "demo", mode = "server", processes = processes, checks = checks }
-]]):format(tend.words(place.child), PROCESSES, tend.words(place.child), place.dir .. "/alive")
-      for i = 1, PROCESSES do lab.write(place.dir .. "/alive" .. i, "") end
-      return tend.flow(place, "demo", text), tend.env(place)
-    end,
-  }
-end
-
 local bomb = {
   name = "tend", ours = true, note = '(("a"):rep(1e5)):find((".-"):rep(40) .. "b") in a check',
   make = function(_, place)
@@ -79,22 +61,6 @@ local function stop(c)
   assert(run:gone(15), "it still runs after 15 s")
   run:close()
   return { handler = (told[1].ns - at) / 1e6 }
-end
-
-local function lose_files(c)
-  local run = rounds.start(c, PROCESSES + 1)
-  native.sleep(2.5)
-  local values = {}
-  for i = 1, PROCESSES do
-    local at, n = native.now(), run:count "T"
-    os.remove(run.dir .. "/alive" .. i)
-    local told = assert(run:wait("T", n + 1, 5), "no child was ended within 5 s after its check's file was gone")
-    values[i] = (told[n + 1].ns - at) / 1e6
-    lab.write(run.dir .. "/alive" .. i, "")
-    native.sleep(math.random() * 0.3)
-  end
-  run:close()
-  return { checked = values }
 end
 
 local function seconds(event, text)
@@ -123,7 +89,8 @@ return {
   title = "Scripts that run away",
   run = function(bench)
     local signals = rounds.run({ alone("tend, calm", CALM), alone("tend, busy", LOOPS, BUSY) }, bench.n(100), stop)
-    local checks = rounds.run({ checked("tend, calm", CALM), checked("tend, busy", LOOPS, BUSY) }, bench.quick and 1 or 3, lose_files)
+    local checks = rounds.run({ alive.contestant("tend, calm", PROCESSES, CALM), alive.contestant("tend, busy", PROCESSES, LOOPS, BUSY) }, bench.quick and 1 or 3,
+      function(c) return alive.measure(c, PROCESSES) end)
     local bombs = rounds.run({ bomb }, bench.n(5), explode)
     return {
       rounds.table(signals, {
