@@ -41,24 +41,6 @@ static int l_new_global(lua_State *L) {
 
 /* --- what is replaced --- */
 
-/* load(chunk, name, mode, env): text only */
-static int l_load(lua_State *L) {
-  int n = lua_gettop(L);
-  if (n < 1) return luaL_error(L, "load: expected text or a function");
-  if (n < 2) lua_pushnil(L);
-  if (n < 3) lua_pushnil(L);
-  lua_pushliteral(L, "t");
-  lua_replace(L, 3);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  if (n < 4 && lua_type(L, 1) == LUA_TFUNCTION) {
-    lua_settop(L, 1);
-    l_give_environment(L);
-  }
-  return lua_gettop(L);
-}
-
 /* setmetatable without __gc: hooks are off in finalizers, so nothing could end one that loops */
 static int l_setmetatable(lua_State *L) {
   if (lua_type(L, 2) == LUA_TTABLE) {
@@ -200,18 +182,30 @@ static void wrap_global(lua_State *L, const char *name, lua_CFunction fn) {
  * refused. */
 
 enum { MOVE_MAX = 10000000 };
+#define REP_MAX (INT64_C(1) << 40)
 
 /* In the same frame, so that its errors name what the script called. */
 static int call_wrapped(lua_State *L) { return lua_tocfunction(L, lua_upvalueindex(1))(L); }
 
-/* Nothing, many times, is nothing at once. */
+/* Copied in ever larger pieces: the library's own does it one by one. */
 static int l_rep(lua_State *L) {
   size_t text = 0, separator = 0;
-  luaL_checklstring(L, 1, &text);
-  luaL_checkinteger(L, 2);
-  luaL_optlstring(L, 3, "", &separator);
-  if (text + separator) return call_wrapped(L);
-  lua_pushliteral(L, "");
+  const char *from = luaL_checklstring(L, 1, &text);
+  lua_Integer n = luaL_checkinteger(L, 2);
+  const char *between = luaL_optlstring(L, 3, "", &separator);
+  if (n < 1 || !(text + separator)) {
+    lua_pushliteral(L, "");
+    return 1;
+  }
+  size_t period = text + separator;
+  if (period > REP_MAX / (size_t)n) return luaL_error(L, "resulting string too large");
+  size_t size = period * (size_t)n - separator;
+  luaL_Buffer b;
+  char *to = luaL_buffinitsize(L, &b, size + separator);
+  memcpy(to, from, text);
+  memcpy(to + text, between, separator);
+  for (size_t done = period; done < size; done *= 2) memcpy(to + done, to, done < size - done ? done : size - done);
+  luaL_pushresultsize(&b, size);
   return 1;
 }
 
@@ -240,11 +234,14 @@ static void adapt_table(lua_State *L) {
   wrap_member(L, "move", l_move);
   wrap_member(L, "insert", l_shift);
   wrap_member(L, "remove", l_shift);
+  wrap_member(L, "sort", l_sort);
 }
 
 /* Methods of texts are the same functions, and their table is nobody's to change. */
 static void adapt_string(lua_State *L) {
-  wrap_member(L, "rep", l_rep);
+  wrap_member(L, "gsub", l_gsub);
+  lua_pushcfunction(L, l_rep);
+  lua_setfield(L, -2, "rep");
   lua_pushliteral(L, "");
   lua_getmetatable(L, -1);
   lua_pushvalue(L, -3);

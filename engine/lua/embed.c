@@ -14,7 +14,7 @@
 /* clang-format off */
 #define SCRIPTS(S) \
   S(control) S(dns) S(fs) S(hooks) S(http) S(lifecycle) S(metrics) S(net) S(postgres) S(probe) S(process) \
-  S(repl) S(repl_complete) S(repl_help) S(repl_operate) S(repl_print) S(retry) S(settings) S(xpcall)
+  S(repl) S(repl_complete) S(repl_help) S(repl_operate) S(repl_print) S(retry) S(settings) S(xpcall) S(yielding)
 /* clang-format on */
 
 #define S(name) EMBED(name);

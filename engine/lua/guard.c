@@ -159,11 +159,13 @@ static void hook(lua_State *L, lua_Debug *ar) {
     return;
   }
   if (!lua_isyieldable(L)) {
-    if (t->budget_ns && slice > TASK_STRETCH_NS) {
-      luaL_error(L, "%d ms in a sort or gsub that nothing can interrupt: ended; do it in smaller pieces",
+    if (t->budget_ns && !t->immediate && slice > TASK_STRETCH_NS) {
+      luaL_error(L,
+                 "ended after %d ms of CPU in a metamethod that a function of the library has called (tostring, "
+                 "table.concat, …): it holds everything else up; do less there",
                  (int)(slice / NS_PER_MS));
     }
-    /* a comparator, say: the timer would hit the next one, never the moment between two sorts */
+    /* a metamethod, say: the timer would hit the next one, never the moment between two calls */
     lua_sethook(L, hook, LUA_MASKRET | LUA_MASKCOUNT, 1000);
     return;
   }
@@ -218,7 +220,7 @@ void guard_close_thread(struct sched *s, struct task *t) {
   s->current = t;
   t->immediate = true;
   t->told = true; /* an error is no use here */
-  t->budget_ns = t->used_ns + TASK_GRACE_NS;
+  t->budget_ns = t->used_ns + TASK_STRETCH_NS;
   t->where[0] = 0;
   guard_arm(s);
   running = t->co;

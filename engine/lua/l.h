@@ -141,6 +141,10 @@ bool l_open_late(lua_State *L, const char *name);
 const char *library_name(size_t i);
 int l_close_globals(lua_State *L);
 int l_open_coroutine(lua_State *L);
+/* In place of the library's functions of these names, which are the first upvalue: see yielding.c. */
+int l_sort(lua_State *L);
+int l_gsub(lua_State *L);
+int l_load(lua_State *L);
 int l_print_task(lua_State *L);
 int l_open_control(lua_State *L);
 int l_open_clock(lua_State *L);

@@ -373,7 +373,8 @@ void task_may_wait(lua_State *L) {
   if (L != t->co) luaL_error(L, "wait only in a task, not inside a coroutine of your own");
   if (t->ending) guard_raise_end(L, t);
   if (!lua_isyieldable(L))
-    luaL_error(L, "cannot wait inside a sort comparator, a gsub function or an iterator's C call");
+    luaL_error(L,
+               "cannot wait inside a metamethod that a function of the library has called (tostring, table.concat, …)");
 }
 
 uint64_t task_wait(lua_State *L) {

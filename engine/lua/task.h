@@ -26,10 +26,9 @@ struct sched;
 struct vm;
 
 #define TASK_SLICE_NS (3 * INT64_C(1000000))
-#define TASK_GRACE_NS (50 * INT64_C(1000000)) /* for what a task that is being ended has to close */
-#define TASK_STRETCH_NS \
-  (500 * INT64_C(1000000))                /* CPU where it cannot yield, though hooks are called: in a comparator */
-#define TASK_STUCK_NS INT64_C(1000000000) /* CPU inside one call that nothing can interrupt */
+#define TASK_GRACE_NS (50 * INT64_C(1000000))   /* for what a task that is being ended has to close */
+#define TASK_STRETCH_NS (20 * INT64_C(1000000)) /* CPU where it cannot yield but is seen: in __tostring, say */
+#define TASK_STUCK_NS INT64_C(1000000000)       /* CPU inside one call that nothing can interrupt */
 #define TASK_BUDGET_NS INT64_C(1000000000)
 
 enum task_end {

@@ -121,4 +121,29 @@ describe("a script that runs away", function()
     p:kill("TERM")
     assert.is_number((p:wait(20)))
   end)
+
+  it("in a function that the library calls lets the others have their turns meanwhile", function()
+    local p = h.spawn(flow [[
+      local turns = 0
+      timer.every(0.001, function() turns = turns + 1 end)
+      local function meanwhile(work)
+        local list = {}
+        for i = 1, 100000 do list[i] = i * 7919 % 100003 end
+        timer.sleep(0)
+        local before = turns
+        work(list)
+        return turns > before
+      end
+      local function spin() for _ = 1, 1000 do end end
+      return { mode = "server", processes = { main = { command = { "sleep", "1000" } } }, checks = {
+        { name = "sort", check = function() return meanwhile(function(list) table.sort(list, function(a, b) return a < b end) end) end },
+        { name = "gsub", check = function() return meanwhile(function() ("x"):rep(10000):gsub("x", spin) end) end },
+      } }
+    ]])
+    for _, name in ipairs { "sort", "gsub" } do
+      p:wait_event("health_check_passed", { where = function(e) return e.details.check == name end })
+    end
+    p:kill "TERM"
+    assert.equal(0, (p:wait(20)))
+  end)
 end)
