@@ -56,11 +56,7 @@ static const struct operation_arg events_args[] = {
 static const struct operation_arg logs_args[] = {
     PROCESS_ARG("whose; without: all"),
     {.name = "follow", .type = ARG_BOOL, .place = ARG_OPTION, .doc = "go on with what is written"},
-    {.name = "instance",
-     .type = ARG_INTEGER,
-     .min = -1,
-     .max = LIMIT_INSTANCES,
-     .doc = "which of several; -1: all"},
+    {.name = "instance", .type = ARG_INTEGER, .min = -1, .max = LIMIT_INSTANCES, .doc = "which of several; -1: all"},
     {0}};
 static const struct operation_arg setting_args[] = {
     {.name = "name", .type = ARG_STRING, .required = true, .value = "NAME", .doc = "of the setting"}, {0}};
