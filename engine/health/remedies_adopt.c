@@ -57,8 +57,8 @@ int remedies_adopt(struct remedies *to, struct remedies *from, const int *remedy
   adopt_questions(to, from);
   to->active = from->active;
   to->ended = from->ended;
-  memcpy(to->past, from->past, sizeof to->past);
-  memset(from->past, 0, sizeof from->past);
+  to->past = from->past;
+  from->past = NULL;
   to->n_past = from->n_past;
   from->n_past = 0;
   if (to->maintenance) metric_set(to->maintenance, NULL, remedies_in_maintenance(to, NULL));

@@ -95,7 +95,7 @@ struct remedies {
   void *reset_arg;
   struct question *questions;
   struct remedy_waiter *waiters;
-  struct past past[LIMIT_REMEDY_PAST]; /* a ring; n_past grows without end */
+  struct past *past; /* a ring of LIMIT_REMEDY_PAST; n_past grows without end; NULL: nothing was done */
   uint64_t n_past;
   struct metric *runs_total, *steps_total, *maintenance;
 };

@@ -90,6 +90,8 @@ static void forget_past(struct past *p) {
 
 static void keep(struct job *j, const struct remedy_action *a) {
   struct remedies *r = j->r;
+  if (!r->past) r->past = calloc(LIMIT_REMEDY_PAST, sizeof *r->past);
+  if (!r->past) return;
   struct past *p = &r->past[r->n_past++ % LIMIT_REMEDY_PAST];
   forget_past(p);
   *p = (struct past){.dry = j->dry,
@@ -245,7 +247,8 @@ int remedies_declare(struct remedies *r, struct err *err) {
 /* --- views ------------------------------------------------------------------------------------------------------- */
 
 void remedies_forget(struct remedies *r) {
-  for (unsigned i = 0; i < LIMIT_REMEDY_PAST; i++) forget_past(&r->past[i]);
+  for (unsigned i = 0; r->past && i < LIMIT_REMEDY_PAST; i++) forget_past(&r->past[i]);
+  free(r->past);
 }
 
 static int64_t wall(int64_t mono_ns) { return clock_real_ns() - (clock_mono_ns() - mono_ns); }

@@ -55,10 +55,7 @@ struct task {
 struct sched {
   int64_t used_ns; /* of all tasks */
   struct loop *loop;
-  struct task *slots[LIMIT_TASKS];
-  uint32_t n_slots, n_tasks, n_ready;
-  uint32_t free[LIMIT_TASKS];
-  uint32_t n_free;
+  uint32_t n_slots, n_tasks, n_ready, n_free;
   struct lane {
     struct task *head, *tail;
   } quick, greedy;
@@ -75,6 +72,8 @@ struct sched {
   bool armed;
   bool deferred; /* a wake-up of the loop is queued */
   uint64_t stale;
+  struct task *slots[LIMIT_TASKS]; /* last: what is not used of them is never touched */
+  uint32_t free[LIMIT_TASKS];
 };
 
 /* The timer and its signal. */

@@ -336,13 +336,12 @@ struct reload *reload_new(struct supervisor *s, struct generation *first, const 
     r->poll = timer_new(s->o.loop, reload_poll_alone, r);
     r->probation = timer_new(s->o.loop, on_proven, r);
   }
-  if (!r || !r->timer || !r->drain || !r->poll || !r->probation) {
+  if (!r || !r->timer || !r->drain || !r->poll || !r->probation || loop_defer(s->o.loop, reload_watch_new, r)) {
     reload_free(r);
     err_set(err, -ENOMEM, "out of memory");
     return NULL;
   }
   declare(r);
-  reload_watch_new(r);
   reload_listen(r);
   return r;
 }
@@ -353,6 +352,7 @@ void reload_begin(struct reload *r) {
 
 void reload_end(struct reload *r) {
   if (!r) return;
+  loop_cancel(r->s->o.loop, reload_watch_new, r);
   file_watch_free(r->watch);
   r->watch = NULL;
 }
@@ -367,6 +367,7 @@ void reload_free(struct reload *r) {
   hooks_cancel(r->hook);
   loop_cancel(r->s->o.loop, follow, r);
   loop_cancel(r->s->o.loop, take_made, r);
+  loop_cancel(r->s->o.loop, reload_watch_new, r);
   reload_unlisten(r);
   file_watch_free(r->watch);
   timer_free(r->timer);

@@ -129,7 +129,7 @@ void reload_condemn(struct reload *r, const struct keep_culprit *c);
 bool reload_roll_back(struct reload *r); /* where it is due and can be now */
 
 /* reload_watch.c */
-void reload_watch_new(struct reload *r);
+void reload_watch_new(void *reload); /* a deferred call */
 void reload_watch_open(struct reload *r);
 void reload_poll_alone(void *reload);
 void reload_watch_again(struct reload *r); /* other files are in force */

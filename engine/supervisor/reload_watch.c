@@ -81,8 +81,9 @@ void reload_watch_again(struct reload *r) {
   tell_blind(r);
 }
 
-/* What is there now is what was loaded just before. */
-void reload_watch_new(struct reload *r) {
+/* What is there now is what was loaded just before: only the first processes were asked for in between. */
+void reload_watch_new(void *arg) {
+  struct reload *r = arg;
   if (settings_choice(r->now->settings, SET_RELOAD) != 0) return;
   r->watch = file_watch_new(r->s->o.loop, on_changed, r);
   reload_watch_again(r);
