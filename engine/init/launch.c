@@ -257,6 +257,7 @@ pid_t launch_go(struct launch *l) {
       flags |= CLONE_FILES;
     }
     pid = clone(new_process, place->stack + STACK_BYTES, (int)flags, l, &l->pid, NULL, &l->pid);
+    if (!l->silent) sched_yield(); /* where no processor is idle it need not wait for what we do next */
   }
   return pid < 0 ? -errno : pid;
 }
