@@ -80,6 +80,7 @@ static int go_on(struct init *in) {
   tty_open(in);
   output_open(in);
   spawn_prepare(in);
+  spawn_warm(in);
   return watch_add(in, in->signal_fd, EPOLLIN, TAG_SIGNAL, 0);
 }
 

@@ -52,6 +52,7 @@ struct launch {
   bool used;
 };
 
+void launch_warm(void); /* touches the memory of the first one */
 struct launch *launch_new(struct init *in, struct child *c, const struct proto_spawn *m);
 /* Takes the blob that came with the request, a copy where it lies in the message, or maps a sealed memfd. -errno. */
 int launch_read(struct launch *l, char *inside, size_t n);

@@ -149,8 +149,7 @@ struct init {
   pid_t guard; /* 0: none, as PID 1 */
   bool pid1;
   int epoll_fd, signal_fd, null_fd, self_fd;
-  char self_path[PATH_MAX]; /* "": by descriptor only */
-  struct rlimit nofile;     /* as it was, for children */
+  struct rlimit nofile; /* as it was, for children */
   bool hup_ignored, had_terminal, stdin_tty;
   int tty_fd;           /* -1: none */
   pid_t tty_group;      /* main's, while it has the terminal */
@@ -168,31 +167,23 @@ struct init {
   int engine_status;
 
   struct pipes ready;
-  bool ready_due; /* make them when what is more urgent is done */
-  struct child children[LIMIT_CHILDREN];
-  unsigned top;              /* slots in use are below it */
-  unsigned first_free;       /* none is free below it */
-  uint32_t last_number;      /* the engine's grow */
-  uint16_t pids[PID_CHAINS]; /* the live ones by pid: an index plus 1, 0: none */
-  unsigned company;          /* live ones that are said to have it */
-  struct tail tails[LIMIT_INSTANCES];
-  uint32_t tail_names[LIMIT_INSTANCES]; /* of each a hash of name and instance */
-  unsigned ntails;                      /* slots ever used */
-  struct source sources[SOURCES_MAX];
+  bool ready_due;       /* make them when what is more urgent is done */
+  unsigned top;         /* slots of children in use are below it */
+  unsigned first_free;  /* none is free below it */
+  uint32_t last_number; /* the engine's grow */
+  unsigned company;     /* live ones that are said to have it */
+  unsigned ntails;      /* slots of tails ever used */
   unsigned nsources;
   struct source *free_sources;
   struct source *log;
   int log_fd; /* the pipe's other end, also for init's own events */
   uint64_t notices_lost;
-  struct writer writers[2]; /* tend's standard output and error */
-  bool one_writer;          /* they are the same */
-  bool again;               /* something can be written without waiting for an event */
-  bool little;              /* a few bytes came in this turn */
-  int64_t little_ns;        /* when they did last */
+  bool one_writer;   /* the two are the same */
+  bool again;        /* something can be written without waiting for an event */
+  bool little;       /* a few bytes came in this turn */
+  int64_t little_ns; /* when they did last */
 
-  struct proto_plan plan;
   struct proto_output output;
-  struct kept kept[LIMIT_KEPT];
 
   struct stopreq stop;
   int64_t stop_due_ns; /* TIME_NEVER: no bound yet */
@@ -215,6 +206,17 @@ struct init {
   int64_t engine_due_ns; /* the engine must be gone by then */
   int64_t drain_due_ns;
   int64_t now_ns;
+
+  /* what is large is last: of most of it nothing is ever touched, and each page that is costs at the start */
+  uint16_t pids[PID_CHAINS]; /* the live ones by pid: an index plus 1, 0: none */
+  struct child children[LIMIT_CHILDREN];
+  struct tail tails[LIMIT_INSTANCES];
+  uint32_t tail_names[LIMIT_INSTANCES]; /* of each a hash of name and instance */
+  struct source sources[SOURCES_MAX];
+  struct proto_plan plan;
+  struct kept kept[LIMIT_KEPT];
+  char self_path[PATH_MAX]; /* "": by descriptor only */
+  struct writer writers[2]; /* tend's standard output and error */
 };
 
 /* What epoll tells: a kind and an index. */
@@ -277,6 +279,7 @@ void child_release(struct init *in, struct child *c); /* frees the slot when not
 /* The blob follows m, or is a memfd. */
 void spawn_child(struct init *in, struct proto_spawn *m, size_t blob_bytes, int blob_fd, int out_fd, int in_fd);
 void spawn_status(struct init *in, struct child *c);
+void spawn_warm(struct init *in);                   /* touches what the first start will write */
 void spawn_prepare(struct init *in);                /* makes pipes ready where there are few children */
 void spawn_unprepare(struct init *in);              /* before a fork that would keep them */
 void spawn_ended(struct init *in, struct child *c); /* it was reaped */
