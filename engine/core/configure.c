@@ -27,34 +27,70 @@ static enum execution_mode mode_of(const struct plan *plan, size_t i, const stru
   return i == plan->main ? (enum execution_mode)settings_choice(s, SET_EXECUTION_MODE) : MODE_SERVER;
 }
 
-static void process_of(const struct plan *plan, size_t i, const struct settings *s, struct machine_process *m,
-                       struct stop_step *steps) {
+struct lifecycle_how {
+  struct lifecycle_how *next;
+  const struct plan_process *of; /* one that has it */
+  struct machine_how how;
+  struct stop_step steps[]; /* of how */
+};
+
+/* The plan has what is the same once. */
+static bool is_alike(const struct lifecycle_how *h, const struct plan_process *p, enum execution_mode mode) {
+  const struct plan_process *q = h->of;
+  return h->how.mode == mode && p->interval_ns == q->interval_ns && p->restart == q->restart &&
+         p->success_set == q->success_set && p->stop == q->stop && p->start_timeout_ns == q->start_timeout_ns;
+}
+
+static struct lifecycle_how *how_new(const struct plan_process *p, enum execution_mode mode, const struct settings *s) {
+  const struct plan_stop *stop = p->stop;
+  struct lifecycle_how *h = calloc(1, sizeof *h + stop->ladder_n * sizeof *h->steps);
+  if (!h) return NULL;
+  for (size_t k = 0; k < stop->ladder_n; k++)
+    h->steps[k] = (struct stop_step){stop->ladder[k].signal, or_setting(stop->ladder[k].wait_ns, 0)};
+  h->of = p;
+  h->how = (struct machine_how){.mode = mode,
+                                .interval_ns = or_setting(p->interval_ns, settings_ns(s, SET_EXECUTION_INTERVAL)),
+                                .restart = restart_of(p->restart, s),
+                                .rules = p->restart->rules,
+                                .n_rules = (unsigned)p->restart->rules_n,
+                                .stop = h->steps,
+                                .n_stop = (unsigned)stop->ladder_n,
+                                .stop_group = stop->group,
+                                .stop_timeout_ns = or_setting(stop->timeout_ns, 0),
+                                .start_timeout_ns = or_setting(p->start_timeout_ns, 0)};
+  memcpy(h->how.success, p->success_set, sizeof h->how.success);
+  return h;
+}
+
+/* main's is its own: tty changes it. NULL: no memory. */
+static struct machine_how *how_of(struct lifecycle *l, const struct plan *plan, size_t i, const struct settings *s) {
+  enum { LOOKED_AT = 8 };
   const struct plan_process *p = &plan->processes[i];
-  m->name = p->name;
-  m->main = i == plan->main;
-  m->essential = p->essential;
-  m->instances = plan_slots(p);
-  m->running = p->instances;
-  m->after = p->after;
-  m->n_after = (unsigned)p->after_n;
-  m->mode = mode_of(plan, i, s);
-  m->interval_ns = or_setting(p->interval_ns, settings_ns(s, SET_EXECUTION_INTERVAL));
-  m->restart = restart_of(&p->restart, s);
-  m->rules = p->restart.rules;
-  m->n_rules = (unsigned)p->restart.rules_n;
-  memcpy(m->success, p->success_set, sizeof m->success);
-  for (size_t k = 0; k < p->stop.ladder_n; k++)
-    steps[k] = (struct stop_step){p->stop.ladder[k].signal, or_setting(p->stop.ladder[k].wait_ns, 0)};
-  m->stop = steps;
-  m->n_stop = (unsigned)p->stop.ladder_n;
-  m->stop_group = p->stop.group;
-  m->stop_timeout_ns = or_setting(p->stop.timeout_ns, 0);
-  m->start_timeout_ns = or_setting(p->start_timeout_ns, 0);
-  m->has_startup_check = p->startup != NULL;
+  enum execution_mode mode = mode_of(plan, i, s);
+  struct lifecycle_how *h = i == plan->main ? NULL : l->how;
+  for (int k = 0; h && k < LOOKED_AT; h = h->next, k++)
+    if (h->of != &plan->processes[plan->main] && is_alike(h, p, mode)) return &h->how;
+  if (!(h = how_new(p, mode, s))) return NULL;
+  h->next = l->how;
+  l->how = h;
+  return &h->how;
+}
+
+static struct machine_process process_of(const struct plan *plan, size_t i, const struct machine_how *how) {
+  const struct plan_process *p = &plan->processes[i];
+  return (struct machine_process){.name = p->name,
+                                  .how = how,
+                                  .instances = plan_slots(p),
+                                  .running = p->instances,
+                                  .after = p->after,
+                                  .n_after = (unsigned)p->after_n,
+                                  .main = i == plan->main,
+                                  .essential = p->essential,
+                                  .has_startup_check = p->startup != NULL};
 }
 
 /* Ctrl-C at a terminal of its own is how a person ends main. */
-static bool add_tty_rule(struct lifecycle *l, struct machine_process *main) {
+static bool add_tty_rule(struct lifecycle *l, struct machine_how *main) {
   enum { SIGNAL_INT = 2 };
   l->tty_rules = calloc(main->n_rules + 1, sizeof *l->tty_rules);
   if (!l->tty_rules) return false;
@@ -69,19 +105,13 @@ struct lifecycle *lifecycle_new(const struct plan *plan, const struct settings *
   struct lifecycle *l = calloc(1, sizeof *l);
   if (!l) return NULL;
   l->process = calloc(plan->processes_n, sizeof *l->process);
-  size_t steps = 0;
-  for (size_t i = 0; i < plan->processes_n; i++) steps += plan->processes[i].stop.ladder_n;
-  l->steps = calloc(steps + 1, sizeof *l->steps);
-  if (!l->process || !l->steps) {
-    lifecycle_free(l);
-    return NULL;
+  bool whole = l->process != NULL;
+  for (size_t i = 0; whole && i < plan->processes_n; i++) {
+    struct machine_how *how = how_of(l, plan, i, settings);
+    whole = how && (i != plan->main || !tty || add_tty_rule(l, how));
+    l->process[i] = process_of(plan, i, how);
   }
-  struct stop_step *step = l->steps;
-  for (size_t i = 0; i < plan->processes_n; i++) {
-    process_of(plan, i, settings, &l->process[i], step);
-    step += plan->processes[i].stop.ladder_n;
-  }
-  if (tty && !add_tty_rule(l, &l->process[plan->main])) {
+  if (!whole) {
     lifecycle_free(l);
     return NULL;
   }
@@ -101,8 +131,11 @@ struct lifecycle *lifecycle_new(const struct plan *plan, const struct settings *
 
 void lifecycle_free(struct lifecycle *l) {
   if (!l) return;
+  for (struct lifecycle_how *h = l->how, *next; h; h = next) {
+    next = h->next;
+    free(h);
+  }
   free(l->process);
-  free(l->steps);
   free(l->tty_rules);
   free(l);
 }

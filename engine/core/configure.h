@@ -6,11 +6,11 @@
 #include "core/plan.h"
 #include "core/settings.h"
 
-/* Owns the arrays that config points to. The plan must outlive it (names). */
+/* Owns what config points to. The plan must outlive it (names, rules, order). */
 struct lifecycle {
   struct machine_config config;
   struct machine_process *process;
-  struct stop_step *steps;        /* of all processes */
+  struct lifecycle_how *how;      /* of all processes, what is alike mostly once */
   struct restart_rule *tty_rules; /* main's, with one before them */
 };
 

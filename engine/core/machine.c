@@ -114,14 +114,15 @@ static bool config_is_possible(const struct machine_config *c, unsigned *slots, 
   for (unsigned i = 0; i < c->processes; i++) {
     const struct machine_process *p = &c->process[i];
     if (!p->instances || p->instances > LIMIT_INSTANCES || p->running > p->instances || p->n_after > LIMIT_AFTER ||
-        p->n_stop > LIMIT_STOP_STEPS || p->n_rules > LIMIT_RULES || p->restart.max_attempts > LIMIT_WINDOW)
+        p->how->n_stop > LIMIT_STOP_STEPS || p->how->n_rules > LIMIT_RULES ||
+        p->how->restart.max_attempts > LIMIT_WINDOW)
       return false;
     for (unsigned k = 0; k < p->n_after; k++)
       if (p->after[k] >= c->processes) return false;
     if (p->main && p->running && p->running < p->instances) return false;
     mains += p->main;
     *slots += p->instances;
-    *rings += p->instances * (p->restart.max_attempts ? p->restart.max_attempts : RING_UNLIMITED);
+    *rings += p->instances * (p->how->restart.max_attempts ? p->how->restart.max_attempts : RING_UNLIMITED);
   }
   return mains == 1 && *slots <= LIMIT_INSTANCES;
 }
@@ -169,7 +170,7 @@ static void number_slots(struct machine *m, int64_t *ring) {
       m->main_first = n;
     }
     for (unsigned k = 0; k < p->instances; k++, n++) {
-      unsigned cap = p->restart.max_attempts ? p->restart.max_attempts : RING_UNLIMITED;
+      unsigned cap = p->how->restart.max_attempts ? p->how->restart.max_attempts : RING_UNLIMITED;
       m->slot[n] = (struct slot){.process = (uint16_t)i,
                                  .instance = (uint16_t)k,
                                  .spare = p->running && k >= p->running,

@@ -32,14 +32,8 @@ struct stop_step {
   int64_t wait_ns; /* then the next step; after the last SIGKILL. Negative, or 0 in the last: until the timeout */
 };
 
-struct machine_process {
-  const char *name; /* for who prints, and to be found again by machine_load */
-  bool main;        /* exactly one process is */
-  bool essential;   /* its final failure ends the container (main always does) */
-  unsigned instances;
-  unsigned running;      /* of them at the start, the others wait for IN_SCALE; 0: all */
-  const uint16_t *after; /* indices into processes; no cycle */
-  unsigned n_after;
+/* How a process is run, run again and ended: the same for all that are alike. */
+struct machine_how {
   enum execution_mode mode;
   int64_t interval_ns; /* mode daemon */
   struct restart_config restart;
@@ -52,6 +46,17 @@ struct machine_process {
   bool stop_group;          /* stop signals go to its process group */
   int64_t stop_timeout_ns;  /* from its stop signal to SIGKILL; 0: the workload's share of the shutdown */
   int64_t start_timeout_ns; /* for the start-up check; 0: no limit */
+};
+
+struct machine_process {
+  const char *name; /* for who prints, and to be found again by machine_load */
+  const struct machine_how *how;
+  unsigned instances;
+  unsigned running;      /* of them at the start, the others wait for IN_SCALE; 0: all */
+  const uint16_t *after; /* indices into processes; no cycle */
+  unsigned n_after;
+  bool main;      /* exactly one process is */
+  bool essential; /* its final failure ends the container (main always does) */
   bool has_startup_check;
 };
 

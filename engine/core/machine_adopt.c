@@ -20,7 +20,7 @@ static void adopt_slot(struct machine *m, struct slot *to, const struct slot *fr
   to->instance = own.instance;
   to->restart = own.restart;
   adopt_restart(&to->restart, &from->restart);
-  unsigned steps = slot_process(m, to)->n_stop ? slot_process(m, to)->n_stop : 1;
+  unsigned steps = slot_process(m, to)->how->n_stop ? slot_process(m, to)->how->n_stop : 1;
   if (to->step >= steps) to->step = steps - 1;
 }
 

@@ -3,10 +3,10 @@
 
 static const struct stop_step default_step = {SIGNAL_TERM, 0};
 
-static unsigned count_steps(const struct machine_process *p) { return p->n_stop ? p->n_stop : 1; }
+static unsigned count_steps(const struct machine_process *p) { return p->how->n_stop ? p->how->n_stop : 1; }
 
 static const struct stop_step *step_of(const struct machine_process *p, unsigned i) {
-  return p->n_stop ? &p->stop[i] : &default_step;
+  return p->how->n_stop ? &p->how->stop[i] : &default_step;
 }
 
 static struct machine_action *act_kill(struct machine *m, const struct slot *s, int signal, bool group) {
@@ -36,7 +36,7 @@ static void take_step(struct machine *m, struct slot *s, bool silent) {
     slot_kill(m, s);
     return;
   }
-  if (!silent) act_kill(m, s, step->signal, p->stop_group)->cont = true;
+  if (!silent) act_kill(m, s, step->signal, p->how->stop_group)->cont = true;
   s->sent |= UINT64_C(1) << (step->signal - 1);
   bool last = s->step + 1 == count_steps(p);
   bool rest_of_time = step->wait_ns < 0 || (last && !step->wait_ns);
@@ -52,7 +52,7 @@ static void begin_ladder(struct machine *m, struct slot *s, bool silent) {
     slot_kill(m, s);
     return;
   }
-  int64_t timeout = slot_process(m, s)->stop_timeout_ns;
+  int64_t timeout = slot_process(m, s)->how->stop_timeout_ns;
   s->kill_ns = m->now + (timeout > 0 ? timeout : machine_grace_ns(m));
   take_step(m, s, silent);
 }

@@ -15,7 +15,7 @@ static struct slot *find_slots(struct machine *m, const struct machine_input *in
 
 /* The mark matters to unless-stopped only. */
 static void remember(struct machine *m, bool on) {
-  if (m->main->restart.policy == RESTART_UNLESS_STOPPED) machine_act(m, ACT_REMEMBER_STOP)->on = on;
+  if (m->main->how->restart.policy == RESTART_UNLESS_STOPPED) machine_act(m, ACT_REMEMBER_STOP)->on = on;
 }
 
 /* A failure is left for STOPPED where it is held; its exit code stays the last word until a start. */

@@ -37,7 +37,7 @@ static void cancel_check(struct machine *m, struct slot *s) {
 
 /* A long run in good health makes the delays short again. */
 void slot_note_good_run(struct machine *m, struct slot *s) {
-  int64_t reset = slot_process(m, s)->restart.reset_ns;
+  int64_t reset = slot_process(m, s)->how->restart.reset_ns;
   if (s->state != INSTANCE_UP || !m->healthy || reset <= 0) return;
   int64_t since = s->up_ns > m->healthy_ns ? s->up_ns : m->healthy_ns;
   if (m->now - since >= reset) s->restart.n = 0;
@@ -83,7 +83,7 @@ void machine_on_started(struct machine *m, const struct machine_input *in) {
     s->up_ns = m->now;
   } else if (p->has_startup_check) {
     slot_set(m, s, INSTANCE_STARTING);
-    if (p->start_timeout_ns > 0) s->due_ns = m->now + p->start_timeout_ns;
+    if (p->how->start_timeout_ns > 0) s->due_ns = m->now + p->how->start_timeout_ns;
     struct machine_action *a = machine_act(m, ACT_START_CHECK);
     a->slot = slot_index(m, s);
     a->deadline_ns = s->due_ns;
@@ -132,7 +132,7 @@ static void follow_main(struct machine *m) {
 }
 
 static void restart(struct machine *m, struct slot *s, enum end_reason reason, bool all, int64_t given_ns) {
-  const struct restart_config *c = &slot_process(m, s)->restart;
+  const struct restart_config *c = &slot_process(m, s)->how->restart;
   if (reason != END_CLEAN) tell_failure(m, s, reason, false);
   struct machine_action *a = tell_of(m, s, EVENT_RESTART_INITIATED, LEVEL_WARNING);
   int64_t delay = restart_take(&s->restart, c, m->now, &m->seed);
@@ -165,11 +165,11 @@ static void end_well(struct machine *m, struct slot *s) {
 static enum restart_verdict verdict_on(const struct machine *m, struct slot *s, const struct machine_input *in,
                                        enum end_reason reason, int code, int signal) {
   const struct machine_process *p = slot_process(m, s);
-  enum restart_verdict verdict =
-      in->decided ? in->verdict
-                  : restart_judge(&p->restart, p->mode, m->config->simple, p->rules, p->n_rules, reason, code, signal);
+  enum restart_verdict verdict = in->decided ? in->verdict
+                                             : restart_judge(&p->how->restart, p->how->mode, m->config->simple,
+                                                             p->how->rules, p->how->n_rules, reason, code, signal);
   bool again = verdict == VERDICT_RESTART || verdict == VERDICT_RESTART_ALL;
-  return again && restart_exhausted(&s->restart, &p->restart, m->now) ? VERDICT_FINAL : verdict;
+  return again && restart_exhausted(&s->restart, &p->how->restart, m->now) ? VERDICT_FINAL : verdict;
 }
 
 static void judge(struct machine *m, struct slot *s, const struct machine_input *in, enum end_reason reason, int code,
@@ -180,7 +180,7 @@ static void judge(struct machine *m, struct slot *s, const struct machine_input 
   switch (verdict) {
     case VERDICT_AGAIN:
       slot_set(m, s, INSTANCE_INTERVAL);
-      s->due_ns = m->now + p->interval_ns;
+      s->due_ns = m->now + p->how->interval_ns;
       break;
     case VERDICT_DONE:
       end_well(m, s);
@@ -199,8 +199,8 @@ static void judge(struct machine *m, struct slot *s, const struct machine_input 
 /* --- ends --- */
 
 static bool is_success(const struct machine_process *p, int code, int signal) {
-  if (signal) return signal <= 64 && (p->success_signals >> (signal - 1) & 1);
-  return code == 0 || (p->success[code / 64 % 4] >> (code % 64) & 1);
+  if (signal) return signal <= 64 && (p->how->success_signals >> (signal - 1) & 1);
+  return code == 0 || (p->how->success[code / 64 % 4] >> (code % 64) & 1);
 }
 
 static enum end_reason classify(const struct machine *m, const struct slot *s, const struct machine_input *in, int code,
@@ -256,7 +256,7 @@ void machine_on_exited(struct machine *m, const struct machine_input *in) {
     a->group = a->cont = true;
     s->rest_ns = m->now + REST_MOMENT_NS;
   }
-  bool single = m->main->mode == MODE_SINGLE;
+  bool single = m->main->how->mode == MODE_SINGLE;
   s->last_reason = reason;
   s->last_code = code;
   s->end_code = reason == END_STOPPED ? shutdown_exit_code(code, signal, s->sent, single) : code;
@@ -284,7 +284,7 @@ bool machine_preview_exit(struct machine *m, const struct machine_input *in, int
   if (reason == END_STOPPED) return false;
   m->now = now_ns;
   slot_note_good_run(m, s);
-  const struct restart_config *c = &slot_process(m, s)->restart;
+  const struct restart_config *c = &slot_process(m, s)->how->restart;
   *out = (struct machine_preview){.reason = reason,
                                   .verdict = verdict_on(m, s, in, reason, code, signal),
                                   .delay_ns = restart_delay_ns(c, reason == END_CLEAN ? 0 : s->restart.n),
@@ -322,7 +322,7 @@ void machine_on_spawn_failed(struct machine *m, const struct machine_input *in) 
   } else if (final) {
     fail_slot(m, s, s->last_code, false);
   } else {
-    a->delay_ns = restart_delay_ns(&slot_process(m, s)->restart, s->spawn_fails++);
+    a->delay_ns = restart_delay_ns(&slot_process(m, s)->how->restart, s->spawn_fails++);
     slot_set(m, s, INSTANCE_BACKOFF);
     s->due_ns = m->now + a->delay_ns;
   }

@@ -42,7 +42,7 @@ void machine_cancel_wait(struct machine *m) {
 }
 
 void machine_on_begin(struct machine *m, const struct machine_input *in) {
-  if (in->stopped_mark && m->main->restart.policy == RESTART_UNLESS_STOPPED) {
+  if (in->stopped_mark && m->main->how->restart.policy == RESTART_UNLESS_STOPPED) {
     machine_set_state(m, STATE_STOPPED, CAUSE_MARK);
   } else {
     machine_start_pass(m, CAUSE_BEGIN);
@@ -50,7 +50,7 @@ void machine_on_begin(struct machine *m, const struct machine_input *in) {
 }
 
 static void fail_start(struct machine *m, enum machine_cause cause, enum end_reason reason, int code, bool can_pass) {
-  const struct restart_config *c = &m->main->restart;
+  const struct restart_config *c = &m->main->how->restart;
   struct restart *r = &life(m)->restart;
   bool again = can_pass && !m->config->simple && c->policy != RESTART_NO && !restart_exhausted(r, c, m->now);
   struct machine_action *a = machine_tell(m, EVENT_FAILURE_DETECTED, again ? LEVEL_ERROR : LEVEL_CRITICAL);

@@ -95,7 +95,7 @@ static int final_code(const struct machine *m, bool *by_workload) {
   *by_workload = ran;
   if (killed) return 128 + SIGNAL_KILL;
   if (ran) return code;
-  return m->main->mode == MODE_SINGLE ? EXIT_TERMINATED : 0;
+  return m->main->how->mode == MODE_SINGLE ? EXIT_TERMINATED : 0;
 }
 
 static void report(struct machine *m) {

@@ -15,7 +15,7 @@ unsigned machine_slot_level(const struct machine *m, uint32_t slot) { return m->
 
 int machine_slot_stop_signal(const struct machine *m, uint32_t slot) {
   const struct machine_process *p = slot_process(m, &m->slot[slot]);
-  return p->n_stop ? p->stop[0].signal : SIGNAL_TERM;
+  return p->how->n_stop ? p->how->stop[0].signal : SIGNAL_TERM;
 }
 
 int64_t machine_grace_ns(const struct machine *m) {
@@ -56,7 +56,7 @@ void machine_instance(const struct machine *m, uint32_t slot, int64_t now_ns, st
       .n = s->restart.n,
       .restarts = s->restart.total,
       .runs = s->runs,
-      .in_window = restart_in_window(&window, &slot_process(m, s)->restart, now_ns),
+      .in_window = restart_in_window(&window, &slot_process(m, s)->how->restart, now_ns),
       .last_reason = s->last_reason,
       .last_code = s->last_code,
   };

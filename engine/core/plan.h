@@ -31,7 +31,7 @@ struct plan_restart {
   int64_t delay_ns, max_delay_ns, window_ns, reset_ns;
   int exponential; /* 0, 1 or PLAN_UNSET */
   int jitter_percent;
-  struct restart_rule *rules;
+  const struct restart_rule *rules;
   size_t rules_n;
 };
 
@@ -41,7 +41,7 @@ struct plan_stop_step {
 };
 
 struct plan_stop {
-  struct plan_stop_step ladder[LIMIT_STOP_STEPS]; /* at least one: TERM */
+  const struct plan_stop_step *ladder; /* at least one: TERM */
   size_t ladder_n;
   int64_t timeout_ns; /* the whole ladder; PLAN_UNSET: the workload's share of the shutdown timeout */
   bool group;         /* signals go to the process group */
@@ -92,9 +92,9 @@ struct plan_process {
   bool essential; /* its final failure ends the container; main always is */
   int mode;       /* enum execution_mode */
   int64_t interval_ns;
-  struct plan_restart restart;
-  uint64_t success_set[4]; /* bit n: exit code n is a good end; bit 0 always */
-  struct plan_stop stop;
+  const struct plan_restart *restart;
+  const uint64_t *success_set; /* of 4: bit n: exit code n is a good end; bit 0 always */
+  const struct plan_stop *stop;
   int64_t start_timeout_ns;   /* until the start-up check must have passed */
   struct plan_check *startup; /* NULL: started means executed */
   bool restart_on_change; /* a reload that changes what is executed restarts it; else that waits for its next start */

@@ -182,9 +182,9 @@ static void compare_process(struct compare *c, const struct plan_process *a, con
   note(c, a->essential == b->essential, "essential");
   note(c, a->mode == b->mode, "mode");
   note(c, a->interval_ns == b->interval_ns, "interval");
-  note(c, same_restart(&a->restart, &b->restart), "restart");
-  note(c, memcmp(a->success_set, b->success_set, sizeof a->success_set) == 0, "success_codes");
-  note(c, same_stop(&a->stop, &b->stop), "stop");
+  note(c, same_restart(a->restart, b->restart), "restart");
+  note(c, memcmp(a->success_set, b->success_set, 4 * sizeof *a->success_set) == 0, "success_codes");
+  note(c, same_stop(a->stop, b->stop), "stop");
   note(c, a->start_timeout_ns == b->start_timeout_ns, "start_timeout");
   note(c, d->startup[i], "startup");
   note(c, a->restart_on_change == b->restart_on_change, "on_change");

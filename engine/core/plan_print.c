@@ -85,9 +85,9 @@ static void print_process(const struct plan *plan, const struct plan_process *p,
   if (p->user) buf_fmt(out, "    user: %s\n", p->user);
   if (p->mode != PLAN_UNSET) buf_fmt(out, "    mode: %s\n", plan_modes[p->mode]);
   if (p->interval_ns != PLAN_UNSET) buf_fmt(out, "    interval: %s\n", duration(p->interval_ns, text));
-  if (p->restart.policy != PLAN_UNSET) buf_fmt(out, "    restart: %s\n", plan_policies[p->restart.policy]);
-  if (p->restart.rules_n) buf_fmt(out, "    restart rules: %zu\n", p->restart.rules_n);
-  print_stop(out, &p->stop);
+  if (p->restart->policy != PLAN_UNSET) buf_fmt(out, "    restart: %s\n", plan_policies[p->restart->policy]);
+  if (p->restart->rules_n) buf_fmt(out, "    restart rules: %zu\n", p->restart->rules_n);
+  print_stop(out, p->stop);
   if (p->restart_on_change) buf_str(out, "    on_change: restart\n");
   if (p->startup) {
     buf_fmt(out, "    starts when: %s (%s)", p->startup->name, p->startup->kind ? p->startup->kind : "function");
@@ -252,19 +252,19 @@ static void process_json(const struct plan *plan, struct json *j, const struct p
   json_bool(j, "essential", p->essential);
   if (p->mode != PLAN_UNSET) json_str(j, "mode", plan_modes[p->mode]);
   json_seconds(j, "interval", p->interval_ns);
-  if (p->restart.policy != PLAN_UNSET) json_str(j, "restart", plan_policies[p->restart.policy]);
-  json_int(j, "restart_rules", (int64_t)p->restart.rules_n);
+  if (p->restart->policy != PLAN_UNSET) json_str(j, "restart", plan_policies[p->restart->policy]);
+  json_int(j, "restart_rules", (int64_t)p->restart->rules_n);
   json_object(j, "stop");
   json_array(j, "ladder");
-  for (size_t i = 0; i < p->stop.ladder_n; i++) {
+  for (size_t i = 0; i < p->stop->ladder_n; i++) {
     json_object(j, NULL);
-    json_str(j, "signal", str_signal_name(p->stop.ladder[i].signal, text, sizeof(text)));
-    json_seconds(j, "wait", p->stop.ladder[i].wait_ns);
+    json_str(j, "signal", str_signal_name(p->stop->ladder[i].signal, text, sizeof(text)));
+    json_seconds(j, "wait", p->stop->ladder[i].wait_ns);
     json_object_end(j);
   }
   json_array_end(j);
-  json_seconds(j, "timeout", p->stop.timeout_ns);
-  json_str(j, "signal_to", p->stop.group ? "group" : "main");
+  json_seconds(j, "timeout", p->stop->timeout_ns);
+  json_str(j, "signal_to", p->stop->group ? "group" : "main");
   json_object_end(j);
   json_seconds(j, "start_timeout", p->start_timeout_ns);
   json_str(j, "on_change", p->restart_on_change ? "restart" : "next_start");

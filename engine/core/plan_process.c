@@ -105,11 +105,12 @@ static void read_process(struct plan_reader *r, const struct at *at, const cJSON
       .mode = PLAN_UNSET,
       .interval_ns = PLAN_UNSET,
       .start_timeout_ns = PLAN_UNSET,
-      .success_set = {1},
   };
   plan_check_name(r, at, at->key);
-  plan_read_restart(r, at, NULL, &p->restart);
-  plan_read_stop(r, at, NULL, &p->stop);
+  uint64_t success[4] = {1};
+  p->restart = plan_read_restart(r, at, NULL);
+  p->success_set = plan_share(r, success, sizeof success);
+  p->stop = plan_read_stop(r, at, NULL);
   if (cJSON_IsString(v) || cJSON_IsArray(v)) {
     p->argv = plan_read_argv(r, at, v);
     p->env = plan_copy_words(r, NULL);
@@ -138,9 +139,9 @@ static void read_process(struct plan_reader *r, const struct at *at, const cJSON
   read_bool(r, at, v, "essential", &p->essential);
   read_choice(r, at, v, "mode", plan_modes, PLAN_MODES_N, &p->mode);
   read_duration(r, at, v, "interval", 0, year, &p->interval_ns);
-  plan_read_restart(r, at, v, &p->restart);
-  read_codes(r, at, v, "success_codes", p->success_set);
-  plan_read_stop(r, at, v, &p->stop);
+  p->restart = plan_read_restart(r, at, v);
+  if (read_codes(r, at, v, "success_codes", success)) p->success_set = plan_share(r, success, sizeof success);
+  p->stop = plan_read_stop(r, at, v);
   read_duration(r, at, v, "start_timeout", NS_PER_MS, year, &p->start_timeout_ns);
   static const char *const on_change[] = {"next_start", "restart"};
   int change = 0;

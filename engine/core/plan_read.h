@@ -104,9 +104,9 @@ extern const char *const plan_modes[PLAN_MODES_N], *const plan_policies[PLAN_POL
 
 /* The parts, each in its file. */
 void plan_read_processes(struct plan_reader *r, const struct at *at, const cJSON *flow); /* plan_process.c */
-void plan_read_restart(struct plan_reader *r, const struct at *at, const cJSON *process,
-                       struct plan_restart *out); /* plan_restart.c */
-void plan_read_stop(struct plan_reader *r, const struct at *at, const cJSON *process, struct plan_stop *out);
+/* plan_restart.c; process NULL: what counts where a flow says nothing. NULL (and no_memory) on failure. */
+const struct plan_restart *plan_read_restart(struct plan_reader *r, const struct at *at, const cJSON *process);
+const struct plan_stop *plan_read_stop(struct plan_reader *r, const struct at *at, const cJSON *process);
 void plan_order(struct plan_reader *r, const struct at *at);                                /* plan_order.c */
 void plan_read_dependencies(struct plan_reader *r, const struct at *at, const cJSON *flow); /* plan_check.c */
 /* One check; the entry v is a table or a function. */

@@ -61,7 +61,6 @@ static bool one_reason(struct plan_reader *r, const struct at *at, const cJSON *
 
 static void read_rule(struct plan_reader *r, const struct at *at, const cJSON *v, struct restart_rule *out) {
   static const char *const keys[] = {"exit", "signal", "reason", "action"};
-  *out = (struct restart_rule){0};
   if (!cJSON_IsObject(v) || json_fn(v)) {
     plan_problem(r, at, v, "a table", "write { exit = { 1, \"64-78\" }, action = \"fail\" }");
     return;
@@ -85,30 +84,21 @@ static void read_rule(struct plan_reader *r, const struct at *at, const cJSON *v
 static void read_rules(struct plan_reader *r, const struct at *at, const cJSON *restart, struct plan_restart *out) {
   const cJSON *list = read_list(r, at, restart, "rules", LIMIT_RULES);
   if (!list || !list->child) return;
-  out->rules = plan_alloc(r, (size_t)cJSON_GetArraySize(list), sizeof(*out->rules));
-  if (!out->rules) return;
+  struct restart_rule rules[LIMIT_RULES];
+  memset(rules, 0, sizeof rules); /* with their gaps */
   const struct at here = {.up = at, .key = "rules"};
   const cJSON *v;
   cJSON_ArrayForEach(v, list) {
-    read_rule(r, AT_INDEX(&here, out->rules_n), v, &out->rules[out->rules_n]);
+    read_rule(r, AT_INDEX(&here, out->rules_n), v, &rules[out->rules_n]);
     out->rules_n++;
   }
+  out->rules = plan_share(r, rules, out->rules_n * sizeof *rules);
 }
 
-void plan_read_restart(struct plan_reader *r, const struct at *at, const cJSON *process, struct plan_restart *out) {
+static void read_restart(struct plan_reader *r, const struct at *at, const cJSON *process, struct plan_restart *out) {
   static const char *const keys[] = {
       "policy", "max_attempts", "delay",          "max_delay",           "window",
       "reset",  "rules",        "jitter_percent", "exponential_backoff",
-  };
-  *out = (struct plan_restart){
-      .policy = PLAN_UNSET,
-      .max_attempts = PLAN_UNSET,
-      .delay_ns = PLAN_UNSET,
-      .max_delay_ns = PLAN_UNSET,
-      .window_ns = PLAN_UNSET,
-      .reset_ns = PLAN_UNSET,
-      .exponential = PLAN_UNSET,
-      .jitter_percent = PLAN_UNSET,
   };
   const cJSON *v = read_get(process, "restart");
   if (cJSON_IsString(v)) {
@@ -133,9 +123,19 @@ void plan_read_restart(struct plan_reader *r, const struct at *at, const cJSON *
   read_rules(r, &here, v, out);
 }
 
+const struct plan_restart *plan_read_restart(struct plan_reader *r, const struct at *at, const cJSON *process) {
+  struct plan_restart restart;
+  memset(&restart, 0, sizeof restart);
+  restart.policy = restart.max_attempts = restart.exponential = restart.jitter_percent = PLAN_UNSET;
+  restart.delay_ns = restart.max_delay_ns = restart.window_ns = restart.reset_ns = PLAN_UNSET;
+  read_restart(r, at, process, &restart);
+  return plan_share(r, &restart, sizeof restart);
+}
+
 static void read_step(struct plan_reader *r, const struct at *at, const cJSON *v, struct plan_stop_step *out) {
   static const char *const keys[] = {"signal", "wait"};
-  *out = (struct plan_stop_step){.signal = 15, .wait_ns = PLAN_UNSET};
+  out->signal = 15;
+  out->wait_ns = PLAN_UNSET;
   if (cJSON_IsString(v)) {
     int sig = str_signal(v->valuestring);
     if (sig < 1) plan_problem(r, at, v, "a signal by name (\"TERM\")", "%s", "");
@@ -153,15 +153,16 @@ static void read_step(struct plan_reader *r, const struct at *at, const cJSON *v
   read_duration(r, at, v, "wait", 0, 3600 * NS_PER_S, &out->wait_ns);
 }
 
-void plan_read_stop(struct plan_reader *r, const struct at *at, const cJSON *process, struct plan_stop *out) {
+/* The ladder has room for LIMIT_STOP_STEPS and its first step. */
+static void read_stop(struct plan_reader *r, const struct at *at, const cJSON *process, struct plan_stop_step *steps,
+                      struct plan_stop *out) {
   static const char *const keys[] = {"signal", "ladder", "timeout", "signal_to"};
   static const char *const scopes[] = {"main", "group"};
-  *out = (struct plan_stop){.ladder = {{.signal = 15, .wait_ns = PLAN_UNSET}}, .ladder_n = 1, .timeout_ns = PLAN_UNSET};
   const cJSON *v = read_object(r, at, process, "stop");
   if (!v) return;
   const struct at here = {.up = at, .key = "stop"};
   read_keys(r, &here, v, keys, ARRAY_LEN(keys));
-  read_signal(r, &here, v, "signal", &out->ladder[0].signal);
+  read_signal(r, &here, v, "signal", &steps[0].signal);
   read_duration(r, &here, v, "timeout", 0, 3600 * NS_PER_S, &out->timeout_ns);
   int scope = 0;
   read_choice(r, &here, v, "signal_to", scopes, ARRAY_LEN(scopes), &scope);
@@ -171,15 +172,28 @@ void plan_read_stop(struct plan_reader *r, const struct at *at, const cJSON *pro
   if (read_get(v, "signal"))
     plan_problem(r, AT_KEY(&here, "signal"), NULL, "signal or ladder", "put the signal into the ladder");
   if (!ladder->child) plan_problem(r, AT_KEY(&here, "ladder"), ladder, "at least one step", "remove it");
-  const struct at steps = {.up = &here, .key = "ladder"};
+  const struct at place = {.up = &here, .key = "ladder"};
   size_t n = 0;
   const cJSON *e;
   cJSON_ArrayForEach(e, ladder) {
-    read_step(r, AT_INDEX(&steps, n), e, &out->ladder[n]);
-    if (e->next && out->ladder[n].wait_ns == PLAN_UNSET)
-      plan_problem(r, AT_KEY(AT_INDEX(&steps, n), "wait"), NULL, "how long to wait before the next step",
+    read_step(r, AT_INDEX(&place, n), e, &steps[n]);
+    if (e->next && steps[n].wait_ns == PLAN_UNSET)
+      plan_problem(r, AT_KEY(AT_INDEX(&place, n), "wait"), NULL, "how long to wait before the next step",
                    "it is missing: write wait = 5");
     n++;
   }
   if (n) out->ladder_n = n;
+}
+
+const struct plan_stop *plan_read_stop(struct plan_reader *r, const struct at *at, const cJSON *process) {
+  struct plan_stop_step steps[LIMIT_STOP_STEPS];
+  struct plan_stop stop;
+  memset(steps, 0, sizeof steps); /* both with their gaps */
+  memset(&stop, 0, sizeof stop);
+  steps[0].signal = 15;
+  steps[0].wait_ns = stop.timeout_ns = PLAN_UNSET;
+  stop.ladder_n = 1;
+  read_stop(r, at, process, steps, &stop);
+  stop.ladder = plan_share(r, steps, stop.ladder_n * sizeof *steps);
+  return plan_share(r, &stop, sizeof stop);
 }

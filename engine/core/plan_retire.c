@@ -5,6 +5,12 @@
 #include "core/plan_read.h"
 
 static void copy(struct plan_reader *r, const struct plan_process *from, struct plan_process *to) {
+  struct plan_restart restart = *from->restart;
+  restart.rules = NULL;
+  restart.rules_n = 0;
+  struct plan_stop stop;
+  memcpy(&stop, from->stop, sizeof stop);
+  stop.ladder = plan_share(r, stop.ladder, stop.ladder_n * sizeof *stop.ladder);
   *to = (struct plan_process){
       .name = plan_text(r, from->name),
       .description = plan_text(r, from->description),
@@ -13,14 +19,12 @@ static void copy(struct plan_reader *r, const struct plan_process *from, struct 
       .instances = from->instances > plan_slots(from) ? from->instances : plan_slots(from),
       .mode = from->mode,
       .interval_ns = from->interval_ns,
-      .restart = from->restart,
-      .stop = from->stop,
+      .restart = plan_share(r, &restart, sizeof restart),
+      .success_set = plan_share(r, from->success_set, 4 * sizeof *from->success_set),
+      .stop = plan_share(r, &stop, sizeof stop),
       .start_timeout_ns = from->start_timeout_ns,
       .retired = true,
   };
-  to->restart.rules = NULL;
-  to->restart.rules_n = 0;
-  memcpy(to->success_set, from->success_set, sizeof to->success_set);
 }
 
 /* They are stopped in reverse order, as before. */

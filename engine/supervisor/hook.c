@@ -195,7 +195,7 @@ static void on_exit_decided(void *arg, const struct hook_answer *a) {
 static void write_exit(const struct supervisor *s, const struct machine_input *in, const struct machine_preview *p,
                        struct buf *out) {
   const struct slot_end *end = supervisor_end_of(&s->slots[in->slot]);
-  const struct restart_config *c = &s->lifecycle->process[machine_slot_process(s->machine, in->slot)].restart;
+  const struct restart_config *c = &s->lifecycle->process[machine_slot_process(s->machine, in->slot)].how->restart;
   char name[16];
   struct json j = JSON_INIT(out);
   json_object(&j, NULL);
@@ -223,7 +223,7 @@ bool supervisor_hook_exit(struct supervisor *s, const struct machine_input *in) 
   write_exit(s, in, &p, &about);
   struct hook_call call = decision_of(s, PLAN_HOOK_EXIT, on_exit_decided, h);
   call.about = members(&about);
-  bool daemon = s->lifecycle->process[machine_slot_process(s->machine, in->slot)].mode == MODE_DAEMON;
+  bool daemon = s->lifecycle->process[machine_slot_process(s->machine, in->slot)].how->mode == MODE_DAEMON;
   size_t n = 0;
   call.choices[n++] = word_of(p.verdict);
   for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {

@@ -170,7 +170,7 @@ void supervisor_tell_init(struct supervisor *s) {
   const struct machine_config *c = &s->lifecycle->config;
   plan.main_child = 0;
   plan.immediate = c->hooks == 0 && c->drain_ns == 0;
-  plan.stopped_is_0 = c->process[s->o.plan->main].mode != MODE_SINGLE;
+  plan.stopped_is_0 = c->process[s->o.plan->main].how->mode != MODE_SINGLE;
   plan.grace_ns = machine_grace_ns(s->machine);
   plan.n = 0;
   int64_t now = clock_mono_ns();
@@ -186,7 +186,7 @@ void supervisor_tell_init(struct supervisor *s) {
         .child = s->slots[i].child,
         .level = (uint16_t)machine_slot_level(s->machine, i),
         .signal = (uint8_t)machine_slot_stop_signal(s->machine, i),
-        .group = c->process[process].stop_group,
+        .group = c->process[process].how->stop_group,
     };
   }
   children_plan(s->o.children, &plan);

@@ -196,14 +196,14 @@ void supervisor_report_json(struct supervisor *s, struct buf *out) {
   const struct machine_process *p = &s->lifecycle->process[s->o.plan->main];
   static const char *const policies[] = {"no", "always", "on-failure", "unless-stopped"};
   in.restart = (struct restart_config_view){
-      .policy = policies[p->restart.policy],
-      .max_attempts = p->restart.max_attempts,
-      .delay_ns = p->restart.base_ns,
-      .max_delay_ns = p->restart.max_ns,
-      .window_ns = p->restart.window_ns,
-      .reset_ns = p->restart.reset_ns,
-      .exponential = p->restart.exponential,
-      .jitter_percent = p->restart.jitter_percent,
+      .policy = policies[p->how->restart.policy],
+      .max_attempts = p->how->restart.max_attempts,
+      .delay_ns = p->how->restart.base_ns,
+      .max_delay_ns = p->how->restart.max_ns,
+      .window_ns = p->how->restart.window_ns,
+      .reset_ns = p->how->restart.reset_ns,
+      .exponential = p->how->restart.exponential,
+      .jitter_percent = p->how->restart.jitter_percent,
   };
   in.events = sink_ring(s->o.sink);
   in.ends = &s->ends;

@@ -68,7 +68,7 @@ static void tell_process(struct story *t, uint32_t index) {
     link(t, view->since_real_ns, "process %s was executed, its start-up check has not passed yet", name);
   if (view->next.what) coming(t, view->next.due_real_ns, "%s of %s", view->next.what, name);
   if (!view->last_exit.known || (v.state == INSTANCE_UP && v.last_reason == END_CLEAN)) return;
-  const struct restart_config *r = &s->lifecycle->process[machine_slot_process(s->machine, index)].restart;
+  const struct restart_config *r = &s->lifecycle->process[machine_slot_process(s->machine, index)].how->restart;
   if (v.state == INSTANCE_BACKOFF)
     link(t, view->since_real_ns, "process %s waits for its restart: number %u in a row, %u of %u in the window", name,
          v.n, v.in_window, r->max_attempts);

@@ -32,6 +32,7 @@ struct world {
   struct machine *m;
   struct machine_config config;
   struct machine_process process[WORLD_PROCESSES];
+  struct machine_how how[WORLD_PROCESSES];
   uint16_t after[WORLD_PROCESSES][WORLD_PROCESSES];
   struct stop_step ladder[WORLD_PROCESSES][2];
   struct restart_rule rule[WORLD_PROCESSES];
@@ -113,11 +114,11 @@ static inline void check_restart(struct world *w, const struct machine_action *a
   uint32_t slot = a->slot != UINT32_MAX ? a->slot : UINT32_MAX;
   for (uint32_t i = 0; slot == UINT32_MAX; i++)
     if (process_of(w, i)->main) slot = i; /* a failed start counts on main's first instance */
-  const struct restart_config *c = &process_of(w, slot)->restart;
+  const struct restart_config *c = &process_of(w, slot)->how->restart;
   struct child *child = &w->child[slot];
   MUST(w, w->stop_at == TIME_NEVER); /* must: an asked-for stop is never followed by a restart */
   MUST(w, !w->config.simple);
-  MUST(w, c->policy != RESTART_NO || process_of(w, slot)->n_rules);
+  MUST(w, c->policy != RESTART_NO || process_of(w, slot)->how->n_rules);
   /* must: n goes up by one, and starts anew only with a reason to */
   MUST(w, a->attempt == child->attempt + 1 || (a->attempt == 1 && child->may_reset));
   MUST(w, a->reason != END_CLEAN || a->attempt == 1);
@@ -136,7 +137,7 @@ static inline void check_restart(struct world *w, const struct machine_action *a
     MUST(w, a->in_window == (in_window < 64 ? in_window : 64));
   }
   const struct machine_process *p = process_of(w, slot);
-  bool all = a->slot != UINT32_MAX && p->n_rules && p->rules->action == RULE_RESTART_ALL;
+  bool all = a->slot != UINT32_MAX && p->how->n_rules && p->how->rules->action == RULE_RESTART_ALL;
   for (uint32_t i = 0; all && i < w->slots; i++) { /* everything is made anew after this delay */
     w->child[i].not_before = 0;
     w->child[i].may_reset = true;
@@ -150,10 +151,10 @@ static inline void check_restart(struct world *w, const struct machine_action *a
 static inline void check_failure(struct world *w, const struct machine_action *a) {
   if (!a->final || a->slot == UINT32_MAX || a->reason == END_EXEC_ERROR || a->reason == END_SYSTEM) return;
   const struct machine_process *p = process_of(w, a->slot);
-  if (p->n_rules || w->config.simple || p->restart.policy == RESTART_NO) return;
+  if (p->how->n_rules || w->config.simple || p->how->restart.policy == RESTART_NO) return;
   /* must: only a full window makes a failure final */
-  MUST(w,
-       p->restart.max_attempts && count_in_window(&w->child[a->slot], &p->restart, w->now) == p->restart.max_attempts);
+  MUST(w, p->how->restart.max_attempts &&
+              count_in_window(&w->child[a->slot], &p->how->restart, w->now) == p->how->restart.max_attempts);
 }
 
 static inline void check_event(struct world *w, const struct machine_action *a) {
@@ -177,9 +178,10 @@ static inline void check_event(struct world *w, const struct machine_action *a) 
     case EVENT_PROCESS_EXITED:
       MUST(w, w->feeding == IN_EXITED && w->child[a->slot].state == CHILD_NONE);
       machine_instance(w->m, a->slot, w->now, &v);
-      if (a->reason == END_CLEAN && process_of(w, a->slot)->mode == MODE_DAEMON && !process_of(w, a->slot)->n_rules &&
+      if (a->reason == END_CLEAN && process_of(w, a->slot)->how->mode == MODE_DAEMON &&
+          !process_of(w, a->slot)->how->n_rules &&
           v.state != INSTANCE_DOWN) /* DOWN: everything is being stopped, and then begins anew */
-        w->child[a->slot].not_before = w->now + process_of(w, a->slot)->interval_ns;
+        w->child[a->slot].not_before = w->now + process_of(w, a->slot)->how->interval_ns;
       break;
     case EVENT_SHUTDOWN_INITIATED:
       w->initiated++;
@@ -266,7 +268,7 @@ static inline void check_code(struct world *w, int code) {
     int signal = c->status & 0x7f, own = signal ? 128 + signal : c->status >> 8;
     bool by_stop = signal && (c->sent >> (signal - 1) & 1);
     by_stop = by_stop && signal != SIGNAL_KILL;
-    int want = c->state == CHILD_RUNNING ? 137 : by_stop && p->mode != MODE_SINGLE ? 0 : own;
+    int want = c->state == CHILD_RUNNING ? 137 : by_stop && p->how->mode != MODE_SINGLE ? 0 : own;
     MUST(w, code == want);
   }
 }

@@ -47,7 +47,7 @@ static void single_restarts_by_the_formula(void **state) {
 static void without_limit_delays_reach_the_maximum(void **state) {
   (void)state;
   static const int delays[] = {10, 20, 40, 80, 160, 300, 300};
-  main_process.restart.max_attempts = 0;
+  main_how.restart.max_attempts = 0;
   struct trace t;
   trace_begin(&t, &config);
   trace_to_spawn(&t);
@@ -64,7 +64,7 @@ static void without_limit_delays_reach_the_maximum(void **state) {
 
 static void daemon_waits_between_runs(void **state) {
   (void)state;
-  main_process.mode = MODE_DAEMON;
+  main_how.mode = MODE_DAEMON;
   struct trace t;
   trace_begin(&t, &config);
   trace_to_spawn(&t);
@@ -87,8 +87,8 @@ static void daemon_waits_between_runs(void **state) {
 
 static void next_run_kills_the_rest_of_the_last(void **state) {
   (void)state;
-  main_process.mode = MODE_DAEMON;
-  main_process.interval_ns = S(1);
+  main_how.mode = MODE_DAEMON;
+  main_how.interval_ns = S(1);
   struct trace t;
   trace_begin(&t, &config);
   trace_to_spawn(&t);
@@ -141,7 +141,7 @@ static void failed_starts(void **state) {
   EXPECT(&t, "shutdown_completed[graceful 78] EXIT 78 engine", IN_REPORTED);
   trace_end(&t);
 
-  main_process.restart.max_attempts = 2;
+  main_how.restart.max_attempts = 2;
   config.cleanups = 1;
   trace_begin(&t, &config);
   FEED(&t, IN_BEGIN);
@@ -167,7 +167,7 @@ static void failed_starts(void **state) {
 static void start_check_gates_running(void **state) {
   (void)state;
   main_process.has_startup_check = true;
-  main_process.start_timeout_ns = S(30);
+  main_how.start_timeout_ns = S(30);
   struct trace t;
   trace_begin(&t, &config);
   trace_to_spawn(&t);
@@ -209,7 +209,7 @@ static void good_health_makes_delays_short_again(void **state) {
 
 static void failed_check_restarts(void **state) {
   (void)state;
-  main_process.mode = MODE_SERVER;
+  main_how.mode = MODE_SERVER;
   struct trace t;
   trace_begin(&t, &config);
   trace_to_spawn(&t);
@@ -241,8 +241,8 @@ static void impossible_configs_are_refused(void **state) {
 static void memory_is_a_reason_of_its_own(void **state) {
   (void)state;
   static const struct restart_rule rule = {.reasons = 1 << END_OOM, .action = RULE_FAIL};
-  main_process.rules = &rule;
-  main_process.n_rules = 1;
+  main_how.rules = &rule;
+  main_how.n_rules = 1;
   struct trace t;
   trace_begin(&t, &config);
   trace_to_spawn(&t);

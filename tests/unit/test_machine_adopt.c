@@ -11,15 +11,15 @@
 #include "core/machine.h"
 
 static struct machine_process process(const char *name, bool main, unsigned instances, unsigned attempts) {
-  return (struct machine_process){.name = name,
-                                  .main = main,
-                                  .instances = instances,
-                                  .mode = MODE_SERVER,
-                                  .restart = {.policy = RESTART_ALWAYS,
-                                              .max_attempts = attempts,
-                                              .base_ns = 10 * NS_PER_S,
-                                              .max_ns = 300 * NS_PER_S,
-                                              .window_ns = 3600 * NS_PER_S}};
+  static struct machine_how how[8];
+  assert_in_range(attempts, 1, 7);
+  how[attempts] = (struct machine_how){.mode = MODE_SERVER,
+                                       .restart = {.policy = RESTART_ALWAYS,
+                                                   .max_attempts = attempts,
+                                                   .base_ns = 10 * NS_PER_S,
+                                                   .max_ns = 300 * NS_PER_S,
+                                                   .window_ns = 3600 * NS_PER_S}};
+  return (struct machine_process){.name = name, .how = &how[attempts], .main = main, .instances = instances};
 }
 
 static struct machine_config config(const struct machine_process *p, unsigned n) {

@@ -7,14 +7,14 @@ static struct machine_config config;
 
 /* main (slot 0); side with 2 of 4 instances (1 to 4); last comes after side (5). */
 static void begin(struct trace *t) {
+  static const struct machine_how how = {.mode = MODE_SERVER, .restart = RESTART_DEFAULTS};
   for (int i = 0; i < 3; i++)
     process[i] = (struct machine_process){.main = i == 0,
                                           .instances = i == 1 ? 4 : 1,
                                           .running = i == 1 ? 2 : 0,
                                           .after = after_side,
                                           .n_after = i == 2,
-                                          .mode = MODE_SERVER,
-                                          .restart = RESTART_DEFAULTS};
+                                          .how = &how};
   config = (struct machine_config){.shutdown_timeout_ns = S(25), .processes = 3, .process = process};
   trace_begin(t, &config);
   FEED(t, IN_BEGIN);

@@ -29,7 +29,7 @@ static void several_start_in_order_and_stop_in_reverse(void **state) {
 static void failure_of_another_degrades_or_ends(void **state) {
   (void)state;
   make_several();
-  several[3].restart.policy = RESTART_NO;
+  several_how[3].restart.policy = RESTART_NO;
   for (int essential = 0; essential < 2; essential++) {
     several[3].essential = essential;
     struct trace t;
@@ -62,8 +62,8 @@ static void rule_restarts_everything(void **state) {
   (void)state;
   make_several();
   static struct restart_rule rule = {.has_exit = true, .exit = {1 << 7}, .action = RULE_RESTART_ALL};
-  several[0].rules = &rule;
-  several[0].n_rules = 1;
+  several_how[0].rules = &rule;
+  several_how[0].n_rules = 1;
   struct trace t;
   trace_begin(&t, &config);
   trace_to_spawn(&t);

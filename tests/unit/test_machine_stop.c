@@ -31,7 +31,7 @@ static void codes_after_a_stop(void **state) {
       {MODE_DAEMON, SIGKILL, 137},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    main_process.mode = cases[i].mode;
+    main_how.mode = cases[i].mode;
     struct trace t;
     trace_begin(&t, &config);
     trace_to_spawn(&t);
@@ -44,7 +44,7 @@ static void codes_after_a_stop(void **state) {
 static void stop_before_anything_started(void **state) {
   (void)state;
   for (int mode = MODE_DAEMON; mode <= MODE_SERVER; mode++) {
-    main_process.mode = (enum execution_mode)mode;
+    main_how.mode = (enum execution_mode)mode;
     int code = mode == MODE_SINGLE ? 143 : 0;
     char text[128];
     snprintf(text, sizeof text, "->STOPPED(stopped) shutdown_completed[graceful %d] EXIT %d engine", code, code);
@@ -154,9 +154,9 @@ static void spawning_is_stopped_once_it_runs(void **state) {
 static void ladder_then_kill(void **state) {
   (void)state;
   static const struct stop_step ladder[] = {{SIGINT, S(2)}, {SIGTERM, S(3)}};
-  main_process.stop = ladder;
-  main_process.n_stop = 2;
-  main_process.stop_group = true;
+  main_how.stop = ladder;
+  main_how.n_stop = 2;
+  main_how.stop_group = true;
   struct trace t;
   trace_begin(&t, &config);
   trace_to_spawn(&t);
@@ -169,8 +169,8 @@ static void ladder_then_kill(void **state) {
 
 static void operator_stops_and_starts(void **state) {
   (void)state;
-  main_process.mode = MODE_SERVER;
-  main_process.restart.policy = RESTART_UNLESS_STOPPED;
+  main_how.mode = MODE_SERVER;
+  main_how.restart.policy = RESTART_UNLESS_STOPPED;
   config.cleanups = 1;
   struct trace t;
   trace_begin(&t, &config);
@@ -192,7 +192,7 @@ static void operator_stops_and_starts(void **state) {
   EXPECT(&t, "REMEMBER_STOP 0 ->STARTING(operator) startup_initiated VALIDATE", IN_OPERATOR_START,
          .process = MACHINE_ALL);
   trace_end(&t);
-  main_process.restart.policy = RESTART_ALWAYS;
+  main_how.restart.policy = RESTART_ALWAYS;
   trace_begin(&t, &config);
   EXPECT(&t, "->STARTING(begin) startup_initiated VALIDATE", IN_BEGIN, .stopped_mark = true);
   trace_end(&t);
@@ -200,7 +200,7 @@ static void operator_stops_and_starts(void **state) {
 
 static void hold_waits_for_a_stop(void **state) {
   (void)state;
-  main_process.restart.policy = RESTART_NO;
+  main_how.restart.policy = RESTART_NO;
   config.on_failure = ON_FAILURE_HOLD;
   struct trace t;
   trace_begin(&t, &config);
@@ -220,7 +220,7 @@ static void hold_waits_for_a_stop(void **state) {
 
 static void a_held_failure_can_be_stopped(void **state) {
   (void)state;
-  main_process.restart.policy = RESTART_NO;
+  main_how.restart.policy = RESTART_NO;
   config.on_failure = ON_FAILURE_HOLD;
   struct trace t;
   trace_begin(&t, &config);
@@ -322,8 +322,8 @@ static void manual_starts_make_delays_short_again(void **state) {
   }
   /* out of a held failure; the window still holds what it held */
   config.on_failure = ON_FAILURE_HOLD;
-  main_process.restart.max_attempts = 2;
-  main_process.restart.window_ns = S(700);
+  main_how.restart.max_attempts = 2;
+  main_how.restart.window_ns = S(700);
   struct trace t;
   trace_begin(&t, &config);
   trace_to_spawn(&t);

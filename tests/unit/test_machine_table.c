@@ -8,20 +8,18 @@
 #include "machine_trace.h"
 
 /* main and side, servers with a start-up check; side stands alone. A way with H before it: on_failure hold. */
+static struct machine_how how[2];
 static struct machine_process process[2];
 static struct machine_config config;
 
 static void make_config(bool hold) {
-  for (int i = 0; i < 2; i++)
-    process[i] = (struct machine_process){.main = i == 0,
-                                          .instances = i ? 2 : 1,
-                                          .running = 1,
-                                          .mode = MODE_SERVER,
-                                          .has_startup_check = true,
-                                          .start_timeout_ns = S(30),
-                                          .restart = RESTART_DEFAULTS};
-  process[0].restart.policy = RESTART_UNLESS_STOPPED;
-  process[0].restart.max_attempts = 1;
+  for (int i = 0; i < 2; i++) {
+    how[i] = (struct machine_how){.mode = MODE_SERVER, .start_timeout_ns = S(30), .restart = RESTART_DEFAULTS};
+    process[i] = (struct machine_process){
+        .main = i == 0, .how = &how[i], .instances = i ? 2 : 1, .running = 1, .has_startup_check = true};
+  }
+  how[0].restart.policy = RESTART_UNLESS_STOPPED;
+  how[0].restart.max_attempts = 1;
   config = (struct machine_config){.on_failure = hold ? ON_FAILURE_HOLD : ON_FAILURE_EXIT,
                                    .shutdown_timeout_ns = S(25),
                                    .hooks = 1,

@@ -16,6 +16,9 @@ static void make_process(struct world *w, unsigned i, unsigned n, unsigned main)
       .instances = 1 + (unsigned)any(w, 2),
       .running = i != main && chance(w, 20),
       .after = w->after[i],
+      .how = &w->how[i],
+  };
+  w->how[i] = (struct machine_how){
       .mode = chance(w, 20)   ? MODE_SINGLE
               : chance(w, 50) ? MODE_DAEMON
                               : MODE_SERVER,
@@ -33,10 +36,10 @@ static void make_process(struct world *w, unsigned i, unsigned n, unsigned main)
       .stop_group = chance(w, 30),
       .stop_timeout_ns = chance(w, 30) ? S(3) : 0,
       .start_timeout_ns = chance(w, 50) ? S(4) : 0,
-      .has_startup_check = chance(w, 30),
       .rules = &w->rule[i],
-      .n_rules = chance(w, 20),
   };
+  p->has_startup_check = chance(w, 30);
+  w->how[i].n_rules = chance(w, 20);
   w->ladder[i][0] = (struct stop_step){SIGINT, chance(w, 50) ? S(1) : 0};
   w->ladder[i][1] = (struct stop_step){SIGTERM, chance(w, 50) ? S(2) : -1};
   w->rule[i] = (struct restart_rule){.has_exit = true, .exit = {1 << 7}, .action = (enum rule_action)any(w, 4)};
@@ -113,7 +116,7 @@ static void end_child(struct world *w, uint32_t slot) {
   const struct machine_process *p = process_of(w, slot);
   c->state = CHILD_NONE;
   c->at = c->check_at = TIME_NEVER;
-  if (!c->status || c->signalled || (p->restart.reset_ns && w->now - c->started_at >= p->restart.reset_ns))
+  if (!c->status || c->signalled || (p->how->restart.reset_ns && w->now - c->started_at >= p->how->restart.reset_ns))
     c->may_reset = true;
   feed(w, &(struct machine_input){.kind = IN_EXITED,
                                   .slot = slot,
