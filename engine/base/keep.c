@@ -168,7 +168,7 @@ static void fill(struct keep_record *r, const void *data, size_t n) {
   c->counter = counter ? counter : 1;
 }
 
-static int put(struct keep *k, const char *name, const void *data, size_t n, unsigned copies) {
+static int put(struct keep *k, const char *name, const void *data, size_t n, size_t room, unsigned copies) {
   uint32_t hash = hash_of(name);
   struct keep_record *r = find(k, k->writes, name, hash);
   if (r && r->room >= n) {
@@ -176,16 +176,21 @@ static int put(struct keep *k, const char *name, const void *data, size_t n, uns
     return 0;
   }
   if (!n) return 0;
-  r = add(k, name, hash, r ? n + n / 2 : n, copies, 0);
+  if (r && room < n + n / 2) room = n + n / 2;
+  r = add(k, name, hash, room > n ? room : n, copies, 0);
   if (!r) return -ENOMEM;
   fill(r, data, n);
   link_record(k, r);
   return 0;
 }
 
-int keep_put(struct keep *k, const char *name, const void *data, size_t n) { return put(k, name, data, n, 2); }
+int keep_put(struct keep *k, const char *name, const void *data, size_t n) { return put(k, name, data, n, n, 2); }
 
-int keep_put_once(struct keep *k, const char *name, const void *data, size_t n) { return put(k, name, data, n, 1); }
+int keep_put_room(struct keep *k, const char *name, const void *data, size_t n, size_t room) {
+  return put(k, name, data, n, room, 2);
+}
+
+int keep_put_once(struct keep *k, const char *name, const void *data, size_t n) { return put(k, name, data, n, n, 1); }
 
 const void *keep_get(const struct keep *k, const char *name, size_t *n) {
   if (k->reads < 0) return NULL;

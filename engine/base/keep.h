@@ -47,6 +47,8 @@ void keep_commit(struct keep *k);
 
 /* -ENOMEM when there is no room; what was there stays. No bytes: nothing is under that name. */
 int keep_put(struct keep *k, const char *name, const void *data, size_t n);
+/* The same of what may come to so many bytes: a record that is too small is left for another one, and lost. */
+int keep_put_room(struct keep *k, const char *name, const void *data, size_t n, size_t room);
 /* With one copy, for what may be missing: who is killed in the middle of a put leaves nothing under that name. */
 int keep_put_once(struct keep *k, const char *name, const void *data, size_t n);
 /* What the engine before has put under that name, *n bytes, aligned to 8 bytes; NULL: nothing (whole). Valid until

@@ -189,14 +189,17 @@ struct machine *machine_new(const struct machine_config *config, uint64_t seed) 
   unsigned slots = 0, rings = 0;
   if (!config_is_possible(config, &slots, &rings)) return NULL;
   size_t n = config->processes, cap = ACTIONS_FIXED + (size_t)slots * ACTIONS_SLOT;
-  /* one allocation, the strictest alignment first */
-  size_t size = sizeof(struct machine) + slots * sizeof(struct slot) + cap * sizeof(struct machine_action) +
-                rings * sizeof(int64_t) + n * (sizeof(uint32_t) + sizeof(uint16_t) + sizeof(bool));
+  /* one allocation but for the actions, the strictest alignment first */
+  size_t size = sizeof(struct machine) + slots * sizeof(struct slot) + rings * sizeof(int64_t) +
+                n * (sizeof(uint32_t) + sizeof(uint16_t) + sizeof(bool));
   struct machine *m = calloc(1, size);
-  if (!m) return NULL;
+  if (m) m->action = calloc(cap, sizeof *m->action);
+  if (!m || !m->action) {
+    free(m);
+    return NULL;
+  }
   m->slot = (struct slot *)(m + 1);
-  m->action = (struct machine_action *)(m->slot + slots);
-  int64_t *ring = (int64_t *)(m->action + cap);
+  int64_t *ring = (int64_t *)(m->slot + slots);
   m->first = (uint32_t *)(ring + rings);
   m->level = (uint16_t *)(m->first + n);
   m->main_needs = (bool *)(m->level + n);
@@ -211,11 +214,22 @@ struct machine *machine_new(const struct machine_config *config, uint64_t seed) 
   m->shutdown.kill_at_ns = TIME_NEVER;
   number_slots(m, ring);
   if (!find_levels(m)) {
-    free(m);
+    machine_free(m);
     return NULL;
   }
   find_needs_of_main(m);
   return m;
 }
 
-void machine_free(struct machine *m) { free(m); }
+void machine_free(struct machine *m) {
+  if (m) free(m->action);
+  free(m);
+}
+
+void machine_give_back(struct machine *m) {
+  struct machine_action *fresh = calloc(m->cap, sizeof *fresh);
+  if (!fresh) return;
+  free(m->action);
+  m->action = fresh;
+  m->n = 0;
+}

@@ -193,6 +193,8 @@ bool machine_can_adopt(const struct machine *from);
 void machine_adopt(struct machine *to, const struct machine *from, const uint32_t *old);
 
 void machine_step(struct machine *m, const struct machine_input *in, int64_t now_ns, struct machine_out *out);
+/* Between two steps: memory that the actions of a large one have needed goes back. Those of the last step are over. */
+void machine_give_back(struct machine *m);
 /* When IN_TICK is wanted; TIME_NEVER: not. */
 int64_t machine_due_ns(const struct machine *m);
 
@@ -200,6 +202,7 @@ int64_t machine_due_ns(const struct machine *m);
 
 /* Appends the machine as bytes that the same program understands. */
 void machine_save(const struct machine *m, struct buf *out);
+size_t machine_save_most(const struct machine *m); /* so many at most, whatever it has lived through */
 /* Makes a new machine what that one was; instances are found by the name of their process, those of no such name stay
  * new. False: the bytes are none of a machine, and nothing was changed. bytes must be aligned for any type. */
 bool machine_load(struct machine *m, const void *bytes, size_t n);

@@ -53,6 +53,13 @@ void machine_save(const struct machine *m, struct buf *out) {
   for (unsigned i = 0; i < m->slots; i++) save_slot(&m->slot[i], before, out);
 }
 
+size_t machine_save_most(const struct machine *m) {
+  size_t n = sizeof *m + m->config->processes * sizeof(struct kept_process);
+  for (unsigned i = 0; i < m->slots; i++)
+    n += sizeof(uint32_t) + sizeof(struct slot) + m->slot[i].restart.cap * sizeof *m->slot[i].restart.ring;
+  return n;
+}
+
 struct kept_slot {
   struct slot slot;
   const char *ring; /* its times */

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +29,7 @@
 
 #define CALM_NS (5 * NS_PER_S)
 
-enum { CHUNK = 64 * 1024, KEEP_MAX = 1000 };
+enum { CHUNK = 64 * 1024, AT_REST = 4096, KEEP_MAX = 1000 };
 
 struct journal_file {
   int dir, fd;
@@ -190,6 +191,9 @@ int helper_journal(int argc, char **argv) {
     if (n <= 0) break;
     in.len += (size_t)n;
     take_lines(&f, &in);
+    if (in.len || n < AT_REST) continue;
+    buf_free(&in); /* nothing may come for hours: it is not held meanwhile */
+    malloc_trim(0);
   }
   if (f.fd >= 0 && fdatasync(f.fd) && errno != EINVAL && !f.error) f.error = errno;
   if (f.fd >= 0) close(f.fd);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -15,6 +16,8 @@
 
 #define BACK_OFF_MIN_NS NS_PER_S
 #define BACK_OFF_MAX_NS (60 * NS_PER_S)
+
+enum { ROOM_AT_REST = 16 * 1024 }; /* bytes of the queue */
 
 struct journal {
   struct loop *loop;
@@ -68,6 +71,10 @@ static void flush(struct journal *j) {
   if (empty || j->sent > LIMIT_JOURNAL / 2) {
     buf_drop(&j->queue, j->sent);
     j->sent = 0;
+  }
+  if (empty && j->queue.cap > ROOM_AT_REST) { /* a thousand have been started at once */
+    buf_free(&j->queue);
+    malloc_trim(0);
   }
   if (j->watch) watch_events(j->watch, empty ? 0 : WATCH_WRITE);
   if (empty && j->finishing) close_pipe(j);

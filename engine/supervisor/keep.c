@@ -14,7 +14,8 @@
 #include "supervisor/keep.h"
 #include "supervisor/reload.h"
 
-enum { SMALL = 32 * 1024 }; /* bytes of a machine that are put at each step */
+/* bytes of a machine that are put at each step; what it may grow to, times what it is */
+enum { SMALL = 32 * 1024, GROWS = 4 };
 #define MOMENT_NS (20 * NS_PER_MS)
 
 void kept_name(const struct supervisor *s, const struct slot *slot, const char *what, char to[KEPT_NAME]) {
@@ -54,16 +55,19 @@ static void put_self(struct supervisor *s) {
 }
 
 static void put_all(struct supervisor *s) {
-  static struct buf bytes; /* one supervisor an engine, and the same room each time */
+  static struct buf bytes; /* one supervisor an engine, and mostly the same room each time */
   buf_clear(&bytes);
   machine_save(s->machine, &bytes);
   if (bytes.failed) return;
   put_slots(s);
   put_self(s);
-  if (keep_put(s->o.keep, "machine", bytes.data, bytes.len)) return;
-  s->kept_bytes = bytes.len;
-  s->kept_ns = clock_mono_ns();
-  atomic_store(&keep_words(s->o.keep)->heard, children_heard(s->o.children));
+  size_t most = machine_save_most(s->machine), room = most < GROWS * bytes.len ? most : GROWS * bytes.len;
+  if (!keep_put_room(s->o.keep, "machine", bytes.data, bytes.len, room)) {
+    s->kept_bytes = bytes.len;
+    s->kept_ns = clock_mono_ns();
+    atomic_store(&keep_words(s->o.keep)->heard, children_heard(s->o.children));
+  }
+  if (bytes.cap > SMALL) buf_free(&bytes);
 }
 
 void supervisor_put(struct supervisor *s) {

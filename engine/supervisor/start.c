@@ -36,6 +36,7 @@ void supervisor_open_journal(struct supervisor *s) {
 void supervisor_give_back(void *arg) {
   struct supervisor *s = arg;
   if (s->o.policy) s->o.policy->collect(s->o.policy->self);
+  if (!s->busy) machine_give_back(s->machine);
   malloc_trim(0);
 }
 

@@ -76,6 +76,10 @@ static void is_opened_once(void **state) {
   assert_null(keep_get_plain(k, "c", 0));
   r = keep_open(k, "a", 20, 12);
   assert_ptr_equal(keep_open(k, "a", 8, 8), r);
+  assert_int_equal(keep_put_room(k, "room", "one", 4, 300), 0);
+  char *room = keep_plain(keep_open(k, "room", 300, 0));
+  assert_int_equal(keep_put(k, "room", "much longer than before", 24), 0);
+  assert_ptr_equal(keep_plain(keep_open(k, "room", 300, 0)), room);
   struct keep_record *larger = keep_open(k, "a", 200, 12);
   keep_fill(larger, "larger", 7);
   keep_commit(k);

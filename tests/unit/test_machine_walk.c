@@ -224,6 +224,7 @@ static void interfere(struct world *w) {
 static void die(struct world *w) {
   auto_buf struct buf kept = {0};
   machine_save(w->m, &kept);
+  assert_true(kept.len <= machine_save_most(w->m));
   machine_free(w->m);
   w->m = machine_new(&w->config, 1);
   assert_true(machine_load(w->m, kept.data, kept.len));
