@@ -348,12 +348,41 @@ static void test_settings(void **state) {
   settings_free(settings);
 }
 
+/* A thousand that are alike hold one copy of what is alike; what they were read from is gone. */
+static void test_once(void **state) {
+  (void)state;
+  auto_plan struct plan *plan = good(
+      "{'name': 'x', 'processes': {'main': ['run', 'it'], 'a': {'command': ['run', 'it'], 'stop': {'signal': 'INT'}, "
+      "'restart': {'rules': [{'exit': 1, 'action': 'fail'}]}, 'env': {'A': 'b'}}, 'b': {'command': ['run', 'it'], "
+      "'stop': {'signal': 'INT'}, 'restart': {'rules': [{'exit': 1, 'action': 'fail'}]}, 'env': {'A': 'b'}}}, "
+      "'checks': [{'name': 'c', 'kind': 'tcp', 'params': {'host': 'h', 'list': [1, {'x': true}, 'h'], 'none': {}}}, "
+      "{'name': 'd', 'kind': 'tcp', 'params': {'host': 'h', 'list': [1, {'x': true}, 'h'], 'none': {}}}, "
+      "{'name': 'e', 'kind': 'tcp', 'params': {'host': 'h', 'list': [1, {'x': false}, 'h'], 'none': {}}}]}");
+  const struct plan_process *main = &plan->processes[0], *a = &plan->processes[1], *b = &plan->processes[2];
+  assert_ptr_equal(a->argv, b->argv);
+  assert_ptr_equal(a->argv, main->argv);
+  assert_ptr_equal(a->env, b->env);
+  assert_ptr_equal(a->stop, b->stop);
+  assert_ptr_equal(a->restart, b->restart);
+  assert_ptr_equal(a->restart->rules, b->restart->rules);
+  assert_ptr_equal(a->success_set, main->success_set);
+  assert_ptr_not_equal(a->stop, main->stop);
+  assert_ptr_not_equal(a->restart, main->restart);
+  const struct plan_check *c = plan->checks;
+  assert_ptr_equal(c[0].params, c[1].params);
+  assert_ptr_not_equal(c[0].params, c[2].params);
+  auto_json cJSON *same = parse("{'host': 'h', 'list': [1, {'x': true}, 'h'], 'none': {}}");
+  assert_true(cJSON_Compare(same, c[0].params, true));
+  assert_false(cJSON_Compare(same, c[2].params, true));
+  assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(c[2].params, "list")), 3);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_smallest), cmocka_unit_test(test_everything), cmocka_unit_test(test_order),
       cmocka_unit_test(test_ring),     cmocka_unit_test(test_limits),     cmocka_unit_test(test_many_problems),
       cmocka_unit_test(test_locate),   cmocka_unit_test(test_default),    cmocka_unit_test(test_print),
-      cmocka_unit_test(test_settings),
+      cmocka_unit_test(test_settings), cmocka_unit_test(test_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,8 +120,9 @@ static enum machine_state state_after(enum execution_mode mode, enum restart_pol
 }
 
 static void one_end(enum execution_mode mode, enum restart_policy policy, bool simple, int status) {
-  struct machine_process p = {.main = true, .instances = 1, .mode = mode, .interval_ns = S(300), .restart = defaults};
-  p.restart.policy = policy;
+  struct machine_how how = {.mode = mode, .interval_ns = S(300), .restart = defaults};
+  const struct machine_process p = {.how = &how, .main = true, .instances = 1};
+  how.restart.policy = policy;
   struct machine_config c = {.simple = simple, .shutdown_timeout_ns = S(25), .processes = 1, .process = &p};
   struct trace t;
   trace_begin(&t, &c);
@@ -163,11 +164,12 @@ static void every_policy_with_every_end(void **state) {
 
 static void every_success_code_is_good(void **state) {
   (void)state;
-  struct machine_process p = {.main = true, .instances = 1, .mode = MODE_SINGLE, .restart = defaults};
+  struct machine_how how = {.mode = MODE_SINGLE, .restart = defaults};
+  const struct machine_process p = {.how = &how, .main = true, .instances = 1};
   struct machine_config c = {.shutdown_timeout_ns = S(25), .processes = 1, .process = &p};
   for (int code = 0; code < 256; code++) {
-    memset(p.success, 0, sizeof p.success);
-    p.success[code / 64] = UINT64_C(1) << (code % 64);
+    memset(how.success, 0, sizeof how.success);
+    how.success[code / 64] = UINT64_C(1) << (code % 64);
     for (int other = 0; other < 256; other++) {
       struct trace t;
       trace_begin(&t, &c);
@@ -183,9 +185,10 @@ static void every_success_code_is_good(void **state) {
 static void never_zero_on_failure(void **state) {
   (void)state;
   /* a server that ends well, under always, until the window is full */
-  struct machine_process p = {.main = true, .instances = 1, .mode = MODE_SERVER, .restart = defaults};
-  p.restart.policy = RESTART_ALWAYS;
-  p.restart.max_attempts = 1;
+  struct machine_how how = {.mode = MODE_SERVER, .restart = defaults};
+  const struct machine_process p = {.how = &how, .main = true, .instances = 1};
+  how.restart.policy = RESTART_ALWAYS;
+  how.restart.max_attempts = 1;
   struct machine_config c = {.shutdown_timeout_ns = S(25), .processes = 1, .process = &p};
   struct trace t;
   trace_begin(&t, &c);
