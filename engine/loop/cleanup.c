@@ -13,6 +13,7 @@
 /* ARGV_MAX: "tend helper ACTION PATH", each pattern and each other parameter as an option with a value */
 enum { DETAIL_MAX = 256, ARGV_MAX = 4 + 2 * (LIMIT_PATTERNS + 8) + 1 };
 #define CLEANUP_TIMEOUT_NS (10 * NS_PER_S) /* of a handler that names none */
+#define SHARE_NS (250 * NS_PER_MS)         /* kept for each that comes after it, of half of the time at most */
 
 struct cleanup {
   const struct cleanup_env *env;
@@ -175,6 +176,13 @@ static void start_function(struct cleanup *c, const struct plan_cleanup *h, int6
   if (!c->task) settle_later(c, "failed", err.msg);
 }
 
+/* Until when the next one may take: one that hangs does not stop those after it. */
+static int64_t limit_ns(const struct cleanup *c, int64_t now) {
+  int64_t others = (int64_t)(c->plan->cleanup_n - c->next - 1) * SHARE_NS;
+  int64_t half = (c->deadline_ns - now) / 2;
+  return c->deadline_ns - (others < half ? others : half);
+}
+
 static void run_next(void *arg) {
   struct cleanup *c = arg;
   int64_t now = clock_mono_ns();
@@ -193,7 +201,7 @@ static void run_next(void *arg) {
   }
   const struct plan_cleanup *h = &c->plan->cleanup[c->order[c->next]];
   int64_t due = now + (h->timeout_ns == PLAN_UNSET ? CLEANUP_TIMEOUT_NS : h->timeout_ns);
-  if (due > c->deadline_ns) due = c->deadline_ns;
+  if (due > limit_ns(c, now)) due = limit_ns(c, now);
   c->started_ns = now;
   c->running = true;
   timer_at(c->timer, due);

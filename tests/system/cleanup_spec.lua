@@ -47,6 +47,17 @@ describe("cleanup", function()
     assert.is_true(p:events("shutdown_completed")[1].duration_ms <= 2000)
   end)
 
+  it("leaves those after one that hangs their moment, however short the time is", function()
+    local p = run(flow [[cleanup = {
+      { name = "last", run = function() end },
+      { name = "also_hangs", timeout = 60, run = function() timer.sleep(600) end },
+      { name = "hangs", run = function() timer.sleep(600) end },
+    }]], { env = { CONTAINER_SHUTDOWN_TIMEOUT_SECONDS = 2 } })
+    assert.equal(0, (p:wait(20)))
+    assert.same({ "hangs timeout", "also_hangs timeout", "last ok" }, results(p))
+    assert.is_true(p:events("shutdown_completed")[1].duration_ms <= 3000)
+  end)
+
   it("a built-in kind takes as many patterns as the plan allows", function()
     local dir, patterns = h.tempdir(), {}
     for i = 1, 32 do patterns[i] = ("%q"):format("*.t" .. i) end
