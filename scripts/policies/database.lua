@@ -17,12 +17,12 @@ local function dependency(setting, o, params, entry)
   return check.dependency(o, entry)
 end
 
---- The database of the RPA flows: CONTAINER_RPA_DB_CONNECTION_STRING, required, 120 seconds, and not a standby.
+--- The database of the RPA flows: CONTAINER_RPA_DB_CONNECTION_STRING, required, and not a standby.
 ---@param o? table  name, description, required, timeout, interval, query, writable
 function database.rpa(o)
   o = check.dependency_options("database.rpa", o or {}, options)
   return dependency("CONTAINER_RPA_DB_CONNECTION_STRING", o, { writable = true },
-    { name = "rpa_database", description = "RPA database", timeout = 120 })
+    { name = "rpa_database", description = "RPA database" })
 end
 
 --- A further database: `CONTAINER_DATABASE_<NAME>_CONNECTION_STRING`, `_TIMEOUT` and `_HEALTH_QUERY`.

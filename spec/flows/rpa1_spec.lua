@@ -27,6 +27,8 @@ describe("flow rpa1", function()
     run = play({ dependencies = { rpa_database = "refused" } }, { RESTART_POLICY = "no" })
     assert.equal(120, run:first("dependency_failed").at)
     assert.equal(69, run.exit_code)
+    run = play({ dependencies = { rpa_database = "refused" } }, { RESTART_POLICY = "no", DEPENDENCY_TIMEOUT_SECONDS = "5" })
+    assert.equal(5, run:first("dependency_failed").at)
   end)
 
   it("resets the pool of a database that is gone, and goes on when it is back", function()
