@@ -42,6 +42,20 @@ static void exited(struct supervisor *s, const struct machine_action *a, struct 
   supervisor_note_exit(s, a);
 }
 
+/* Which settings are wrong, or which dependencies did not come. */
+static void name_culprits(struct supervisor *s, enum end_reason reason, struct buf *message) {
+  const char *lead = ": ";
+  for (size_t i = 0; reason == END_VALIDATION && i < s->invalid.n; i++, lead = ", ")
+    buf_fmt(message, "%s%s", lead, s->invalid.items[i].name);
+  struct dependency_view d;
+  for (size_t i = 0; reason == END_DEPENDENCY && dependencies_at(s->dependencies, i, &d); i++) {
+    if (!d.required || d.state != DEPENDENCY_FAILED) continue;
+    buf_fmt(message, "%s%s is not ready%s%s", lead, d.name, *d.detail || *d.reason ? ", " : "",
+            *d.detail ? d.detail : d.reason);
+    lead = "; ";
+  }
+}
+
 static void failed(struct supervisor *s, const struct machine_action *a, struct json *j, struct buf *message) {
   json_str(j, "reason", end_reason_name(a->reason));
   json_bool(j, "final", a->final);
@@ -52,6 +66,7 @@ static void failed(struct supervisor *s, const struct machine_action *a, struct 
   }
   if (a->slot == UINT32_MAX) {
     buf_fmt(message, "the start failed: %s", end_reason_name(a->reason));
+    name_culprits(s, a->reason, message);
     if (a->reason == END_DEPENDENCY || a->reason == END_VALIDATION) {
       s->counts.startups_failed++;
       s->startup_result = "failed";

@@ -105,6 +105,9 @@ void supervisor_validate(struct supervisor *s) {
                                  .can_pass = errors && problems_can_pass(&all),
                                  .exit_code = problems_exit_code(&all)};
   validate_result_free(&result);
+  problems_free(&s->invalid);
+  for (size_t i = 0; i < all.n; i++)
+    if (!all.items[i].warning) problems_add(&s->invalid, &all.items[i]);
   problems_free(&all);
   supervisor_feed(s, &answer);
 }

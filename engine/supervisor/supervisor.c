@@ -284,6 +284,7 @@ void supervisor_free(struct supervisor *s) {
   alert_free(s->alert);
   disks_free(s->disks);
   buf_free(&s->previous_run);
+  problems_free(&s->invalid);
   timer_free(s->settle_timer);
   timer_free(s->put_timer);
   cleanup_free(s->cleanup);

@@ -66,7 +66,8 @@ void supervisor_reason(struct supervisor *s, const struct machine_view *m, char 
       if (m->cause == CAUSE_DEPENDENCY && bad)
         snprintf(to, size, "%s", bad);
       else if (m->cause == CAUSE_VALIDATION)
-        snprintf(to, size, "the validation failed; see the event validation_completed");
+        snprintf(to, size, "the validation failed: %s; tend why has all of it",
+                 s->invalid.n ? s->invalid.items[0].name : "see the event validation_completed");
       else if (m->cause == CAUSE_REMEDY)
         remedies_end_text(s->remedies, to, size);
       else

@@ -54,6 +54,16 @@ static const char *or_none(const char *reason) { return *reason ? reason : "no a
 
 /* --- causes ------------------------------------------------------------------------------------------------------ */
 
+/* The remedy that ended a run of a process because of a check: the latest one. */
+static void tell_check_end(struct story *t) {
+  const struct report_remediation *latest = NULL;
+  for (size_t i = 0; i < t->views.v.n_remediations; i++) {
+    const struct report_remediation *r = &t->views.v.remediations[i];
+    if (r->cause && *r->cause && (!latest || r->at_real_ns >= latest->at_real_ns)) latest = r;
+  }
+  if (latest) link(t, latest->at_real_ns, "remedy %s ended it, %s", latest->remedy, latest->cause);
+}
+
 /* How its last run ended, what it said last, and why nothing or something follows. */
 static void tell_process(struct story *t, uint32_t index) {
   struct supervisor *s = t->s;
@@ -80,6 +90,7 @@ static void tell_process(struct story *t, uint32_t index) {
   str_format_duration(view->last_exit.duration_ns / NS_PER_MS * NS_PER_MS, ran, sizeof ran);
   link(t, view->last_exit.at_real_ns, "process %s (%s), its last end: %s (%s), after %s", name, view->state,
        view->last_exit.text, end_reason_name(v.last_reason), ran);
+  if (v.last_reason == END_CHECK) tell_check_end(t);
   const struct end *e = ends_of(&s->ends, p->name, (int)view->instance);
   const char *last = e && e->output ? e->output : "";
   size_t n = strlen(last);
@@ -91,6 +102,16 @@ static void tell_process(struct story *t, uint32_t index) {
 
 static void tell_processes(struct story *t) {
   for (uint32_t i = 0; i < t->views.v.n_processes && t->n_chain < LINKS - 6; i++) tell_process(t, i);
+}
+
+/* What the last validation did not accept. */
+static void tell_validation(struct story *t) {
+  for (size_t i = 0; i < t->s->invalid.n && t->n_chain < LINKS - 6; i++) {
+    auto_buf struct buf text = {0};
+    problem_text(&t->s->invalid.items[i], &text);
+    turn_to_next(t);
+    link(t, 0, "%s", buf_cstr(&text));
+  }
 }
 
 /* What a start waits for, and what is bad of late. */
@@ -153,6 +174,7 @@ static void story_make(struct supervisor *s, struct story *t) {
   int64_t for_ns = t->views.v.now_real_ns - t->views.v.since_real_ns;
   str_format_duration(for_ns / NS_PER_S * NS_PER_S, since, sizeof since);
   tell_end(t);
+  tell_validation(t);
   if (t->views.processes) tell_processes(t);
   tell_dependencies(t);
   tell_checks(t);

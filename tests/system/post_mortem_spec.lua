@@ -203,6 +203,27 @@ describe("the termination message", function()
     assert.equal(inode, h.sh("stat -c %i " .. file)) -- a mount of one file cannot be replaced
   end)
 
+  it("names the settings, dependencies and checks that were in the way, as the last event does", function()
+    local cases = {
+      { 78, 'CONTAINER_MAX_RESTART_ATTEMPTS: value "x"', "validation: CONTAINER_MAX_RESTART_ATTEMPTS", "", { MAX_RESTART_ATTEMPTS = "x" } },
+      { 69, "required dependency cache is failed after", "dependency: cache is not ready, it is cold",
+        'dependencies = { { name = "cache", timeout = 0.1, check = function() return false, "it is cold" end } }' },
+      { 143, "remedy restart_alive ended it, check alive: it is stuck", "process main ended: signal TERM",
+        'checks = { { name = "alive", role = "liveness", failures = 1, check = function() return false, "it is stuck" end } }' },
+    }
+    for _, case in ipairs(cases) do
+      local file = h.write(h.tempdir() .. "/termination-log", "")
+      local env = { CONTAINER_RESTART_POLICY = "no", CONTAINER_TERMINATION_LOG = file }
+      for name, value in pairs(case[5] or {}) do env["CONTAINER_" .. name] = value end
+      local p = start {
+        flows = flow(('return { name = "some", mode = "server", processes = { main = { "sleep", "1000" } }, %s }'):format(case[4])), env = env,
+      }
+      assert.equal(case[1], (p:wait()))
+      assert.matches(case[2], h.read(file), 1, true)
+      assert.matches(case[3], p:events("failure_detected")[#p:events "failure_detected"].message, 1, true)
+    end
+  end)
+
   it("is at most 4,096 bytes and holds no secret", function()
     local file = h.write(h.tempdir() .. "/termination-log", "")
     local p = start {
