@@ -145,7 +145,7 @@ static int new_process(void *arg) {
 static _Noreturn void be_helper(struct launch *l) {
   settle(l);
   close_range(3, ~0U, 0);
-  exit(l->in->opt.helper((int)l->blob.head->argc - 1, l->blob.argv + 1));
+  leave(l->in->opt.helper((int)l->blob.head->argc - 1, l->blob.argv + 1));
 }
 
 /* --- init -------------------------------------------------------------------------------------------------------- */

@@ -240,6 +240,8 @@ int guard_run(struct init *in);
 /* engine.c */
 int engine_start(struct init *in);
 void engine_gone(struct init *in, int status);
+/* The end of a fork of ours: what libraries would tidy up the kernel does faster. */
+_Noreturn void leave(int code);
 /* inherit: called in the new process, which has all that init has; closes what is not the engine's. NULL: the first. */
 struct revival;
 int engine_fork(struct init *in, int log[2], struct revival *(*inherit)(struct init *in, int channel));

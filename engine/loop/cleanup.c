@@ -1,22 +1,20 @@
 #include "loop/cleanup.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "loop/helper_said.h"
 
 /* ARGV_MAX: "tend helper ACTION PATH", each pattern and each other parameter as an option with a value */
 enum { DETAIL_MAX = 256, ARGV_MAX = 4 + 2 * (LIMIT_PATTERNS + 8) + 1 };
+#define CLEANUP_HELPER "cleanup"
 #define CLEANUP_TIMEOUT_NS (10 * NS_PER_S) /* of a handler that names none */
 #define SHARE_NS (250 * NS_PER_MS)         /* kept for each that comes after it, of half of the time at most */
 
 struct cleanup {
-  const struct cleanup_env *env;
+  struct cleanup_env *env;
   const struct plan *plan;
   int64_t deadline_ns;
   cleanup_done_fn *done;
@@ -27,8 +25,8 @@ struct cleanup {
   struct timer *timer;
   bool running, ok;
   int64_t started_ns;
-  uint32_t child; /* of a helper */
-  uint64_t task;  /* of a function */
+  struct attendant *helper; /* that works */
+  uint64_t task;            /* of a function */
 };
 
 static void run_next(void *arg);
@@ -59,21 +57,28 @@ static void settle(struct cleanup *c, const char *result, const char *detail) {
   r->detail = c->details[i];
   r->duration_ns = clock_mono_ns() - c->started_ns;
   if (!STR_EQ(result, "ok")) c->ok = false;
-  c->child = 0;
+  attendant_free(c->helper);
+  c->helper = NULL;
   c->task = 0;
   c->next++;
   tell(c, r);
 }
 
+static void run_soon(struct cleanup *c) {
+  timer_stop(c->timer);
+  if (loop_defer(c->env->loop, run_next, c)) timer_after(c->timer, 0);
+}
+
 /* From a callback: the next one starts from the top of the loop. */
 static void settle_later(struct cleanup *c, const char *result, const char *detail) {
   settle(c, result, detail);
-  timer_after(c->timer, 0);
   c->running = false;
+  run_soon(c);
 }
 
 static void stop_running(struct cleanup *c) {
-  if (c->child) children_forget(c->env->children, c->child);
+  attendant_free(c->helper);
+  c->helper = NULL;
   if (c->task) c->env->policy->cancel(c->env->policy->self, c->task);
 }
 
@@ -93,22 +98,9 @@ static void on_task(void *arg, enum policy_status status, const cJSON *result, c
   }
 }
 
-static void on_failed(void *arg, uint32_t child, enum spawn_stage stage, int error) {
-  (void)child;
-  (void)stage;
-  char text[DETAIL_MAX];
-  snprintf(text, sizeof text, "the helper could not be started: %s", strerror(error));
-  settle_later(arg, "failed", text);
-}
+static void on_helper(void *arg, bool ok, const char *text) { settle_later(arg, ok ? "ok" : "failed", text); }
 
-static void on_exited(void *arg, uint32_t child, const struct child_exit *x) {
-  (void)child;
-  char text[DETAIL_MAX];
-  helper_last_line(x->out, text, sizeof text);
-  settle_later(arg, WIFEXITED(x->status) && WEXITSTATUS(x->status) == 0 ? "ok" : "failed", text);
-}
-
-static const struct child_ops helper_ops = {.failed = on_failed, .exited = on_exited};
+/* --- helpers ------------------------------------------------------------------------------------------------------ */
 
 /* --key value for each parameter but path; texts that had to be made are kept in `made` until the spawn. */
 static int add_params(const cJSON *params, char **argv, int n, char **made, int *n_made) {
@@ -138,31 +130,75 @@ static int add_params(const cJSON *params, char **argv, int n, char **made, int 
   return n;
 }
 
+/* "tend helper ACTION PATH" and the parameters; what had to be made for it is at the front of made. */
+static int make_argv(const struct plan_cleanup *h, bool dry_run, char **argv, char **made, int *n_made,
+                     struct err *err) {
+  const cJSON *path = cJSON_GetObjectItem(h->params, "path"); /* the plan's check wants one */
+  const char *const words[] = {"tend", "helper", h->helper, path->valuestring};
+  memcpy(argv, words, sizeof words);
+  int n = add_params(h->params, argv, ARRAY_LEN(words), made, n_made);
+  if (n < 0) return err_set(err, -E2BIG, "too many parameters");
+  if (dry_run) argv[n++] = (char *)"--dry-run";
+  argv[n] = NULL;
+  return 0;
+}
+
+static void drop_made(char **made, int n) {
+  while (n > 0) free(made[--n]);
+}
+
 uint32_t cleanup_spawn(struct children *children, const struct plan_cleanup *h, bool dry_run,
                        const struct child_ops *ops, void *arg, struct err *err) {
-  const cJSON *path = cJSON_GetObjectItem(h->params, "path"); /* the plan's check wants one */
-  char *argv[ARGV_MAX + 1] = {(char *)"tend", (char *)"helper", (char *)(uintptr_t)h->helper, path->valuestring};
+  char *argv[ARGV_MAX + 1];
   char *made[ARGV_MAX];
   int n_made = 0;
-  int n = add_params(h->params, argv, 4, made, &n_made);
   uint32_t child = 0;
-  if (n < 0) {
-    err_set(err, -E2BIG, "too many parameters");
-  } else {
-    if (dry_run) argv[n++] = (char *)"--dry-run";
-    argv[n] = NULL;
+  if (make_argv(h, dry_run, argv, made, &n_made, err) == 0)
     child = children_spawn(children, &(struct child_spec){.kind = CHILD_HELPER, .name = h->name, .argv = argv}, ops,
                            arg, err);
-  }
-  while (n_made > 0) free(made[--n_made]);
+  drop_made(made, n_made);
   return child;
+}
+
+/* One that waits already, or another one where that one has died. */
+static int give(struct cleanup *c, char *const *argv, struct err *err) {
+  int rc = -EPIPE;
+  c->helper = c->env->ready;
+  c->env->ready = NULL;
+  if (c->helper) rc = attendant_give(c->helper, argv, on_helper, c);
+  if (rc == 0) return 0;
+  attendant_free(c->helper);
+  c->helper = attendant_new(c->env->children, CLEANUP_HELPER, err);
+  if (!c->helper) return err->code;
+  rc = attendant_give(c->helper, argv, on_helper, c);
+  return rc ? err_errno(err, rc, "the helper does not take its job") : 0;
 }
 
 static void start_helper(struct cleanup *c, const struct plan_cleanup *h) {
   struct err err = ERR_INIT;
-  c->child = cleanup_spawn(c->env->children, h, false, &helper_ops, c, &err);
-  if (!c->child) settle_later(c, "failed", err.msg);
+  char *argv[ARGV_MAX + 1];
+  char *made[ARGV_MAX];
+  int n_made = 0;
+  int rc = make_argv(h, false, argv, made, &n_made, &err);
+  if (rc == 0) rc = give(c, argv + 2, &err);
+  drop_made(made, n_made);
+  if (rc) {
+    settle_later(c, "failed", err.msg);
+    return;
+  }
+  for (size_t i = c->next + 1; i < c->plan->cleanup_n && !c->env->ready; i++)
+    if (c->plan->cleanup[c->order[i]].kind) cleanup_prepare(c->env, c->plan);
 }
+
+void cleanup_prepare(struct cleanup_env *env, const struct plan *plan) {
+  struct err err = ERR_INIT; /* whoever needs it tries again, and tells */
+  bool wanted = false;
+  for (size_t i = 0; i < plan->cleanup_n; i++) wanted |= plan->cleanup[i].kind != NULL;
+  if (wanted && !env->ready) env->ready = attendant_new(env->children, CLEANUP_HELPER, &err);
+}
+
+/* --- one after the other --------------------------------------------------------------------------------------------
+ */
 
 static void start_function(struct cleanup *c, const struct plan_cleanup *h, int64_t due_ns) {
   if (!c->env->policy) {
@@ -211,7 +247,7 @@ static void run_next(void *arg) {
     start_function(c, h, due);
 }
 
-struct cleanup *cleanup_start(const struct cleanup_env *env, const struct plan *plan, int64_t deadline_ns,
+struct cleanup *cleanup_start(struct cleanup_env *env, const struct plan *plan, int64_t deadline_ns,
                               cleanup_done_fn *done, void *arg) {
   struct cleanup *c = calloc(1, sizeof *c);
   if (!c) return NULL;
@@ -233,13 +269,14 @@ struct cleanup *cleanup_start(const struct cleanup_env *env, const struct plan *
     const struct plan_cleanup *h = &plan->cleanup[c->order[i]];
     c->results[i] = (struct report_cleanup){.name = h->name, .critical = h->critical, .duration_ns = -1};
   }
-  timer_after(c->timer, 0);
+  run_soon(c);
   return c;
 }
 
 void cleanup_cancel(struct cleanup *c) {
   stop_running(c);
   timer_stop(c->timer);
+  loop_cancel(c->env->loop, run_next, c);
   if (c->running) settle(c, "timeout", "the whole time of the cleanup was over");
   c->running = false;
   while (c->next < c->plan->cleanup_n) {
@@ -250,7 +287,10 @@ void cleanup_cancel(struct cleanup *c) {
 
 void cleanup_free(struct cleanup *c) {
   if (!c) return;
-  if (c->env && (c->child || c->task)) stop_running(c);
+  if (c->env) {
+    stop_running(c);
+    loop_cancel(c->env->loop, run_next, c);
+  }
   timer_free(c->timer);
   free(c->order);
   free(c->results);

@@ -9,6 +9,7 @@
 
 #include "core/plan.h"
 #include "core/report.h"
+#include "loop/attendant.h"
 #include "loop/children.h"
 #include "loop/policy.h"
 #include "loop/sink.h"
@@ -20,13 +21,17 @@ struct cleanup_env {
   struct children *children;
   struct sink *sink;
   const struct policy *policy; /* NULL: no functions */
+  struct attendant *ready;     /* for the next handler with a kind; NULL: none is started */
 };
 
 /* ok: every handler ended well. Called once, from the loop. */
 typedef void cleanup_done_fn(void *arg, bool ok);
 
+/* A helper for the first handler with a kind stands by, so that nobody waits for its start at the end. */
+void cleanup_prepare(struct cleanup_env *env, const struct plan *plan);
+
 /* Runs all handlers of the plan until deadline_ns. Memory short: NULL. env and plan must outlive it. */
-struct cleanup *cleanup_start(const struct cleanup_env *env, const struct plan *plan, int64_t deadline_ns,
+struct cleanup *cleanup_start(struct cleanup_env *env, const struct plan *plan, int64_t deadline_ns,
                               cleanup_done_fn *done, void *arg);
 /* Ends what runs; the rest counts as skipped; done is not called. */
 void cleanup_cancel(struct cleanup *c);

@@ -183,4 +183,5 @@ void supervisor_tell(struct supervisor *s, const struct machine_action *a) {
     supervisor_phase_begin(s, PHASE_PROCESSES);
   }
   if (a->event == EVENT_STARTUP_COMPLETED) supervisor_hook_running(s);
+  if (a->event == EVENT_SHUTDOWN_INITIATED) cleanup_prepare(&s->cleanup_env, s->o.plan);
 }

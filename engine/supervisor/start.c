@@ -46,6 +46,7 @@ void supervisor_settle(void *arg) {
   supervisor_keep_policy(s); /* which needs no more what the flow file returned */
   supervisor_give_back(s);
   supervisor_open_journal(s);
+  cleanup_prepare(&s->cleanup_env, s->o.plan);
   supervisor_note_run(s);
   supervisor_measure(s);
   supervisor_watch_lag(s);

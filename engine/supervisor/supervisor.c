@@ -249,7 +249,7 @@ struct supervisor *supervisor_new(const struct supervisor_options *options, stru
   s->slots = calloc(s->n_slots, sizeof *s->slots);
   if (!s->slots) goto memory;
   for (uint32_t i = 0; i < s->n_slots; i++) s->slots[i] = (struct slot){.sup = s, .index = i};
-  s->cleanup_env = (struct cleanup_env){options->loop, options->children, options->sink, options->policy};
+  s->cleanup_env = (struct cleanup_env){options->loop, options->children, options->sink, options->policy, NULL};
   if (supervisor_make_dependencies(s, err) || supervisor_health_new(s, err) || supervisor_remedies_new(s, err) ||
       make_alert(s, err) ||
       (options->generations && !(s->reload = reload_new(s, options->generation, options->generations, err)))) {
@@ -288,6 +288,7 @@ void supervisor_free(struct supervisor *s) {
   timer_free(s->settle_timer);
   timer_free(s->put_timer);
   cleanup_free(s->cleanup);
+  attendant_free(s->cleanup_env.ready);
   dependencies_free(s->dependencies);
   supervisor_hooks_free(s);
   supervisor_health_free(s);

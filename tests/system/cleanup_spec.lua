@@ -86,6 +86,64 @@ describe("cleanup", function()
   end)
 end)
 
+describe("the helper that stands by for cleanup", function()
+  -- tend's own below init: the engine has an event loop, the journal its file
+  local function standing_by(p)
+    for _, pid in ipairs(p:children()) do
+      local stat = h.stat(pid)
+      local fds = h.sh(("ls -l /proc/%d/fd 2>/dev/null || true"):format(pid))
+      if stat and stat.name == "tend" and stat.ppid == p:children()[1] and stat.state ~= "Z" and fds:find "pipe"
+        and not fds:find "eventpoll" and not fds:find "events.jsonl" then
+        return pid
+      end
+    end
+  end
+
+  local function two(signal)
+    local dir = h.tempdir()
+    h.sh(("touch -d '2 hours ago' %s/a.tmp %s/b.tmp"):format(dir, dir))
+    local handler = '{ name = "%s", timeout = 0.5, kind = "remove_temporary", params = { path = "%s", pattern = "%s.tmp" } }'
+    local p = run(flow(("cleanup = { %s, %s }"):format(handler:format("second", dir, "b"), handler:format("first", dir, "a")), '{ "sleep", "1000" }'))
+    p:wait_event "startup_completed"
+    local pid
+    h.wait_for(function()
+      pid = standing_by(p)
+      return pid
+    end, 5, "a helper that stands by")
+    if signal then h.native.kill(pid, h.signals[signal]) end
+    if signal == "KILL" then h.wait_for(function() return standing_by(p) ~= pid end, 5, "its end") end
+    p:kill "TERM"
+    assert.equal(143, (p:wait()))
+    return results(p), h.exists(dir .. "/a.tmp"), h.exists(dir .. "/b.tmp")
+  end
+
+  it("does the first handler's work, another one the next's", function()
+    assert.same({ { "first ok", "second ok" }, false, false }, { two() })
+  end)
+
+  it("costs its handler no more than its time where it hangs, and the next one nothing", function()
+    assert.same({ { "first timeout", "second ok" }, true, false }, { two "STOP" })
+  end)
+
+  it("is followed by another one where it has died", function()
+    assert.same({ { "first ok", "second ok" }, false, false }, { two "KILL" })
+  end)
+
+  it("takes half of a job for none", function()
+    local dir = h.tempdir()
+    h.sh(("touch -d '2 hours ago' %s/a.tmp"):format(dir))
+    for _, job in ipairs { "3\\0clean\\0%s\\0", "2\\0clean\\0%s", "x\\0clean\\0%s\\0", "0\\0" } do
+      local out, code = h.sh(("printf '%s' | %s helper attend 2>&1"):format(job:format(dir), h.tend))
+      assert.equal(1, code, out)
+    end
+    assert.is_true(h.exists(dir .. "/a.tmp"))
+    local out, code = h.sh(("printf '2\\0clean\\0%s\\0' | %s helper attend"):format(dir, h.tend))
+    assert.equal(0, code)
+    assert.truthy(out:find("\0000\n?$"))
+    assert.is_false(h.exists(dir .. "/a.tmp"))
+  end)
+end)
+
 describe("hooks", function()
   it("are called in their places, and a bad one is passed over", function()
     local p = run([[return { name = "some", mode = "server", processes = { main = { command = { "sleep", "1000" } } },
