@@ -41,7 +41,7 @@ int http_check(const struct tend_http_request *q, char *msg, size_t size);
 
 /* A request that is made into a handle, without callbacks and addresses. */
 struct http_ready {
-  CURL *easy;
+  CURL *easy; /* NULL until it is taken first */
   struct http_url url, proxy;
   struct curl_slist *headers;
   char *texts; /* what it was made of; NULL: it is not worth keeping */
@@ -51,9 +51,8 @@ struct http_ready {
 };
 /* NULL with a message: the request is wrong, or no memory. */
 struct http_ready *http_ready_take(const struct tend_http_request *q, char *msg, size_t size);
-void http_ready_keep(struct http_ready *r);            /* it ended well, and is as it was taken */
-void http_ready_free(struct http_ready *r);            /* NULL is allowed */
-bool http_ready_is(const struct tend_http_request *q); /* one is kept for it, so there is nothing wrong with it */
+void http_ready_keep(struct http_ready *r); /* it is as it was taken, and nothing was wrong with it */
+void http_ready_free(struct http_ready *r); /* NULL is allowed */
 
 /* Everything but callbacks and addresses. *headers is the caller's, also on failure; false: no memory. */
 bool http_options_set(CURL *e, const struct http_url *url, const struct tend_http_request *q,
@@ -63,7 +62,8 @@ bool http_options_set(CURL *e, const struct http_url *url, const struct tend_htt
 struct http_pool;
 struct http_pool *http_pool_hold(const struct tend_host *host);
 void http_pool_release(struct http_pool *p);
-/* Starts a transfer whose CURLOPT_PRIVATE is a struct tend_http_call; it ends by http_call_ended. */
+/* Starts a transfer whose CURLOPT_PRIVATE is a struct tend_http_call; it ends, never from inside, by http_call_ended.
+ */
 int http_pool_add(struct http_pool *p, CURL *easy);
 void http_pool_remove(struct http_pool *p, CURL *easy);
 /* A transfer has ended and is out of the pool. */

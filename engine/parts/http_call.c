@@ -242,11 +242,10 @@ static bool take_turn(struct tend_http_call *c) {
   /* its own would be 300 s; the whole is ended by us, who know what it was at, and never by this on a busy machine */
   curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)left_ms + 5000);
   curl_easy_setopt(c->easy, CURLOPT_RESOLVER_START_FUNCTION, to->literal ? NULL : on_resolver_start);
-  if (!arm_turn_end(c, now, left_ns) || (!to->literal && give_addresses(c, to)) || http_pool_add(c->pool, c->easy))
-    return false;
-  c->added = true;
+  if (!arm_turn_end(c, now, left_ns) || (!to->literal && give_addresses(c, to))) return false;
   tell(c, PHASE_CONNECTING);
-  return true;
+  c->added = http_pool_add(c->pool, c->easy) == 0;
+  return c->added;
 }
 
 static void no_memory(struct tend_http_call *c) { fail(c, "memory", "no memory for a request"); }

@@ -6,6 +6,9 @@
 #include "parts/http.h"
 #include "tend/version.h"
 
+/* Where little is read: a hundred requests at once take their memory from the kernel page by page. */
+enum { SMALL_BUFFER = 2048 };
+
 static bool has_header(const struct tend_http_request *q, const char *name) {
   size_t n = strlen(name);
   for (size_t i = 0; i < q->nheaders; i++)
@@ -87,6 +90,7 @@ bool http_options_set(CURL *e, const struct http_url *url, const struct tend_htt
       {CURLOPT_SUPPRESS_CONNECT_HEADERS, 1},
       {CURLOPT_FRESH_CONNECT, q->fresh},
       {CURLOPT_FORBID_REUSE, q->fresh},
+      {CURLOPT_BUFFERSIZE, q->max_body <= HTTP_PROBE_READ ? SMALL_BUFFER : CURL_MAX_WRITE_SIZE},
       /* what is sent at once has nothing to wait for */
       {CURLOPT_TCP_NODELAY, q->body || strcmp(url->scheme, "https") == 0},
   };

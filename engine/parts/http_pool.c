@@ -1,6 +1,7 @@
 /* libcurl's multi handle on the host's loop: one watch for each of its sockets, one timer for all it waits for. The
  * handle stays, for its connections and the certificates it has read; its timer only as long as there are calls.
  */
+#include <poll.h>
 #include <stdlib.h>
 
 #include "parts/http.h"
@@ -12,7 +13,8 @@ struct http_pool {
   CURLM *multi;
   struct tend_timer *timer; /* while held */
   size_t holders;
-  bool soon; /* libcurl wants to act, at the end of this turn */
+  bool soon; /* libcurl acts at the end of this turn */
+  int begun; /* the socket that was opened last */
   struct http_pool *next;
 };
 
@@ -72,6 +74,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
     return -1;
   }
   s->pool = p;
+  p->begun = fd;
   curl_multi_assign(p->multi, fd, s);
   return 0;
 }
@@ -82,13 +85,19 @@ static void on_soon(void *arg) {
   act(p, CURL_SOCKET_TIMEOUT, 0);
 }
 
+static void act_soon(struct http_pool *p) {
+  if (!p->soon) p->soon = p->host->defer(p->host->self, on_soon, p) == 0;
+  if (!p->soon) p->host->timer_at(p->timer, p->host->now_ns(p->host->self)); /* no memory */
+}
+
 static int on_timeout(CURLM *multi, long ms, void *arg) {
   (void)multi;
   struct http_pool *p = arg;
   if (!p->timer) return 0;
-  if (ms == 0 && !p->soon) p->soon = p->host->defer(p->host->self, on_soon, p) == 0;
-  if (ms == 0 && p->soon) return 0;
-  p->host->timer_at(p->timer, ms < 0 ? INT64_MAX : p->host->now_ns(p->host->self) + ms * NS_PER_MS);
+  if (ms == 0)
+    act_soon(p);
+  else
+    p->host->timer_at(p->timer, ms < 0 ? INT64_MAX : p->host->now_ns(p->host->self) + ms * NS_PER_MS);
   return 0;
 }
 
@@ -126,6 +135,17 @@ void http_pool_release(struct http_pool *p) {
   p->timer = NULL;
 }
 
-int http_pool_add(struct http_pool *p, CURL *easy) { return curl_multi_add_handle(p->multi, easy) ? -1 : 0; }
+/* It begins at once: of many, the first is on its way while the next is made. A server on this machine has taken the
+ * connection by then, and gets the request. What may have ended by that is looked at when this turn ends. */
+int http_pool_add(struct http_pool *p, CURL *easy) {
+  int running;
+  if (curl_multi_add_handle(p->multi, easy)) return -1;
+  p->begun = -1;
+  curl_multi_socket_action(p->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+  if (p->begun >= 0 && poll(&(struct pollfd){.fd = p->begun, .events = POLLOUT}, 1, 0) == 1)
+    curl_multi_socket_action(p->multi, p->begun, CURL_CSELECT_OUT, &running);
+  act_soon(p);
+  return 0;
+}
 
 void http_pool_remove(struct http_pool *p, CURL *easy) { curl_multi_remove_handle(p->multi, easy); }

@@ -47,8 +47,6 @@ static struct http_ready **find(const struct tend_http_request *q) {
   return at;
 }
 
-bool http_ready_is(const struct tend_http_request *q) { return lasts(q) && *find(q); }
-
 void http_ready_free(struct http_ready *r) {
   if (!r) return;
   curl_easy_cleanup(r->easy);
@@ -59,6 +57,7 @@ void http_ready_free(struct http_ready *r) {
   free(r);
 }
 
+/* Without a handle as yet. */
 static struct http_ready *make(const struct tend_http_request *q, char *msg, size_t size) {
   struct http_url url, proxy;
   if (http_urls_parse(q, &url, &proxy, msg, size)) return NULL;
@@ -66,26 +65,37 @@ static struct http_ready *make(const struct tend_http_request *q, char *msg, siz
   if (r) {
     *r = (struct http_ready){.url = url,
                              .proxy = proxy,
-                             .easy = curl_easy_init(),
                              .texts = lasts(q) ? copy_texts(q) : NULL,
                              .nheaders = q->nheaders,
                              .insecure = q->insecure};
-    if (r->easy && http_options_set(r->easy, &r->url, q, &r->headers)) return r;
-    http_ready_free(r);
-  } else {
-    http_url_free(&url);
-    http_url_free(&proxy);
+    return r;
   }
+  http_url_free(&url);
+  http_url_free(&proxy);
   snprintf(msg, size, "no memory for a request");
   return NULL;
 }
 
+int http_check(const struct tend_http_request *q, char *msg, size_t size) {
+  if (lasts(q) && *find(q)) return 0;
+  struct http_ready *r = make(q, msg, size);
+  if (!r) return -1;
+  http_ready_keep(r); /* who is checked is asked next */
+  return 0;
+}
+
 struct http_ready *http_ready_take(const struct tend_http_request *q, char *msg, size_t size) {
-  struct http_ready **at = lasts(q) ? find(q) : NULL;
-  if (!at || !*at) return make(q, msg, size);
-  struct http_ready *r = *at;
-  *at = r->next;
-  return r;
+  struct http_ready **at = lasts(q) ? find(q) : NULL, *r = at ? *at : NULL;
+  if (r)
+    *at = r->next;
+  else if (!(r = make(q, msg, size)))
+    return NULL;
+  if (r->easy) return r;
+  r->easy = curl_easy_init();
+  if (r->easy && http_options_set(r->easy, &r->url, q, &r->headers)) return r;
+  http_ready_free(r);
+  snprintf(msg, size, "no memory for a request");
+  return NULL;
 }
 
 void http_ready_keep(struct http_ready *r) {

@@ -138,12 +138,3 @@ int http_urls_parse(const struct tend_http_request *q, struct http_url *url, str
   *proxy = via;
   return 0;
 }
-
-int http_check(const struct tend_http_request *q, char *msg, size_t size) {
-  struct http_url url, proxy;
-  if (http_ready_is(q)) return 0;
-  if (http_urls_parse(q, &url, &proxy, msg, size)) return -1;
-  http_url_free(&url);
-  http_url_free(&proxy);
-  return 0;
-}

@@ -279,9 +279,10 @@ void supervisor_health_news(void *arg, const struct health_news *n) {
   supervisor_observe_check(s, n);
   if (n->result->status == PROBE_FAIL) s->counts.health_failures++;
   tell_result(s, n);
-  if (w->dependency != NO_DEPENDENCY && !s->noting) note_dependency(s, n, w->dependency);
+  if (s->noting) return; /* take() weighs them all at once */
+  if (w->dependency != NO_DEPENDENCY) note_dependency(s, n, w->dependency);
   if (n->change->from != n->change->to || w->dependency != NO_DEPENDENCY) supervisor_feed_health(s);
-  if (!s->noting) reload_news(s->reload, n);
+  reload_news(s->reload, n);
 }
 
 /* --- when they run ----------------------------------------------------------------------------------------------- */
