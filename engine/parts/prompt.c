@@ -3,6 +3,7 @@
 #include <histedit.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,11 +133,41 @@ static unsigned char on_complete(EditLine *el, int key) {
   return result;
 }
 
+/* --- signals that end ------------------------------------------------------------------------------------------- */
+
+static const int fatal[] = {SIGTERM, SIGHUP, SIGQUIT};
+static struct termios found; /* the terminal as it was */
+
+/* It is given back as it was, unless another has it now; then the signal does what it does. */
+static void on_fatal(int sig) {
+  int error = errno;
+  if (tcgetpgrp(STDIN_FILENO) == getpgrp()) tcsetattr(STDIN_FILENO, TCSANOW, &found);
+  errno = error;
+  raise(sig); /* delivered after the return, to the default that is in force again */
+}
+
+static void watch_signals(void) {
+  if (tcgetattr(STDIN_FILENO, &found)) return;
+  const struct sigaction give_back = {.sa_handler = on_fatal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+  for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
+    struct sigaction was;
+    if (sigaction(fatal[i], NULL, &was) == 0 && was.sa_handler == SIG_DFL) sigaction(fatal[i], &give_back, NULL);
+  }
+}
+
+static void leave_signals(void) {
+  for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
+    struct sigaction now;
+    if (sigaction(fatal[i], NULL, &now) == 0 && now.sa_handler == on_fatal) signal(fatal[i], SIG_DFL);
+  }
+}
+
 /* --- the interface ----------------------------------------------------------------------------------------------- */
 
 static void prompt_close(void *prompt) {
   struct prompt *p = prompt;
   if (p->el) el_end(p->el);
+  leave_signals();
   if (p->history) history_end(p->history);
   free(p->line);
   free(p);
@@ -162,6 +193,7 @@ static void *prompt_open(const struct tend_prompt_host *host, int lines) {
   struct prompt *p = calloc(1, sizeof *p);
   if (!p) return NULL;
   p->host = host;
+  watch_signals();
   p->history = history_init();
   p->el = el_init("tend", stdin, stdout, stderr);
   if (!p->history || !p->el) {

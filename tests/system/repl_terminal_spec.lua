@@ -1,5 +1,6 @@
 -- tend repl in a real terminal: keys, lines, completion, history; docs/repl.md typed.
 local h = require "harness"
+local native = require "native"
 local pages = require "pages"
 local prompting = require "prompting"
 local terminal, dir = prompting.terminal, prompting.dir
@@ -49,6 +50,22 @@ describe("tend repl in a terminal", function()
     t.see "1"
     t.type "\4"
     assert.equal(0, (t.process:wait()))
+  end)
+
+  it("gives the terminal back as it was when a signal ends it, at the prompt and while a chunk runs", function()
+    local shell = ([[before=$(stty -g); sh -c 'echo "pid $$"; exec %s repl'; echo "ended $?"
+      if [ "$(stty -g)" = "$before" ]; then echo as before; else stty -a; fi; echo over]]):format(h.tend)
+    local env = { TERM = "xterm", HOME = dir, CONTAINER_STATE_DIR = engine.env.CONTAINER_STATE_DIR, TEND_HISTORY = dir .. "/history" }
+    for _, case in ipairs { { 15 }, { 1 }, { 3 }, { 15, "print 'begun' timer.sleep(100)\r", "\nbegun" } } do
+      local p = h.start { argv = { "/bin/sh", "-c", shell }, tty = true, env = env }
+      h.wait_for(function() return p.out:find("shop> ", 1, true) end, 10, "the prompt")
+      if case[2] then p:send(case[2]) end
+      h.wait_for(function() return p.out:find(case[3] or "shop> ") end, 10, "the chunk")
+      native.kill(tonumber(p.out:match "pid (%d+)"), case[1])
+      h.wait_for(function() return p.out:find("over", 1, true) end, 10, "the shell's last word")
+      assert.matches("ended " .. 128 + case[1] .. "\r?\nas before", p.out)
+      p:wait()
+    end
   end)
 
   it("is as docs/repl.md shows it", function()
