@@ -122,8 +122,10 @@ static void search_all(struct search *s, const char *state_dir) {
 }
 
 static void tell_none(const struct search *s) {
-  fprintf(stderr, "tend: no engine%s%s%s is reachable (looked in %s)%s%s\n", s->flow ? " of flow \"" : "",
-          s->flow ? s->flow : "", s->flow ? "\"" : "", buf_cstr(&s->looked), s->err.code ? ": " : "", s->err.msg);
+  fprintf(stderr, "tend: no engine%s%s%s is reachable (looked in %s)%s%s; %s\n", s->flow ? " of flow \"" : "",
+          s->flow ? s->flow : "", s->flow ? "\"" : "", buf_cstr(&s->looked), s->err.code ? ": " : "", s->err.msg,
+          s->err.code == -ECONNREFUSED ? "that one has ended, tend run starts another"
+                                       : "tend run starts one, --state-dir says where one keeps its state");
 }
 
 static void tell_several(const struct search *s) {

@@ -297,7 +297,6 @@ void show_event(const cJSON *v, bool colour, struct buf *out) {
   struct json j = JSON_INIT(&details);
   json_value(&j, NULL, get(v, "details"));
   e.details = buf_cstr(&details);
-  struct event_source who = {0};
   /* one of a script's own, else of a newer engine: as it is */
   bool custom = kind == EVENT_KINDS && STR_EQ(str(v, "component", ""), event_component(EVENT_CUSTOM));
   if ((kind == EVENT_KINDS && !custom) || level_parse(str(v, "level", ""), &e.level)) {
@@ -306,7 +305,7 @@ void show_event(const cJSON *v, bool colour, struct buf *out) {
   } else {
     e.kind = custom ? EVENT_CUSTOM : (enum event_kind)kind;
     e.name = name;
-    event_pretty(&e, &who, colour, out);
+    event_pretty(&e, colour, out);
   }
   buf_char(out, '\n');
 }

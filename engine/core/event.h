@@ -59,7 +59,7 @@ struct event_source { /* who speaks; the same for all events of an engine */
 void event_json(const struct event *e, const struct event_source *who, struct buf *out);
 /* One readable line without a newline: time of day, level, event, message, details as key=value; control characters
  * of any text are shown, not sent to the terminal; colour with ANSI sequences where asked. */
-void event_pretty(const struct event *e, const struct event_source *who, bool colour, struct buf *out);
+void event_pretty(const struct event *e, bool colour, struct buf *out);
 
 /* The last n events; owns copies. */
 struct event_ring;

@@ -322,7 +322,7 @@ static void tell_event(struct sink *s, enum event_kind kind, const struct sink_e
   if (e.level >= s->options.level) {
     auto_buf struct buf line = {0};
     if (s->options.pretty)
-      event_pretty(&e, &s->options.who, s->options.colour, &line);
+      event_pretty(&e, s->options.colour, &line);
     else
       event_json(&e, &s->options.who, &line);
     buf_char(&line, '\n');

@@ -94,7 +94,9 @@ int script_compile(lua_State *L, const char *text, size_t n, const char *name, s
     l_give_environment(L);
     return 0;
   }
-  int rc = err_set(err, -EINVAL, "%s", lua_tostring(L, -1));
+  const char *why = lua_tostring(L, -1);
+  bool in_table = strstr(why, "'}' expected"); /* the mistake that is made most */
+  int rc = err_set(err, -EINVAL, "%s%s", why, in_table ? "; a comma may be missing before it" : "");
   lua_pop(L, 1);
   return rc;
 }

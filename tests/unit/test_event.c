@@ -173,10 +173,10 @@ static void test_any_bytes(void **state) {
     assert_true(cJSON_IsString(cJSON_GetObjectItem(v, "message")));
 
     buf_clear(&pretty);
-    event_pretty(&e, &who, false, &pretty);
+    event_pretty(&e, false, &pretty);
     for (size_t i = 0; i < pretty.len; i++) {
       unsigned char c = (unsigned char)pretty.data[i];
-      assert_true(c >= 0x20 && c != 0x7f);
+      assert_true((c >= 0x20 && c != 0x7f) || str_starts(pretty.data + i, "\n    "));
     }
     assert_true(str_utf8_valid(pretty.data, pretty.len));
   }
@@ -201,13 +201,26 @@ static void test_pretty(void **state) {
                     .duration_ns = 1500 * NS_PER_MS,
                     .message = "main: exit code 3\033[2J",
                     .details = "{\"process\": \"main\", \"code\": 3, \"why\": \"two words\", \"list\": [1, 2]}"};
-  event_pretty(&e, &who, false, &b);
+  event_pretty(&e, false, &b);
   assert_string_equal(buf_cstr(&b),
                       "10:30:00.000 WARNING  process_exited: main: exit code 3\\x1b[2J duration_ms=1500 process=main "
                       "code=3 why=\"two words\" list=[1, 2]");
   buf_clear(&b);
-  event_pretty(&e, &who, true, &b);
+  event_pretty(&e, true, &b);
   assert_non_null(strstr(buf_cstr(&b), "\033[33m"));
+  buf_clear(&b);
+  e = (struct event){.real_ns = SOME_TIME,
+                     .kind = EVENT_VALIDATION_COMPLETED,
+                     .level = LEVEL_CRITICAL,
+                     .duration_ns = -1,
+                     .message = "A: all of it in one line",
+                     .details =
+                         "{\"ok\": false, \"warnings\": [], \"failures\": [{\"name\": \"A\", \"value\": \"x\\ny\", "
+                         "\"source\": \"environment\", \"allowed\": \"yes\", \"fix\": \"say yes\"}, {\"b\": 1}]}"};
+  event_pretty(&e, false, &b);
+  assert_string_equal(buf_cstr(&b),
+                      "10:30:00.000 CRITICAL validation_completed ok=false\n"
+                      "    A: value \"x y\" from environment: expected yes; say yes\n    {\"b\": 1}");
 }
 
 static void test_ring(void **state) {
