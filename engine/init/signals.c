@@ -81,6 +81,7 @@ static void stop(struct init *in, int sig, int as) {
     in->drain_due_ns = in->now_ns; /* whoever stops an ending tend does not wait for its reader */
     return;
   }
+  if (level == STOP_BEGIN && in->plan.immediate) channel_read(in); /* hooks that the engine has told of by now */
   if (level == STOP_BEGIN && in->plan.immediate && !in->stop_begun) {
     int first;
     if (stop_level(in, &first)) stop_send(in, first);

@@ -313,6 +313,7 @@ int reload_swap(struct reload *r, struct generation *to, const struct plan_diff 
   reload_swept(r);
   if (s->o.revival) s->o.revival->safe = false; /* scripts that were loaded by now */
   supervisor_keep_policy(s);
+  supervisor_tell_init(s); /* before anybody hears that it is done: a stop right after it has the new hooks */
   return 0;
 }
 
