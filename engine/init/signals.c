@@ -30,9 +30,11 @@ void signals_block(struct init *in) {
   by_default(SIGCHLD);
 }
 
-/* Forgets inherited dispositions too, so that a child has to reset nothing but its mask. */
+/* Forgets inherited dispositions too, so that a child has to reset nothing but its mask. Not that of SIGCHLD: one that
+ * waits would be discarded, and the engine may have ended already. */
 int signals_open(struct init *in) {
-  for (int sig = 1; sig <= KERNEL_SIGNALS; sig++) by_default(sig);
+  for (int sig = 1; sig <= KERNEL_SIGNALS; sig++)
+    if (sig != SIGCHLD) by_default(sig);
   uint64_t all = ~UINT64_C(0);
   in->signal_fd = (int)syscall(SYS_signalfd4, -1, &all, sizeof all, SFD_CLOEXEC | SFD_NONBLOCK);
   return in->signal_fd < 0 ? -errno : 0;
