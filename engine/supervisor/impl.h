@@ -84,9 +84,12 @@ struct supervisor {
   struct timer *due;
   struct machine_input *queue;
   size_t queue_n, queue_cap;
-  bool busy;       /* inside the machine or carrying out */
-  bool plan_stale; /* init must be told anew */
-  bool plan_due;   /* and will be at the end of this turn */
+  bool busy;                 /* inside the machine or carrying out */
+  bool spawned;              /* somebody was asked for in this turn */
+  bool silent;               /* since then nothing is told */
+  struct timer *speak_timer; /* nor for longer than this */
+  bool plan_stale;           /* init must be told anew */
+  bool plan_due;             /* and will be at the end of this turn */
   struct slot *slots;
   unsigned n_slots;
 
@@ -199,6 +202,7 @@ bool supervisor_take_child(struct supervisor *s, struct slot *slot);
 /* What shall not compete with the first process comes a moment later: the helper that writes events.jsonl (it writes
  * then what was told before it), and the first look at what the container uses. */
 #define SETTLE_DELAY_NS (200 * NS_PER_MS)
+#define SILENCE_NS NS_PER_MS
 void supervisor_validate(struct supervisor *s);
 void supervisor_open_journal(struct supervisor *s); /* at the latest before the report */
 void supervisor_settle(void *supervisor);

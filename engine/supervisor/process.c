@@ -148,6 +148,7 @@ void supervisor_spawn(struct supervisor *s, uint32_t index) {
   }
   free(env);
   s->plan_stale = true;
+  s->spawned |= slot->child != 0;
   if (slot->child) return;
   int error = failed ? ENOMEM : -err.code;
   str_copy(supervisor_end_of(slot)->spawn_text, sizeof slot->end->spawn_text, failed ? "out of memory" : err.msg);

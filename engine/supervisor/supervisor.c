@@ -154,10 +154,30 @@ void supervisor_feed_others(struct supervisor *s, enum machine_input_kind kind) 
   if (s->queue_n && s->queue[s->queue_n - 1].kind != kind) supervisor_judge(s);
 }
 
+static void speak(void *arg) {
+  struct supervisor *s = arg;
+  if (!s->silent) return;
+  s->silent = false;
+  timer_stop(s->speak_timer);
+  sink_release(s->o.sink);
+}
+
+/* Who was asked for needs a processor more than the words about it do: they wait until init tells that it has begun, or
+ * for a moment. */
+static void be_silent(struct supervisor *s) {
+  if (!s->spawned || s->silent) return;
+  s->silent = true;
+  sink_hold(s->o.sink);
+  timer_after(s->speak_timer, SILENCE_NS);
+}
+
 static void on_told(void *arg) {
   struct supervisor *s = arg;
   sink_hold(s->o.sink);
+  s->spawned = false;
   supervisor_judge(s);
+  if (!s->spawned) speak(s);
+  be_silent(s);
   sink_release(s->o.sink);
 }
 
@@ -244,7 +264,8 @@ struct supervisor *supervisor_new(const struct supervisor_options *options, stru
   s->due = timer_new(options->loop, on_due, s);
   s->settle_timer = timer_new(options->loop, supervisor_settle, s);
   s->put_timer = timer_new(options->loop, supervisor_put_late, s);
-  if (!s->machine || !s->due || !s->settle_timer || !s->put_timer) goto memory;
+  s->speak_timer = timer_new(options->loop, speak, s);
+  if (!s->machine || !s->due || !s->settle_timer || !s->put_timer || !s->speak_timer) goto memory;
   s->n_slots = machine_slots(s->machine);
   s->slots = calloc(s->n_slots, sizeof *s->slots);
   if (!s->slots) goto memory;
@@ -287,6 +308,7 @@ void supervisor_free(struct supervisor *s) {
   problems_free(&s->invalid);
   timer_free(s->settle_timer);
   timer_free(s->put_timer);
+  timer_free(s->speak_timer);
   cleanup_free(s->cleanup);
   attendant_free(s->cleanup_env.ready);
   dependencies_free(s->dependencies);
@@ -320,6 +342,7 @@ void supervisor_begin(struct supervisor *s) {
   }
   bool mark = s->state.fd >= 0 && state_is_stopped(&s->state);
   supervisor_feed(s, &(struct machine_input){.kind = IN_BEGIN, .stopped_mark = mark});
+  be_silent(s);
 }
 
 struct control *supervisor_control(struct supervisor *s) {
