@@ -141,17 +141,20 @@ static void let_gather(struct init *in) {
   in->little_ns = clock_mono_ns();
 }
 
+void hear(struct init *in) {
+  signals_read(in);
+  if (!in->reap_due) return;
+  reap_all(in);
+  channel_flush(in);
+}
+
 static void run(struct init *in) {
   struct epoll_event events[EVENTS];
   for (;;) {
     int n = epoll_wait(in->epoll_fd, events, EVENTS, clock_ms_until(earliest(in), clock_mono_ns()));
     in->now_ns = clock_mono_ns();
     for (int i = 0; i < n; i++)
-      if (events[i].data.u64 >> 32 == TAG_SIGNAL) signals_read(in);
-    if (in->reap_due) {
-      reap_all(in);
-      channel_flush(in); /* the engine need not wait while their pipes are closed */
-    }
+      if (events[i].data.u64 >> 32 == TAG_SIGNAL) hear(in);
     for (int i = 0; i < n; i++) dispatch(in, &events[i]);
     launch_turn(in);
     channel_flush(in);

@@ -38,7 +38,7 @@ static struct source *first_free(struct init *in) {
 
 struct source *source_open(struct init *in, int fd, uint8_t stream, struct tail *tail) {
   struct source *s = first_free(in);
-  if (!s || fcntl(fd, F_SETFL, O_NONBLOCK) != 0) return NULL;
+  if (!s) return NULL;
   s->fd = fd;
   s->stream = stream;
   s->tail = tail;
@@ -146,6 +146,8 @@ bool source_read(struct init *in, struct source *s) {
   ssize_t n = read(s->fd, s->buf + s->end, room < LIMIT_LINE ? room : LIMIT_LINE);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   if (n <= 0) {
+    /* whoever had it is about to end, or has: the engine need not wait for that while pipes are closed */
+    if (s->tail && !in->exiting) hear(in);
     source_close(in, s);
     return false;
   }

@@ -22,10 +22,12 @@ static void fail(struct init *in, struct child *c, enum spawn_stage stage, int e
   c->failed = c->tell_start = in->tell = true;
 }
 
-static int open_pipes(struct pipes *p) {
-  bool open = (p->out[0] >= 0 || pipe2(p->out, O_CLOEXEC) == 0) && (p->err[0] >= 0 || pipe2(p->err, O_CLOEXEC) == 0);
-  return open ? 0 : -errno;
+/* Our end does not block. */
+static bool open_pipe(int fd[2]) {
+  return fd[0] >= 0 || (pipe2(fd, O_CLOEXEC) == 0 && fcntl(fd[0], F_SETFL, O_NONBLOCK) == 0);
 }
+
+static int open_pipes(struct pipes *p) { return open_pipe(p->out) && open_pipe(p->err) ? 0 : -errno; }
 
 static void touch(void *at) {
   volatile char *p = at;

@@ -223,6 +223,7 @@ struct init {
 enum tag { TAG_SIGNAL, TAG_CHANNEL, TAG_STATUS, TAG_SOURCE, TAG_WRITER, TAG_ALIVE };
 int watch_add(struct init *in, int fd, uint32_t events, enum tag tag, unsigned index);
 void watch_remove(struct init *in, int fd);
+void hear(struct init *in); /* signals; of ends the engine is told at once */
 
 /* end.c: writing out what is left, then the exit */
 void end_begin(struct init *in);
@@ -319,7 +320,8 @@ int tail_memfd(struct init *in, const char *name, int instance, uint64_t since, 
 
 /* source.c */
 char *buffer_new(size_t n); /* untouched memory, for ever; NULL: none */
-struct source *source_open(struct init *in, int fd, uint8_t stream, struct tail *tail); /* takes fd on success */
+/* Takes fd, which does not block, on success. */
+struct source *source_open(struct init *in, int fd, uint8_t stream, struct tail *tail);
 bool source_read(struct init *in, struct source *s); /* true: bytes came, there may be more */
 void source_arm(struct init *in, struct source *s);
 void source_close(struct init *in, struct source *s); /* end of file: what is left is written */

@@ -86,6 +86,7 @@ struct supervisor {
   size_t queue_n, queue_cap;
   bool busy;                 /* inside the machine or carrying out */
   bool spawned;              /* somebody was asked for in this turn */
+  bool begun;                /* or has begun, or cannot */
   bool silent;               /* since then nothing is told */
   struct timer *speak_timer; /* nor for longer than this */
   bool plan_stale;           /* init must be told anew */

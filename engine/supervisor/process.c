@@ -50,6 +50,7 @@ void supervisor_ops_started(void *arg, uint32_t child, pid_t pid) {
   struct slot *slot = arg;
   (void)child;
   supervisor_feed_others(slot->sup, IN_STARTED);
+  slot->sup->begun = true;
   slot->pid = pid;
   slot->news = true;
   slot->started_ns = clock_mono_ns();
@@ -62,6 +63,7 @@ void supervisor_ops_failed(void *arg, uint32_t child, enum spawn_stage stage, in
   (void)child;
   slot->child = 0;
   slot->news = true;
+  slot->sup->begun = true;
   if (slot->end) slot->end->spawn_text[0] = 0;
   slot->sup->plan_stale = true;
   supervisor_feed(

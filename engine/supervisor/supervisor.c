@@ -176,7 +176,8 @@ static void on_told(void *arg) {
   sink_hold(s->o.sink);
   s->spawned = false;
   supervisor_judge(s);
-  if (!s->spawned) speak(s);
+  if (s->begun) speak(s);
+  s->begun = false;
   be_silent(s);
   sink_release(s->o.sink);
 }
