@@ -34,6 +34,14 @@ bool place_candidate(unsigned i, char out[PATH_MAX]) {
   }
 }
 
+const char *place_self(void) {
+  static char path[PATH_MAX]; /* its link is made anew in each process, and dear */
+  if (*path) return path;
+  ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+  path[n > 0 ? n : 0] = 0;
+  return path;
+}
+
 int place_open_dir(int at, const char *name) {
   int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   return fd < 0 ? -errno : fd;

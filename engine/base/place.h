@@ -15,6 +15,9 @@
  * /dev/shm/tend-UID. false at the end. */
 bool place_candidate(unsigned i, char out[PATH_MAX]);
 
+/* Where this program lies, symbolic links followed; "": not known. */
+const char *place_self(void);
+
 /* Opens a directory without following a symbolic link in its last step, close-on-exec: a descriptor or -errno. */
 int place_open_dir(int at, const char *name);
 

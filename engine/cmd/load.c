@@ -10,6 +10,7 @@
 
 #include "base/clean.h"
 #include "base/clock.h"
+#include "base/place.h"
 #include "base/str.h"
 #include "cmd/by_hand.h"
 #include "loop/part.h"
@@ -22,9 +23,7 @@
 void load_share(const char *sub, char *to, size_t size) {
   to[0] = 0;
   char exe[PATH_MAX];
-  ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-  if (n <= 0) return;
-  exe[n] = 0;
+  str_copy(exe, sizeof exe, place_self());
   for (int up = 0; up < 2; up++) { /* the binary's folder, then its parent */
     char *slash = strrchr(exe, '/');
     if (!slash) return;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "base/place.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "cmd/load.h"
@@ -118,10 +119,8 @@ static int give_api(void) {
 }
 
 static int give_environment(const struct testing *t) {
-  char exe[PATH_MAX];
-  ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-  if (n <= 0) return -EIO;
-  exe[n] = 0;
+  const char *exe = place_self();
+  if (!*exe) return -EIO;
   const char *others = getenv("LUA_PATH_5_4");
   if (!others) others = getenv("LUA_PATH");
   auto_buf struct buf path = {0};

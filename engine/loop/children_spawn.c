@@ -111,10 +111,11 @@ static int request_spawn(struct children *c, struct child_entry *e, const struct
     if (f->input >= 0) fds[n++] = f->input;
   }
   m.blob = (uint32_t)blob.len;
-  char message[sizeof m + LIMIT_SPAWN_INLINE];
-  memcpy(message, &m, sizeof m);
-  if (blob.len) memcpy(message + sizeof m, blob.data, blob.len);
-  r = children_post(c, message, sizeof m + blob.len, fds, n);
+  auto_buf struct buf message = {0};
+  buf_add(&message, (const char *)&m, sizeof m);
+  buf_add(&message, blob.data, blob.len);
+  if (message.failed) return err_set(err, -ENOMEM, "no memory to ask init to start %s", m.name);
+  r = children_post(c, message.data, message.len, fds, n);
   return r < 0 ? err_errno(err, r, "cannot ask init to start %s", m.name) : 0;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "base/place.h"
 #include "base/str.h"
 
 /* What the parts of our own need; Debian's names. */
@@ -37,9 +38,7 @@ const char *part_dir(void) {
   if (chosen_dir[0]) return chosen_dir;
   static char dir[PATH_MAX + 32];
   char exe[PATH_MAX];
-  ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-  if (n <= 0) return "";
-  exe[n] = 0;
+  str_copy(exe, sizeof exe, place_self());
   char *slash = strrchr(exe, '/');
   if (!slash) return "";
   *slash = 0;

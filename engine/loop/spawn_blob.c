@@ -149,9 +149,11 @@ static void add_zeros(struct buf *out, size_t n) {
 }
 
 int spawn_blob(const struct child_spec *spec, struct proto_spawn *m, struct buf *out, struct err *err) {
-  uint32_t groups[GROUPS_MAX];
+  auto_free uint32_t *groups = NULL;
   unsigned ngroups = 0;
   if (spec->user) {
+    groups = calloc(GROUPS_MAX, sizeof *groups);
+    if (!groups) return err_set(err, -ENOMEM, "user: no memory");
     ngroups = GROUPS_MAX;
     int r = spawn_user(spec->user, &m->uid, &m->gid, groups, &ngroups, err);
     if (r < 0) return r;
