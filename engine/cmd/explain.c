@@ -1,6 +1,7 @@
 /* tend explain: what an exit code, a signal, an event, a state, a cause, a reason or a setting means, from the tables
  * that the program itself uses. A setting is shown with the value that tend would take here. --docs writes the
  * generated parts of the pages. Starts nothing. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <strings.h>
 
 #include "base/clean.h"
+#include "base/limits.h"
 #include "base/str.h"
 #include "client/client.h"
 #include "cmd/cmd.h"
@@ -15,6 +17,7 @@
 #include "cmd/options.h"
 #include "core/explain.h"
 #include "core/machine.h"
+#include "core/plan.h"
 
 enum { FOUND_MAX = 16, SHOWN_MAX = 60, NAME_WIDTH = 24, SETTING_WIDTH = 44 };
 
@@ -178,6 +181,34 @@ static void find_setting(struct asked *a, const struct load *l) {
     a->is_setting = true;
     a->setting = (struct setting_view){.def = &a->family};
   }
+}
+
+static bool is_known(struct asked *a, const struct load *l) {
+  find_setting(a, l);
+  return a->is_setting || explain_find(a->word, a->topics, FOUND_MAX);
+}
+
+/* CONTAINER_RPA1_BATCH_SIZE is flow rpa1's, also where no flow is named: the first of its beginnings that has a file.
+ */
+static int load_by_word(struct asked *a, struct load *l, struct options *o, char *flow, size_t size,
+                        const struct vm_host *host, struct err *err) {
+  size_t prefix = strlen("CONTAINER_");
+  const char *word = a->word;
+  if (strncasecmp(word, "CONTAINER_", prefix) == 0) word += prefix;
+  for (const char *end = strchr(word, '_'); end && end > word; end = strchr(end + 1, '_')) {
+    if (snprintf(flow, size, "%.*s", (int)(end - word), word) >= (int)size) break;
+    for (char *p = flow; *p; p++) *p = (char)tolower((unsigned char)*p);
+    if (!plan_flow_name_valid(flow)) continue;
+    load_free(l);
+    *l = (struct load){0};
+    o->flow_name = flow;
+    if (load_settings(l, o, err) || load_rest(l, host, err)) return -1;
+    if (l->file[0] && is_known(a, l)) return 0;
+  }
+  load_free(l);
+  *l = (struct load){0};
+  o->flow_name = NULL;
+  return load_settings(l, o, err) || load_rest(l, host, err) ? -1 : 0;
 }
 
 /* A word as it can be shown: what a terminal would obey is a '?', what is long is cut. */
@@ -379,7 +410,11 @@ int cmd_explain(int argc, char **argv) {
   struct loop *loop = loop_new();
   struct vm_host host = {.loop = loop};
   if (!loop) err_set(&err, -ENOMEM, "no event loop: out of memory or of descriptors");
-  if (!loop || load_settings(&l, &o, &err) || load_rest(&l, &host, &err)) {
+  char flow[LIMIT_NAME];
+  bool failed = !loop || load_settings(&l, &o, &err) || load_rest(&l, &host, &err);
+  if (!failed && a.word && !l.flow[0] && !is_known(&a, &l))
+    failed = load_by_word(&a, &l, &o, flow, sizeof flow, &host, &err);
+  if (failed) {
     fprintf(stderr, "tend explain: %s\n", err.msg);
     rc = EXIT_SYSTEM;
   } else {

@@ -26,12 +26,22 @@ static const char *unit_word(const char *unit) {
 
 static bool bounded(const struct setting_def *def) { return def->min != 0 || def->max != 0; }
 
+/* In any case, and with '_' for '-': ON_FAILURE is on-failure. */
+static bool same_word(const char *a, const char *b, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    int x = a[i] == '_' ? '-' : tolower((unsigned char)a[i]);
+    int y = b[i] == '_' ? '-' : tolower((unsigned char)b[i]);
+    if (x != y) return false;
+  }
+  return true;
+}
+
 static int parse_choice(const char *choices, const char *text, int64_t *number) {
   size_t n = strlen(text);
   const char *p = choices;
   for (int64_t i = 0; *p; i++) {
     size_t k = strcspn(p, " ");
-    if (k == n && strncasecmp(p, text, n) == 0) {
+    if (k == n && same_word(p, text, n)) {
       *number = i;
       return 0;
     }

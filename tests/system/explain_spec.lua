@@ -77,6 +77,7 @@ describe("tend explain", function()
     local own = topics("F_SIZE", "--flow-name", "f", "--flows", dir)[1]
     assert.equal("How big.", own.doc)
     assert.equal("3", own.value)
+    assert.equal("How big.", topics("CONTAINER_F_SIZE", "--flows", dir)[1].doc) -- the name says which flow
     local given = topics("RESTART_DELAY_SECONDS", "--flow-name", "f", "--flows", dir)[1]
     assert.equal("2", given.value)
     assert.truthy(given.origin:find("f.lua", 1, true) or given.origin:find("flow", 1, true), given.origin)

@@ -85,6 +85,7 @@ static void types(void **state) {
       {SETTING_DURATION, NS_PER_S, NS_PER_S * 60, "s", .value = "0"},
       {SETTING_CHOICE, .choices = "no always on-failure", .value = "always", .good = true, .number = 1},
       {SETTING_CHOICE, .choices = "no always on-failure", .value = "ON-FAILURE", .good = true, .number = 2},
+      {SETTING_CHOICE, .choices = "no always on-failure", .value = "On_Failure", .good = true, .number = 2},
       {SETTING_CHOICE, .choices = "no always on-failure", .value = "on"},
       {SETTING_CHOICE, .choices = "no always on-failure", .value = "no always"},
       {SETTING_URL, .value = "http://prefect-server:4200/api", .good = true},
