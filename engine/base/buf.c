@@ -78,13 +78,6 @@ void buf_clear(struct buf *b) {
   if (b->data) b->data[0] = 0;
 }
 
-void buf_fit(struct buf *b) {
-  char *data = b->cap > b->len + 1 ? realloc(b->data, b->len + 1) : NULL;
-  if (!data) return;
-  b->data = data;
-  b->cap = b->len + 1;
-}
-
 void buf_free(struct buf *b) {
   free(b->data);
   b->data = NULL;

@@ -24,7 +24,6 @@ char *buf_room(struct buf *b, size_t n);
 /* Drops the first n bytes. */
 void buf_drop(struct buf *b, size_t n);
 void buf_clear(struct buf *b); /* empties, keeps the memory */
-void buf_fit(struct buf *b);   /* gives back the memory that is not used */
 void buf_free(struct buf *b);  /* releases; the buffer can be used again */
 /* The text as a string, never NULL; owned by the buffer. */
 const char *buf_cstr(const struct buf *b);

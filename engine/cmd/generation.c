@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "loop/settings_source.h"
 
@@ -32,6 +33,7 @@ static void fill(struct made *m) {
   m->g.sources = l->vm ? vm_sources(l->vm) : NULL;
   m->g.missing = l->vm ? vm_missing(l->vm) : NULL;
   m->g.returned = &l->returned;
+  m->g.kept_fd = -1;
   m->g.file = l->file;
   m->g.flows = buf_cstr(&l->flows);
   m->g.scripts = buf_cstr(&l->scripts);
@@ -39,6 +41,8 @@ static void fill(struct made *m) {
 
 static void made_free(struct generation *g) {
   struct made *m = (struct made *)g;
+  if (m->g.returned && m->g.kept_fd >= 0) close(m->g.kept_fd);
+  m->g.kept_fd = -1;
   if (m == &m->maker->first) {
     load_drop(m->load);
     return;

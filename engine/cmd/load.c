@@ -238,10 +238,10 @@ static void plan_of_file(struct load *l, const struct vm_host *host) {
     plan_without_scripts(l);
     return;
   }
-  if (make_vm(l, host, &err) || vm_load_flow(l->vm, l->file, &l->returned.tree, &err))
+  if (make_vm(l, host, &err) || vm_load_flow(l->vm, l->file, &l->returned, &err))
     unusable(l, &err);
   else
-    make_plan(l, l->returned.tree);
+    make_plan(l, l->returned);
   if (l->vm) vm_given_over(l->vm);
 }
 
@@ -317,7 +317,7 @@ int load_flow(struct load *l, const struct vm_host *host, struct err *err) {
 static void on_flow(void *arg, cJSON *flow, const struct err *why) {
   struct load *l = arg;
   struct err err = ERR_INIT;
-  l->returned.tree = flow;
+  l->returned = flow;
   if (flow)
     make_plan(l, flow);
   else
@@ -356,7 +356,8 @@ void load_drop(struct load *l) {
   plan_free(l->plan);
   problems_free(&l->problems);
   settings_free(l->settings);
-  kept_flow_free(&l->returned);
+  cJSON_Delete(l->returned);
+  l->returned = NULL;
   l->vm = NULL;
   l->plan = NULL;
   l->settings = NULL;

@@ -28,7 +28,7 @@ struct load {
   const struct kept_policy *kept;   /* given: of the engine before, in place of what is on disk; NULL: the disk */
   bool safe;                        /* given: without scripts and checks, of `kept` */
   bool whole;                       /* the plan is that of the flow file */
-  struct kept_flow returned;        /* by the flow file */
+  cJSON *returned;                  /* by the flow file */
   const struct keep_culprit *stuck; /* given: where loading it has ended an engine; NULL: nowhere */
   bool starts;                      /* given by who starts the flow: what a check alone needs is not loaded for it */
   char file[PATH_MAX];              /* the flow file, "" for none */

@@ -13,23 +13,6 @@ struct head {
   uint32_t part, path, text; /* bytes of what follows */
 };
 
-void kept_flow_free(struct kept_flow *f) {
-  cJSON_Delete(f->tree);
-  buf_free(&f->text);
-  *f = (struct kept_flow){0};
-}
-
-const char *kept_flow_text(struct kept_flow *f) {
-  if (f->tree) {
-    struct json j = JSON_INIT(&f->text);
-    json_value(&j, NULL, f->tree);
-    cJSON_Delete(f->tree);
-    f->tree = NULL;
-    buf_fit(&f->text);
-  }
-  return f->text.failed ? "" : buf_cstr(&f->text);
-}
-
 void kept_policy_free(struct kept_policy *k) {
   free(k->flow);
   sources_free(&k->scripts);
@@ -48,10 +31,14 @@ static void add_all(struct buf *out, enum part part, const struct sources *s) {
   for (size_t i = 0; s && i < s->n; i++) add(out, part, s->list[i].path, s->list[i].text, s->list[i].n);
 }
 
-void kept_pack(const char *file, const char *flow, const struct sources *scripts, const struct sources *settings,
+void kept_pack(const char *file, const cJSON *flow, const struct sources *scripts, const struct sources *settings,
                struct buf *out) {
+  auto_buf struct buf text = {0};
+  struct json j = JSON_INIT(&text);
+  if (flow) json_value(&j, NULL, flow);
+  if (text.failed) out->failed = true;
   add(out, PART_FILE, file ? file : "", "", 0);
-  if (flow && *flow) add(out, PART_FLOW, "", flow, strlen(flow));
+  if (text.len) add(out, PART_FLOW, "", text.data, text.len);
   add_all(out, PART_SCRIPT, scripts);
   add_all(out, PART_SETTING, settings);
 }

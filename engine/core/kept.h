@@ -8,14 +8,6 @@
 #include "base/json.h"
 #include "core/sources.h"
 
-/* What a flow file returned, functions as {"$fn": number}: a tree until it is kept, then text. Zero-initialise. */
-struct kept_flow {
-  cJSON *tree;
-  struct buf text;
-};
-void kept_flow_free(struct kept_flow *f);
-const char *kept_flow_text(struct kept_flow *f); /* "" : there is none */
-
 struct kept_policy {
   char file[PATH_MAX]; /* the flow file, "" for none */
   char *flow;          /* as it returned it; NULL: not known */
@@ -23,8 +15,8 @@ struct kept_policy {
 };
 void kept_policy_free(struct kept_policy *k);
 
-/* scripts and settings may be NULL. */
-void kept_pack(const char *file, const char *flow, const struct sources *scripts, const struct sources *settings,
+/* flow: what the flow file returned, functions as {"$fn": number}; it, scripts and settings may be NULL. */
+void kept_pack(const char *file, const cJSON *flow, const struct sources *scripts, const struct sources *settings,
                struct buf *out);
 /* -EINVAL: they are none of such; -ENOMEM. */
 int kept_unpack(const char *bytes, size_t n, struct kept_policy *out);

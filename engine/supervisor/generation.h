@@ -19,7 +19,8 @@ struct generation {
   struct problems *problems;     /* found while it was made; errors: it must not be used */
   const struct sources *sources; /* NULL: no scripts */
   const struct sources *missing; /* paths that were looked for in vain; NULL */
-  struct kept_flow *returned;    /* by the flow file */
+  cJSON **returned;              /* by the flow file, until it is kept */
+  int kept_fd;                   /* its texts as they were given to init (core/kept), once they were; -1 */
   const char *file;              /* its flow file; "": none */
   const char *flows, *scripts;   /* colon lists of directories that were searched */
 };

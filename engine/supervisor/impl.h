@@ -188,7 +188,7 @@ struct kept_probation {
   unsigned proven, failed; /* generations */
   uint64_t files;          /* what is on disk, as reload_look says it */
 };
-void supervisor_keep_fallback(struct supervisor *s, const struct generation *proven,
+void supervisor_keep_fallback(struct supervisor *s, struct generation *proven,
                               const struct kept_probation *p); /* after each change of what is in force */
 void supervisor_keep_sockets(void *supervisor); /* once the start is over: sockets and events outlive this engine */
 

@@ -102,23 +102,34 @@ void supervisor_keep_sockets(void *arg) {
   if (s->log_dir[0]) keep_put(s->o.keep, "log_dir", s->log_dir, sizeof s->log_dir);
 }
 
-/* The texts of a generation, to init, under that name. */
-static bool keep_texts(struct supervisor *s, const char *name, const struct generation *g) {
+/* Held as a descriptor: what is in it is not held here as well, and never changes. */
+static bool pack_texts(struct generation *g) {
   struct sources files = {0};
   auto_buf struct buf bytes = {0};
   settings_source_collect(g->settings, &files);
-  kept_pack(g->file, kept_flow_text(g->returned), g->sources, &files, &bytes);
+  kept_pack(g->file, *g->returned, g->sources, &files, &bytes);
   sources_free(&files);
   auto_close int fd = scratch_open("policy");
   bool whole = fd >= 0 && !bytes.failed && write(fd, bytes.data, bytes.len) == (ssize_t)bytes.len && !scratch_seal(fd);
-  if (whole) children_keep(s->o.children, name, fd);
   if (bytes.data) explicit_bzero(bytes.data, bytes.len);
-  return whole;
+  if (!whole) return false;
+  g->kept_fd = fd;
+  fd = -1;
+  cJSON_Delete(*g->returned);
+  *g->returned = NULL;
+  return true;
+}
+
+/* The texts of a generation, to init, under that name. */
+static bool keep_texts(struct supervisor *s, const char *name, struct generation *g) {
+  if (g->kept_fd < 0 && !pack_texts(g)) return false;
+  children_keep(s->o.children, name, g->kept_fd);
+  return true;
 }
 
 /* A new engine loads what is in force, whatever is on disk by then. */
 void supervisor_keep_policy(struct supervisor *s) {
-  const struct generation *g = s->reload ? reload_in_force(s->reload) : NULL;
+  struct generation *g = s->reload ? reload_in_force(s->reload) : NULL;
   if (!s->o.keep || !g || (s->o.revival && s->o.revival->safe)) return;
   if (keep_texts(s, "policy", g)) return;
   sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING,
@@ -126,7 +137,7 @@ void supervisor_keep_policy(struct supervisor *s) {
 }
 
 /* While a reload is on probation, a new engine may have to go back to the policy before. */
-void supervisor_keep_fallback(struct supervisor *s, const struct generation *proven, const struct kept_probation *p) {
+void supervisor_keep_fallback(struct supervisor *s, struct generation *proven, const struct kept_probation *p) {
   if (!s->o.keep || s->ended) return;
   if (proven && keep_texts(s, "policy_before", proven)) {
     keep_put(s->o.keep, "probation", p, sizeof *p);
