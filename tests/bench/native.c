@@ -1,6 +1,7 @@
 /* The bench's clockwork for Lua: start a program with the time taken right before its exec, take in the children's
  * records, wait for an end with its time. Times are integers, nanoseconds of CLOCK_MONOTONIC. */
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -196,9 +197,17 @@ static int l_root(lua_State *L) {
   return 1;
 }
 
+/* same_memory(pid, pid): whether the two run in one address space; where the kernel does not tell: false. */
+static int l_same_memory(lua_State *L) {
+  pid_t a = (pid_t)luaL_checkinteger(L, 1), b = (pid_t)luaL_checkinteger(L, 2);
+  lua_pushboolean(L, syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0) == 0);
+  return 1;
+}
+
 int luaopen_benchnative(lua_State *L);
 int luaopen_benchnative(lua_State *L) {
   static const luaL_Reg functions[] = {
+      {"same_memory", l_same_memory},
       {"launch", l_launch}, {"now", l_now},         {"sleep", l_sleep},   {"fifo", l_fifo},   {"records", l_records},
       {"kill", l_kill},     {"wait", l_wait},       {"open", l_open},     {"close", l_close}, {"pipe", l_pipe},
       {"fsync", l_fsync},   {"mkdtemp", l_mkdtemp}, {"getpid", l_getpid}, {"root", l_root},   {NULL, NULL},

@@ -1,4 +1,5 @@
 -- What /proc says about a supervisor: all its processes and all their threads, without the children it supervises.
+local native = require "benchnative"
 local lfs = require "lfs"
 
 local proc = {}
@@ -49,11 +50,16 @@ function proc.split(pid, child_name)
   return own, children
 end
 
---- Private dirty memory of these processes, KiB.
+--- Private dirty memory of these processes, KiB. What several of them run in counts once.
 function proc.private_dirty(pids)
-  local sum = 0
+  local sum, counted = 0, {}
   for _, pid in ipairs(pids) do
+    local again = false
+    for _, other in ipairs(counted) do again = again or native.same_memory(pid, other) end
+    if again then goto next end
+    counted[#counted + 1] = pid
     sum = sum + (tonumber((read(("/proc/%d/smaps_rollup"):format(pid)) or ""):match "Private_Dirty:%s+(%d+)") or 0)
+    ::next::
   end
   return sum
 end
