@@ -113,6 +113,22 @@ describe("probation", function()
     r:wait_count("policy_rolled_back", 2)
   end)
 
+  it("counts a check that the reload has brought once it was good, not one that never was", function()
+    local r = start("60")
+    h.wait_for(function() return r:checks().c.status == "healthy" end, 10, "health")
+    h.write(r.dir .. "/good", "x")
+    r:rewrite(MAIN .. [[checks = {
+      { name = "c", interval = 0.1, failures = 1, check = function() return true end },
+      { name = "never", interval = 0.1, failures = 1, kind = "file", params = { path = dir .. "/nowhere" } },
+      { name = "new", interval = 0.1, failures = 1, kind = "file", params = { path = dir .. "/good" } } },]])
+    h.wait_for(function() return r:checks().never.status == "unhealthy" and r:checks().new.status == "healthy" end, 10, "both")
+    assert.equal(0, #r.p:events("policy_rolled_back"))
+    os.remove(r.dir .. "/good")
+    local e = r.p:wait_event("policy_rolled_back")
+    assert.truthy(e.message:find("check new was good and is unhealthy since the reload", 1, true), e.message)
+    assert.is_nil(r:checks().new)
+  end)
+
   it("brings it back when a script fails that did not before", function()
     local r = start("60", "hooks = { on_stop = function() log.info 'the old hook' end },")
     r:rewrite(MAIN .. [[checks = { { name = "c", interval = 0.1, failures = 1, check = function() return true end },
