@@ -10,7 +10,21 @@
 #include "base/limits.h"
 #include "base/str.h"
 
+/* What is plain from the first byte to the last, with `before` and `after` around it: keys, and most values. */
+static bool put_plain(struct buf *b, const char *before, const char *s, size_t n, const char *after) {
+  if (str_plain(s, n) != n) return false;
+  size_t k = strlen(before), m = strlen(after);
+  char *to = buf_room(b, k + n + m);
+  if (!to) return true; /* it has failed, as anything else would */
+  memcpy(to, before, k);
+  if (n) memcpy(to + k, s, n);
+  memcpy(to + k + n, after, m + 1);
+  b->len += k + n + m;
+  return true;
+}
+
 void json_quote(struct buf *b, const char *s, size_t n) {
+  if (put_plain(b, "\"", s, n, "\"")) return;
   buf_char(b, '"');
   size_t plain = 0; /* bytes before s + i that can be copied as they are start here */
   size_t i = 0;
@@ -43,8 +57,10 @@ void json_quote(struct buf *b, const char *s, size_t n) {
 }
 
 static void begin(struct json *j, const char *key) {
-  if (!j->first) buf_str(j->out, ", ");
+  bool first = j->first;
   j->first = false;
+  if (key && put_plain(j->out, first ? "\"" : ", \"", key, strlen(key), "\": ")) return;
+  if (!first) buf_str(j->out, ", ");
   if (key) {
     json_quote(j->out, key, strlen(key));
     buf_str(j->out, ": ");

@@ -100,7 +100,8 @@ struct span {
   size_t begin, end;
 };
 
-static bool name_char(char c) { return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '.'; }
+static bool letter_or_digit(char c) { return (unsigned char)((c | 0x20) - 'a') < 26 || (unsigned char)(c - '0') < 10; }
+static bool name_char(char c) { return letter_or_digit(c) || c == '_' || c == '-' || c == '.'; }
 static bool blank(char c) { return c == ' ' || c == '\t'; }
 
 /* The password in scheme://user:PASSWORD@host, p being at "://". */
@@ -169,12 +170,13 @@ static bool keyed_value(const char *text, size_t n, size_t at, bool json, struct
   bool inner = quoted && end > 0 && text[end - 1] == '\\'; /* JSON text inside a JSON string */
   if (inner) end--;
   if (text[at] == ':' && !quoted) return false; /* "Token: x" in prose stays */
-  size_t begin = end;
-  while (begin > 0 && end - begin < NAME_MAX_BYTES && name_char(text[begin - 1])) begin--;
   size_t value = at + 1;
   for (int i = 0; i < BLANKS_MAX && value < n && blank(text[value]); i++) value++;
   bool number = quoted && !inner && text[at] == ':' && (value >= n || text[value] != '"');
-  if (number || !redact_secret_name(text + begin, end - begin)) return false;
+  if (number) return false;
+  size_t begin = end;
+  while (begin > 0 && end - begin < NAME_MAX_BYTES && name_char(text[begin - 1])) begin--;
+  if (!redact_secret_name(text + begin, end - begin)) return false;
   if (quoted && text[at] == ':') {
     /* a JSON key: only a string can be a secret, and its quotes stay */
     if (inner && value < n && text[value] != '\\') return false;
@@ -217,7 +219,7 @@ bool redact_secret_name(const char *name, size_t n) {
   }
   for (size_t begin = 0; begin < n;) {
     size_t end = begin;
-    while (end < n && isalnum((unsigned char)name[end])) end++;
+    while (end < n && letter_or_digit(name[end])) end++;
     for (size_t i = 0; i < ARRAY_LEN(whole_words); i++) {
       if (end - begin != whole_words[i].n) continue;
       bool key_alone = STR_EQ(whole_words[i].text, "KEY") && end - begin == n; /* "key" names a key, "api_key" is one */

@@ -100,7 +100,11 @@ static void dispatch(struct init *in, const struct epoll_event *e) {
       spawn_status(in, &in->children[index]);
       break;
     case TAG_SOURCE:
-      if (in->sources[index].armed) source_read(in, &in->sources[index]);
+      if (!in->sources[index].armed) break;
+      if ((e->events & (EPOLLIN | EPOLLHUP)) == EPOLLHUP) /* nothing is in it, and nobody is left to write */
+        source_close(in, &in->sources[index]);
+      else
+        source_read(in, &in->sources[index]);
       break;
     case TAG_WRITER:
       if (in->writers[index].waiting) output_writable(in, &in->writers[index]);
