@@ -176,6 +176,8 @@ int helper_journal(int argc, char **argv) {
     snprintf(message, sizeof message, "%.300s/" JOURNAL_NAME ": %s", path, strerror(error));
     return helper_fail(argv[0], message);
   }
+  static char answers[CHUNK / 64]; /* whoever waits for an answer does not wait for memory */
+  setvbuf(stdout, answers, _IOFBF, sizeof answers);
   signal(SIGPIPE, SIG_IGN); /* whoever does not wait for an answer any more still wants its lines */
   auto_buf struct buf in = {.max = LIMIT_EVENT_LINE + CHUNK};
   for (;;) {

@@ -149,6 +149,7 @@ struct init {
   pid_t guard; /* 0: none, as PID 1 */
   bool pid1;
   int epoll_fd, signal_fd, null_fd, self_fd;
+  int children_fd;      /* tells whose parent we are; 0: not open, below: cannot be */
   struct rlimit nofile; /* as it was, for children */
   bool hup_ignored, had_terminal, stdin_tty;
   int tty_fd;           /* -1: none */
@@ -367,6 +368,7 @@ void alone_turn(struct init *in);
 int64_t alone_due(const struct init *in);
 
 /* sweep.c */
+void sweep_prepare(struct init *in); /* before a stop ends */
 unsigned sweep_signal(struct init *in, int sig);
 
 #endif

@@ -17,14 +17,23 @@ struct entry {
 
 static struct entry table[LIMIT_SWEEP];
 
+static ssize_t read_all(int fd, char *text, size_t size) {
+  size_t n = 0;
+  for (ssize_t r = 1; r > 0 && n < size - 1;) {
+    r = pread(fd, text + n, size - 1 - n, (off_t)n);
+    if (r < 0) return -errno;
+    n += (size_t)r;
+  }
+  text[n] = 0;
+  return (ssize_t)n;
+}
+
 static ssize_t read_file(const char *path, char *text, size_t size) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -errno;
-  size_t n = 0;
-  for (ssize_t r = 1; r > 0 && n<size - 1; n += r> 0 ? (size_t)r : 0) r = read(fd, text + n, size - 1 - n);
+  ssize_t n = read_all(fd, text, size);
   close(fd);
-  text[n] = 0;
-  return (ssize_t)n;
+  return n;
 }
 
 static pid_t number(const char **p) {
@@ -89,6 +98,14 @@ static bool proc_is_ours(const struct init *in) {
   return number(&p) == in->pid;
 }
 
+/* While nobody waits for what it tells. */
+void sweep_prepare(struct init *in) {
+  char path[64];
+  if (in->pid1 || in->children_fd > 0 || !proc_is_ours(in)) return;
+  snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)in->pid);
+  in->children_fd = open(path, O_RDONLY | O_CLOEXEC);
+}
+
 static bool is_known(struct init *in, pid_t pid) {
   if (pid == in->engine) return true;
   const struct child *c = child_of_pid(in, pid);
@@ -98,9 +115,7 @@ static bool is_known(struct init *in, pid_t pid) {
 /* False when every direct child is known, so that there is nothing to look for. */
 static bool has_strangers(struct init *in) {
   static char text[32768];
-  char path[64];
-  snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)in->pid);
-  ssize_t n = read_file(path, text, sizeof text);
+  ssize_t n = read_all(in->children_fd, text, sizeof text);
   if (n < 0 || n == sizeof text - 1) return true;
   for (const char *p = text; *p;) {
     pid_t pid = number(&p);
@@ -154,8 +169,9 @@ static unsigned groups_only(struct init *in, int sig) {
 }
 
 unsigned sweep_signal(struct init *in, int sig) {
+  sweep_prepare(in);
+  if (in->children_fd > 0 && !has_strangers(in)) return 0;
   if (!proc_is_ours(in)) return groups_only(in, sig);
-  if (!in->pid1 && !has_strangers(in)) return 0;
   unsigned n = scan();
   unsigned left = 0;
   for (unsigned i = 0; i < n; i++) {
