@@ -79,9 +79,8 @@ enum {
   LIMIT_REPL_CPU_S = 10,                  /* CPU of one chunk */
   LIMIT_REPL_S = 3600,                    /* one chunk, unless the client says less */
   LIMIT_REPL_ROOM_MB = 4,                 /* memory for a chunk of tend repl where the policies hold theirs */
-  LIMIT_REPL_SESSIONS = 16,
-  LIMIT_HTTP_READ = 10 * 1024,
-  LIMIT_TREE_DEPTH = 128, /* folders below a folder that is cleaned; deeper ones are left alone */
+  LIMIT_REPL_SESSIONS = 16,               /* prompts at once */
+  LIMIT_TREE_DEPTH = 128,                 /* folders below a folder that is cleaned; deeper ones are left alone */
 };
 
 #endif

@@ -10,7 +10,7 @@
 #include "tend/part.h"
 
 enum {
-  HTTP_PROBE_READ = 10 * 1024,  /* bytes of an answer that a probe reads: LIMIT_HTTP_READ of the engine */
+  HTTP_PROBE_READ = 10 * 1024,  /* bytes of an answer that a probe reads */
   HTTP_HEADERS_MAX = 64 * 1024, /* of one answer */
   HTTP_URL_MAX = 8 * 1024,
   HTTP_NAME_MAX = 208, /* of a peer, for people; longer names are cut there */
