@@ -15,9 +15,8 @@
 #include "client/client.h"
 #include "client/repl.h"
 #include "cmd/cmd.h"
-#include "cmd/load.h"
+#include "cmd/ground.h"
 #include "cmd/options.h"
-#include "core/metric.h"
 #include "helper/helper.h"
 #include "init/init.h"
 #include "loop/control.h"
@@ -95,11 +94,7 @@ static void editor_close(void *self) {
 struct offline {
   const struct options *options;
   int fd; /* the client's other end */
-  struct loop *loop;
-  struct children *children;
-  struct sink *sink;
-  struct metrics *metrics;
-  struct probe_env probes;
+  struct ground ground;
   struct load load;
   struct script_state state;
   struct control *control;
@@ -110,44 +105,31 @@ static void on_signal(void *arg, int sig, int level, bool begun) {
   (void)sig;
   (void)begun;
   struct offline *o = arg;
-  if (level > STOP_NONE) loop_stop(o->loop);
+  if (level > STOP_NONE) loop_stop(o->ground.loop);
 }
 
 /* A flow that is named gives its settings and is loaded; its processes are not started. */
 static int offline_open(struct offline *o, int channel_fd, int log_fd, struct err *err) {
-  o->loop = loop_new();
-  if (!o->loop) return err_set(err, -ENOMEM, "no event loop: epoll or memory is missing");
-  o->children = children_new(o->loop, channel_fd);
-  o->metrics = metrics_new();
-  if (!o->children || !o->metrics || load_settings(&o->load, o->options, err))
-    return err_set(err, -ENOMEM, "out of memory");
+  if (ground_open(&o->ground, channel_fd, err)) return err->code;
+  if (load_settings(&o->load, o->options, err)) return err_set(err, -ENOMEM, "out of memory");
   settings_give(o->load.settings, LAYER_DEFAULT, "CONTAINER_LOG_LEVEL", "WARNING", "tend repl --offline");
-  struct sink_options so = load_sink_options(&o->load, log_fd);
-  o->sink = sink_new(o->loop, &so);
-  if (!o->sink) return err_set(err, -ENOMEM, "out of memory");
-  o->probes =
-      (struct probe_env){.loop = o->loop, .children = o->children, .sink = o->sink, .settings = o->load.settings};
-  probe_env_init(&o->probes);
-  struct vm_host host = {.loop = o->loop,
-                         .sink = o->sink,
-                         .probes = &o->probes,
-                         .children = o->children,
-                         .metrics = o->metrics,
-                         .state = &o->state};
+  if (ground_open_log(&o->ground, &o->load, log_fd, err)) return err->code;
+  struct vm_host host = ground_host(&o->ground);
+  host.state = &o->state;
   if (*o->load.flow) {
     int rc = load_flow(&o->load, &host, err);
     if (rc) return rc;
     for (size_t i = 0; i < o->load.problems.n; i++)
       if (STR_EQ(o->load.problems.items[i].check, "flow_file"))
-        sink_say(o->sink, EVENT_SETTING, LEVEL_WARNING, "the flow is not loaded: %s", o->load.problems.items[i].fix);
+        sink_say(o->ground.sink, EVENT_SETTING, LEVEL_WARNING, "the flow is not loaded: %s",
+                 o->load.problems.items[i].fix);
   } else {
     settings_resolve(o->load.settings, NULL);
   }
-  so = load_sink_options(&o->load, log_fd);
-  sink_configure(o->sink, &so, o->load.settings);
+  ground_configure_log(&o->ground, &o->load, log_fd);
   struct proto_output output = {.log_fd = 2}; /* standard output is the client's */
-  children_output(o->children, &output);
-  o->control = control_new(o->loop, o->sink, NULL, -1, err);
+  children_output(o->ground.children, &output);
+  o->control = control_new(o->ground.loop, o->ground.sink, NULL, -1, err);
   if (!o->control) return err->code;
   load_host(&o->load, &host);
   o->repl = repl_new(&(struct repl_options){.host = host, .live = o->load.vm});
@@ -165,18 +147,14 @@ static int offline_main(int channel_fd, int log_fd, void *arg) {
   if (rc) {
     fprintf(stderr, "tend repl: %s\n", err.msg);
   } else {
-    children_on_signal(o->children, on_signal, o);
-    loop_run(o->loop);
+    children_on_signal(o->ground.children, on_signal, o);
+    loop_run(o->ground.loop);
   }
   repl_free(o->repl);
   control_free(o->control);
   load_free(&o->load);
-  if (o->sink) sink_flush(o->sink, 200 * NS_PER_MS);
-  sink_free(o->sink);
-  probe_env_close(&o->probes);
-  children_free(o->children);
-  metrics_free(o->metrics);
-  loop_free(o->loop);
+  if (o->ground.sink) sink_flush(o->ground.sink, 200 * NS_PER_MS);
+  ground_close(&o->ground);
   return rc ? EXIT_SYSTEM : 0;
 }
 

@@ -14,7 +14,7 @@
 #include "cmd/by_hand.h"
 #include "cmd/cmd.h"
 #include "cmd/generation.h"
-#include "core/metric.h"
+#include "cmd/ground.h"
 #include "core/quarantine.h"
 #include "helper/helper.h"
 #include "init/init.h"
@@ -29,11 +29,7 @@ struct engine {
   struct quarantine quarantine;
   const struct quarantined *stuck; /* who has ended the engine before this one; NULL: nobody */
   const struct options *options;
-  struct loop *loop;
-  struct children *children;
-  struct sink *sink;
-  struct metrics *metrics;
-  struct probe_env probes;
+  struct ground ground;
   struct load load;
   struct maker *maker;
   struct supervisor *supervisor;
@@ -67,11 +63,11 @@ static void tell_output(const struct engine *e) {
       .overflow = (enum output_overflow)settings_choice(s, SET_OUTPUT_OVERFLOW),
       .log_fd = settings_choice(s, SET_LOG_STREAM) == 0 ? 1 : 2,
   };
-  const struct event_source *who = sink_who(e->sink);
+  const struct event_source *who = sink_who(e->ground.sink);
   str_copy(o.container_id, sizeof o.container_id, who->container_id);
   str_copy(o.flow, sizeof o.flow, who->flow);
-  children_output(e->children, &o);
-  sink_before_write(e->sink, output_first, e->children);
+  children_output(e->ground.children, &o);
+  sink_before_write(e->ground.sink, output_first, e->ground.children);
 }
 
 /* What is odd, told once. */
@@ -79,17 +75,17 @@ static void remarks(const struct engine *e) {
   const struct load *l = &e->load;
   struct setting_remark r;
   for (size_t i = 0; settings_remark(l->settings, i, &r); i++) /* with a near name: a warning of the validation */
-    if (!r.near) sink_say(e->sink, EVENT_SETTING, LEVEL_DEBUG, "%s is no setting of this flow", r.name);
+    if (!r.near) sink_say(e->ground.sink, EVENT_SETTING, LEVEL_DEBUG, "%s is no setting of this flow", r.name);
   if (l->unnamed)
-    sink_say(e->sink, EVENT_SETTING, LEVEL_WARNING,
+    sink_say(e->ground.sink, EVENT_SETTING, LEVEL_WARNING,
              "no flow is named: flow default, environment %s; name one with --flow-name or CONTAINER_FLOW_NAME",
              settings_str(l->settings, SET_ENVIRONMENT));
   else if (l->command_only && l->near[0])
-    sink_say(e->sink, EVENT_SETTING, LEVEL_WARNING,
+    sink_say(e->ground.sink, EVENT_SETTING, LEVEL_WARNING,
              "there is no flow file %s.lua, the command runs under the built-in policy; did you mean flow %s?", l->flow,
              l->near);
   if (settings_shutdown_above_docker(l->settings))
-    sink_say(e->sink, EVENT_SETTING, LEVEL_INFO,
+    sink_say(e->ground.sink, EVENT_SETTING, LEVEL_INFO,
              "the shutdown may take longer than the 10 s that docker stop waits; give it --time, or set "
              "CONTAINER_SHUTDOWN_TIMEOUT_SECONDS lower");
 }
@@ -111,7 +107,7 @@ static void open_state(struct script_state *s) {
 static void on_activated(void *arg, struct load *l) {
   struct engine *e = arg;
   struct sink_options so = load_sink_options(l, -1);
-  sink_configure(e->sink, &so, l->settings);
+  sink_configure(e->ground.sink, &so, l->settings);
   if (e->repl) repl_use(e->repl, l->vm);
 }
 
@@ -127,38 +123,28 @@ static void take_kept(struct engine *e) {
   if (e->has_kept) settings_source_given(&e->kept.settings);
 }
 
-static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err *err) {
-  e->loop = loop_new();
-  if (!e->loop) return err_set(err, -ENOMEM, "no event loop: epoll or memory is missing");
-  e->children = children_new(e->loop, channel_fd);
-  e->metrics = metrics_new();
+/* Settings but for the flow's, and where to log. */
+static int open_settings(struct engine *e, int log_fd, struct err *err) {
   take_kept(e);
-  if (!e->children || !e->metrics || load_settings(&e->load, e->options, err))
-    return err_set(err, -ENOMEM, "out of memory");
+  if (load_settings(&e->load, e->options, err)) return err_set(err, -ENOMEM, "out of memory");
   e->load.starts = true;
   e->by_hand = e->load.by_hand = by_hand_new(e->load.settings, init_keep());
   by_hand_settings(e->by_hand, e->load.settings);
-  struct sink_options so = load_sink_options(&e->load, log_fd);
-  e->sink = sink_new(e->loop, &so);
-  if (!e->sink) return err_set(err, -ENOMEM, "out of memory");
-  sink_hold(e->sink); /* until the first process is asked for */
-  sink_configure(e->sink, &so, e->load.settings);
-  if (init_revival()) sink_revive(e->sink, init_keep());
-  e->probes =
-      (struct probe_env){.loop = e->loop, .children = e->children, .sink = e->sink, .settings = e->load.settings};
-  probe_env_init(&e->probes);
-  int64_t started = clock_mono_ns();
+  if (ground_open_log(&e->ground, &e->load, log_fd, err)) return err->code;
+  sink_hold(e->ground.sink); /* until the first process is asked for */
+  if (init_revival()) sink_revive(e->ground.sink, init_keep());
+  return 0;
+}
+
+/* The flow, and what its scripts may ask. */
+static int open_flow(struct engine *e, int log_fd, struct err *err) {
   open_state(&e->state);
-  e->host = (struct vm_host){.loop = e->loop,
-                             .sink = e->sink,
-                             .probes = &e->probes,
-                             .children = e->children,
-                             .metrics = e->metrics,
-                             .state = &e->state,
-                             .ask = ask,
-                             .control = control,
-                             .signal = signal_process,
-                             .ask_arg = e};
+  e->host = ground_host(&e->ground);
+  e->host.state = &e->state;
+  e->host.ask = ask;
+  e->host.control = control;
+  e->host.signal = signal_process;
+  e->host.ask_arg = e;
   if (init_keep()) {
     e->stuck = quarantine_open(&e->quarantine, init_keep(), clock_real_ns());
     e->host.quarantine = &e->quarantine;
@@ -172,10 +158,18 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
   if (rc) return rc;
   settings_source_given(NULL);
   if (e->has_kept && e->kept.file[0] && !e->load.whole) return err_set(err, -EINVAL, "what was kept cannot be loaded");
-  so = load_sink_options(&e->load, log_fd); /* the flow may have settings of its own for these */
-  sink_configure(e->sink, &so, e->load.settings);
+  ground_configure_log(&e->ground, &e->load, log_fd);
   tell_output(e);
   if (!init_revival()) remarks(e);
+  return 0;
+}
+
+static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err *err) {
+  int rc = ground_open(&e->ground, channel_fd, err);
+  if (!rc) rc = open_settings(e, log_fd, err);
+  int64_t started = clock_mono_ns();
+  if (!rc) rc = open_flow(e, log_fd, err);
+  if (rc) return rc;
   e->maker = maker_new(&(struct maker_options){.options = e->options,
                                                .first = &e->load,
                                                .host = &e->host,
@@ -185,11 +179,11 @@ static int engine_open(struct engine *e, int channel_fd, int log_fd, struct err 
   if (!e->maker) return err_set(err, -ENOMEM, "out of memory");
   e->supervisor = supervisor_new(
       &(struct supervisor_options){
-          .loop = e->loop,
-          .children = e->children,
-          .sink = e->sink,
-          .probes = &e->probes,
-          .metrics = e->metrics,
+          .loop = e->ground.loop,
+          .children = e->ground.children,
+          .sink = e->ground.sink,
+          .probes = &e->ground.probes,
+          .metrics = e->ground.metrics,
           .settings = e->load.settings,
           .plan = e->load.plan,
           .policy = e->load.vm ? &e->load.policy : NULL,
@@ -226,13 +220,13 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
   int rc = engine_open(&e, channel_fd, log_fd, &err);
   if (rc == 0) {
     supervisor_begin(e.supervisor);
-    sink_release(e.sink);
+    sink_release(e.ground.sink);
     offer_prompt(&e);
-    loop_run(e.loop);
+    loop_run(e.ground.loop);
   } else {
     fprintf(stderr, "tend: the engine cannot start: %s\n", err.msg);
     /* one that takes over has said nothing: init makes another, or goes on alone */
-    if (e.children && !init_revival()) children_exit(e.children, EXIT_SYSTEM, false);
+    if (e.ground.children && !init_revival()) children_exit(e.ground.children, EXIT_SYSTEM, false);
   }
 #ifdef __SANITIZE_ADDRESS__ /* the kernel gives it all back faster; but leaks shall be found */
   repl_free(e.repl);
@@ -243,12 +237,8 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
   maker_free(e.maker);
   load_free(&e.load);
   kept_policy_free(&e.kept);
-  sink_free(e.sink);
-  probe_env_close(&e.probes);
-  children_free(e.children);
-  metrics_free(e.metrics);
   script_state_free(&e.state);
-  loop_free(e.loop);
+  ground_close(&e.ground);
 #endif
   return rc ? EXIT_SYSTEM : 0;
 }

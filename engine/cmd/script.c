@@ -11,9 +11,8 @@
 #include "base/stopreq.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
-#include "cmd/load.h"
+#include "cmd/ground.h"
 #include "cmd/options.h"
-#include "core/metric.h"
 #include "helper/helper.h"
 #include "init/init.h"
 
@@ -22,11 +21,7 @@
 struct script {
   const struct options *options;
   char path[PATH_MAX];
-  struct loop *loop;
-  struct children *children;
-  struct sink *sink;
-  struct metrics *metrics;
-  struct probe_env probes;
+  struct ground ground;
   struct load load;
   struct sched *sched;
   struct vm *vm;
@@ -63,11 +58,11 @@ static void on_done(void *arg, enum policy_status status, const cJSON *result, c
     s->code = 1;
   } else if (status == POLICY_OK && second && !cJSON_IsNull(second)) { /* nil, err */
     const cJSON *message = cJSON_IsObject(second) ? cJSON_GetObjectItem(second, "message") : second;
-    sink_say(s->sink, EVENT_SCRIPT_ERROR, LEVEL_ERROR, "%s: %s", s->path,
+    sink_say(s->ground.sink, EVENT_SCRIPT_ERROR, LEVEL_ERROR, "%s: %s", s->path,
              cJSON_IsString(message) ? message->valuestring : "returned an error");
     s->code = 1;
   }
-  loop_stop(s->loop);
+  loop_stop(s->ground.loop);
 }
 
 /* A stop: the script's own handlers, or the end of its task; a second one does not ask any more. */
@@ -79,7 +74,7 @@ static void on_signal(void *arg, int sig, int level, bool begun) {
   if (!stop || !s->task || (handlers && level <= STOP_BEGIN)) return;
   s->code = EXIT_SIGNALED + sig;
   if (level >= STOP_NOW)
-    loop_stop(s->loop);
+    loop_stop(s->ground.loop);
   else
     task_cancel(s->sched, s->task, TASK_CANCELLED, false);
 }
@@ -96,36 +91,22 @@ static void name_flow(struct script *s) {
 }
 
 static int open_all(struct script *s, int channel_fd, int log_fd, struct err *err) {
-  s->loop = loop_new();
-  if (!s->loop) return err_set(err, -ENOMEM, "no event loop: epoll or memory is missing");
-  s->children = children_new(s->loop, channel_fd);
-  s->metrics = metrics_new();
-  if (!s->children || !s->metrics) return err_set(err, -ENOMEM, "out of memory");
+  if (ground_open(&s->ground, channel_fd, err)) return err->code;
   name_flow(s);
-  struct sink_options so = load_sink_options(&s->load, log_fd);
-  s->sink = sink_new(s->loop, &so);
-  if (!s->sink) return err_set(err, -ENOMEM, "out of memory");
-  sink_configure(s->sink, &so, s->load.settings);
+  if (ground_open_log(&s->ground, &s->load, log_fd, err)) return err->code;
   struct proto_output output = {.log_fd = settings_choice(s->load.settings, SET_LOG_STREAM) == 0 ? 1 : 2};
-  children_output(s->children, &output);
-  s->probes =
-      (struct probe_env){.loop = s->loop, .children = s->children, .sink = s->sink, .settings = s->load.settings};
-  probe_env_init(&s->probes);
-  s->sched = sched_new(s->loop, err);
+  children_output(s->ground.children, &output);
+  s->sched = sched_new(s->ground.loop, err);
   if (s->sched) sched_on_stuck(s->sched, STUCK_NS, NULL);
   if (!s->sched) return err->code;
-  const struct vm_host host = {.sched = s->sched,
-                               .loop = s->loop,
-                               .sink = s->sink,
-                               .settings = s->load.settings,
-                               .probes = &s->probes,
-                               .children = s->children,
-                               .metrics = s->metrics,
-                               .scripts = buf_cstr(&s->load.scripts),
-                               .flows = buf_cstr(&s->load.flows),
-                               .flow = s->load.flow,
-                               .script = true,
-                               .memory_mb = LIMIT_SCRIPT_MB};
+  struct vm_host host = ground_host(&s->ground);
+  host.sched = s->sched;
+  host.settings = s->load.settings;
+  host.scripts = buf_cstr(&s->load.scripts);
+  host.flows = buf_cstr(&s->load.flows);
+  host.flow = s->load.flow;
+  host.script = true;
+  host.memory_mb = LIMIT_SCRIPT_MB;
   s->vm = vm_new(&host, err);
   return s->vm ? 0 : err->code;
 }
@@ -138,24 +119,20 @@ static int engine_main(int channel_fd, int log_fd, void *arg) {
     fprintf(stderr, "tend script: %s\n", err.msg);
     s->code = EXIT_SYSTEM;
   } else {
-    children_on_signal(s->children, on_signal, s);
+    children_on_signal(s->ground.children, on_signal, s);
     s->task = vm_run_script(s->vm, s->path, s->options->rest + 1, on_done, s, &err);
     if (s->task) {
-      loop_run(s->loop);
+      loop_run(s->ground.loop);
     } else {
-      sink_say(s->sink, EVENT_SCRIPT_ERROR, LEVEL_ERROR, "%s", err.msg);
+      sink_say(s->ground.sink, EVENT_SCRIPT_ERROR, LEVEL_ERROR, "%s", err.msg);
       s->code = EXIT_NOT_EXECUTABLE;
     }
   }
   vm_free(s->vm);
   sched_free(s->sched);
-  if (s->sink) sink_flush(s->sink, 200 * NS_PER_MS); /* the last words */
-  sink_free(s->sink);
-  probe_env_close(&s->probes);
-  children_free(s->children);
+  if (s->ground.sink) sink_flush(s->ground.sink, 200 * NS_PER_MS); /* the last words */
+  ground_close(&s->ground);
   load_free(&s->load);
-  metrics_free(s->metrics);
-  loop_free(s->loop);
   return s->code;
 }
 
