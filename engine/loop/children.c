@@ -174,12 +174,14 @@ void children_exit(struct children *c, int code, bool asked) {
 }
 
 static void on_exited(struct children *c, const struct proto_exited *m) {
-  struct child_entry *e = take(c, m->head.child);
+  struct child_entry *e = find(c, m->head.child);
+  /* what came before the end; whoever else holds the pipe was killed. Who hears it may rebind or forget the child. */
+  if (e && e->watch) children_read_output(e);
+  e = take(c, m->head.child);
   if (!e) { /* forgotten */
     c->lingering -= c->lingering > 0;
     return;
   }
-  if (e->watch) children_read_output(e); /* what came before the end; whoever else holds the pipe was killed */
   struct child_exit exit = {.status = m->status,
                             .usage = m->usage,
                             .oom = m->oom,
