@@ -14,6 +14,8 @@
 #include "lua/l.h"
 #include "lua/task_inner.h"
 
+enum { LEVELS_MAX = 64 }; /* looking at one costs as many steps as there are above it */
+
 static lua_State *volatile running;
 static volatile sig_atomic_t fired;
 
@@ -121,6 +123,18 @@ int guard_raise_end(lua_State *L, struct task *t) {
   return lua_error(L);
 }
 
+/* Only functions of scripts are open. Where an error that is raised in a hook ends a coroutine no more hooks are called
+ * in it, so that what it has to close could not be interrupted. */
+static bool nobody_catches(lua_State *L, const struct task *t) {
+  lua_Debug ar;
+  int level = 0;
+  while (level < LEVELS_MAX && lua_getstack(L, level, &ar)) {
+    if (!lua_getinfo(L, "S", &ar) || *ar.what == 'C') return false;
+    level++;
+  }
+  return level < LEVELS_MAX && L == t->co && lua_isyieldable(L);
+}
+
 static void hook(lua_State *L, lua_Debug *ar) {
   struct sched *s = lua_owner(L)->sched;
   struct task *t = s->current;
@@ -135,14 +149,15 @@ static void hook(lua_State *L, lua_Debug *ar) {
     lua_sethook(L, NULL, 0, 0);
     return;
   }
-  if (t->ending && !t->told) {
+  bool ends = t->ending && !t->told;
+  if (ends && !nobody_catches(L, t)) {
     lua_sethook(L, NULL, 0, 0);
     guard_raise_end(L, t);
   }
   s->seen_ns = cpu_ns();
   int64_t slice = s->seen_ns - s->mark_ns;
   int64_t used = t->used_ns + slice;
-  bool over = (t->budget_ns && used > t->budget_ns) || (t->ending && used > t->grace_ns);
+  bool over = ends || (t->budget_ns && used > t->budget_ns) || (t->ending && used > t->grace_ns);
   if (over) {
     if (!*t->where && lua_getinfo(L, "Sl", ar))
       snprintf(t->where, sizeof t->where, "%s:%d", ar->short_src, ar->currentline);

@@ -129,6 +129,22 @@ static void deadline(void **state) {
   start(f, &o, "return function() while true do end end", 100 * NS_PER_MS);
   run(f);
   assert_int_equal(o.status, POLICY_TIMEOUT);
+  /* what it closes is interrupted, too, and a caught error is one */
+  static const char *const closing[] = {
+      "return function() local x <close> = setmetatable({}, { __close = function() while true do end end }) "
+      "while true do end end",
+      "return function() local function deep(n) if n > 0 then return deep(n - 1), 1 end while true do end end "
+      "local x <close> = setmetatable({}, { __close = function() while true do end end }) deep(20) end",
+      "return function() pcall(function() local x <close> = setmetatable({}, { __close = function() while true do end "
+      "end }) while true do end end) end",
+      "return function() local ok, e repeat ok, e = pcall(function() while true do end end) until tostring(e):find "
+      "'the time limit is over' while true do end end",
+  };
+  for (size_t i = 0; i < ARRAY_LEN(closing); i++) {
+    start(f, &o, closing[i], 50 * NS_PER_MS);
+    run(f);
+    assert_int_equal(o.status, POLICY_TIMEOUT);
+  }
   assert_true(clock_mono_ns() - begun < 60 * NS_PER_S);
 }
 
