@@ -58,7 +58,7 @@ int engine_fork(struct init *in, int log[2], struct revival *(*inherit)(struct i
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) return -errno;
   spawn_unprepare(in);
   fflush(NULL);
-  pid_t pid = fork();
+  pid_t pid = _Fork(); /* one thread, and nobody who wants to be told: what fork() does beside costs pages */
   if (pid < 0) {
     int error = errno;
     close(pair[0]);
