@@ -162,6 +162,44 @@ describe("the engine dies", function()
     assert.equal(1, report(p, "f").metrics.graceful_shutdowns)
   end)
 
+  it("with what the checks have found, although they do not run again for now", function()
+    local p = flow [[
+return {
+  name = "f", mode = "server",
+  processes = { main = { "sleep", "1000" } },
+  checks = {
+    { name = "bad", kind = "file", params = { path = "/nowhere" }, interval = 600, fast_interval = 0.1, failures = 3, timeout = 1 },
+    { name = "good", kind = "file", params = { path = "/bin/sh" }, interval = 600, timeout = 1 },
+  },
+}
+]]
+    p:wait_event("failure_detected")
+    h.wait_for(function() return status(p).checks[2].last == "ok" end, 5, "the good one")
+    local before = status(p).checks
+    assert.equal("unhealthy", before[1].status)
+    assert.equal("missing", before[1].reason)
+    assert.equal(3, #before[1].history)
+    local last
+    for _ = 1, 2 do
+      crashing.kill(p)
+      local after = status(p).checks
+      for i, c in ipairs(before) do
+        for _, key in ipairs { "name", "status", "reason", "detail", "attempts", "failures", "last", "failed" } do
+          assert.equal(c[key], after[i][key], key)
+        end
+        assert.equal(#c.history, #after[i].history)
+        for k, run in ipairs(c.history) do
+          assert.equal(run[2], after[i].history[k][2])
+          assert.is_true(math.abs(run[1] - after[i].history[k][1]) < 0.1)
+        end
+      end
+      last = after
+    end
+    assert.equal("healthy", last[2].status)
+    p:kill("TERM")
+    p:wait()
+  end)
+
   it("while an operator has stopped everything", function()
     local p = counting()
     assert.equal(0, (h.ask(p, "stop")))
