@@ -208,9 +208,21 @@ int luaopen_benchnative(lua_State *L);
 int luaopen_benchnative(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"same_memory", l_same_memory},
-      {"launch", l_launch}, {"now", l_now},         {"sleep", l_sleep},   {"fifo", l_fifo},   {"records", l_records},
-      {"kill", l_kill},     {"wait", l_wait},       {"open", l_open},     {"close", l_close}, {"pipe", l_pipe},
-      {"fsync", l_fsync},   {"mkdtemp", l_mkdtemp}, {"getpid", l_getpid}, {"root", l_root},   {NULL, NULL},
+      {"launch", l_launch},
+      {"now", l_now},
+      {"sleep", l_sleep},
+      {"fifo", l_fifo},
+      {"records", l_records},
+      {"kill", l_kill},
+      {"wait", l_wait},
+      {"open", l_open},
+      {"close", l_close},
+      {"pipe", l_pipe},
+      {"fsync", l_fsync},
+      {"mkdtemp", l_mkdtemp},
+      {"getpid", l_getpid},
+      {"root", l_root},
+      {NULL, NULL},
   };
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   signal(SIGPIPE, SIG_IGN);
