@@ -41,14 +41,14 @@ machine_slot.c|s/if (m->now - since >= reset) s->restart.n = 0;//
 machine_slot.c|s/if (reason == END_CLEAN) s->restart.n = 0;//
 machine_slot.c|s/return again \&\& restart_exhausted/return 0 \&\& restart_exhausted/
 machine_slot.c|s/error == ENOENT || error == ENOTDIR ? EXIT_NOT_FOUND/error == ENOTDIR ? EXIT_NOT_FOUND/
-machine_slot.c|s/slot_process(m, s)->restart, s->spawn_fails++)/slot_process(m, s)->restart, s->spawn_fails)/
+machine_slot.c|s/slot_process(m, s)->how->restart, s->spawn_fails++)/slot_process(m, s)->how->restart, s->spawn_fails)/
 machine_slot.c|s/bool final = code || m->config->simple;/bool final = true;/
 machine_slot.c|s/if (!up \&\& !gone \&\& !q->spare) return false;//
 machine_slot.c|s/if (!slot_live(s) || s->state == INSTANCE_SPAWNING) return;//
 machine_slot.c|s/    if (m->goal == GOAL_NONE) {/    if (true) {/
 machine_slot.c|s/if (slot_live(s) || s->state == INSTANCE_INTERVAL || s->wanted) return;//
 machine_slot.c|s/s->due_ns = m->now + delay;/s->due_ns = m->now + delay - 1;/
-machine_slot.c|s/s->due_ns = m->now + p->interval_ns;/s->due_ns = m->now;/
+machine_slot.c|s/s->due_ns = m->now + p->how->interval_ns;/s->due_ns = m->now;/
 machine_slot.c|s/if (in->oom \&\& signal) return END_OOM;//
 machine_slot.c|s/if (why == WHY_OPERATOR) s->held = true;//
 machine_slot.c|s/\.state != INSTANCE_DONE) return;/.state == INSTANCE_UP) return;/
@@ -59,7 +59,7 @@ machine_start.c|s/NS_PER_S + 1);/3 * NS_PER_S);/
 machine_start.c|s/  if (m->waiting) machine_act(m, ACT_CANCEL_DEPENDENCIES);//
 machine_start.c|s/if (!m->waiting || m->pass != PASS_VALIDATE) return;//
 machine_start.c|s/s->last_reason != END_SYSTEM) s->by_dependency = true;/false) s->by_dependency = true;/
-machine_start.c|s/in->stopped_mark \&\& m->main->restart.policy == RESTART_UNLESS_STOPPED/in->stopped_mark/
+machine_start.c|s/in->stopped_mark \&\& m->main->how->restart.policy == RESTART_UNLESS_STOPPED/in->stopped_mark/
 machine_start.c|s/if ((slot_live(s) \&\& s->state != INSTANCE_UP) || s->wanted) return false;//
 machine_ladder.c|s/if (!silent) act_kill/act_kill/
 machine_ladder.c|s/s->kill_ns <= m->now || share_is_over(m, s)/s->kill_ns <= m->now/
@@ -73,7 +73,7 @@ machine_stop.c|s/  machine_cancel_wait(m);//
 machine_stop.c|s/m->failed_code = code ? code : EXIT_FAILED;/m->failed_code = code;/
 machine_stop.c|s/if (kill) m->forced = true;//
 machine_stop.c|s/    if (!shutdown_hasten/    if (0 \&\& !shutdown_hasten/;s/  if (!shutdown_hasten(&m->shutdown, in->level, m->now)) return;/  return;/
-machine_stop.c|s/return m->main->mode == MODE_SINGLE ? EXIT_TERMINATED : 0;/return 0;/
+machine_stop.c|s/return m->main->how->mode == MODE_SINGLE ? EXIT_TERMINATED : 0;/return 0;/
 machine_stop.c|s/goal == GOAL_HOLD) m->held = true/goal == GOAL_HOLD) m->held = false/
 machine_stop.c|s/(!m->hooks_running || m->phase_ns <= m->now) \&\& //
 machine_stop.c|s/      if (over) finish(m);//
