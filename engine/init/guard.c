@@ -69,7 +69,7 @@ static void hand_on(pid_t to, siginfo_t *si) {
 /* How init has ended. */
 static int watch_over(pid_t init) {
   uint64_t all = ~UINT64_C(0);
-  siginfo_t si;
+  siginfo_t si = {0};
   int status;
   for (;;) {
     if (RAWCALL(rt_sigtimedwait, &all, &si, NULL, sizeof all, 0) < 0) continue;
