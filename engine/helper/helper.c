@@ -12,11 +12,11 @@ static const struct {
   const char *name;
   helper_fn *fn;
 } actions[] = {
-    {"attend", helper_attend},   {"clean", helper_clean},     {"connect", helper_connect},     {"fs", helper_fs},
-    {"handles", helper_handles}, {"journal", helper_journal},     {"looks", helper_looks},
-    {"process", helper_process}, {"resources", helper_resources}, {"rotate", helper_rotate},
-    {"stat", helper_stat},       {"sync", helper_sync},           {"usage", helper_usage},
-    {"write", helper_write},
+    {"attend", helper_attend}, {"clean", helper_clean},     {"connect", helper_connect},
+    {"fs", helper_fs},         {"handles", helper_handles}, {"journal", helper_journal},
+    {"looks", helper_looks},   {"process", helper_process}, {"resources", helper_resources},
+    {"rotate", helper_rotate}, {"stat", helper_stat},       {"sync", helper_sync},
+    {"usage", helper_usage},   {"write", helper_write},
 };
 
 int helper_main(int argc, char **argv) {

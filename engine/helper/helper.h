@@ -17,8 +17,8 @@ enum { HELPER_OK = EXIT_OK, HELPER_FAILED = EXIT_FAILED, HELPER_USAGE = EXIT_USA
 /* argv[0] is the action's name. Returns the exit code. */
 typedef int helper_fn(int argc, char **argv);
 
-helper_fn helper_attend, helper_clean, helper_connect, helper_fs, helper_handles, helper_journal, helper_looks, helper_process,
-    helper_resources, helper_sync, helper_rotate, helper_stat, helper_usage, helper_write;
+helper_fn helper_attend, helper_clean, helper_connect, helper_fs, helper_handles, helper_journal, helper_looks,
+    helper_process, helper_resources, helper_sync, helper_rotate, helper_stat, helper_usage, helper_write;
 
 /* argv[0] is "helper". */
 int helper_main(int argc, char **argv);
