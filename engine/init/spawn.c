@@ -31,7 +31,8 @@ static int open_pipes(struct pipes *p) { return open_pipe(p->out) && open_pipe(p
 
 static void touch(void *at) {
   volatile char *p = at;
-  *p = *p;
+  char same = *p;
+  *p = same;
 }
 
 /* Each page has a fault at its first write; here nobody waits for it. */
