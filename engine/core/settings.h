@@ -139,10 +139,13 @@ void settings_lint(const struct settings *s, struct problems *problems);
 /* The shutdown may last longer than Docker waits unless told otherwise (10 s): to be told once at start. */
 bool settings_shutdown_above_docker(const struct settings *s);
 
+enum { SETTING_NAME_MAX = 128 };
+
 /* Variables of the environment that begin with CONTAINER_ and that nobody declared: i from 0, false at the end. */
 struct setting_remark {
   const char *name;
-  const char *near; /* the known name that was probably meant: a warning; NULL: nothing alike, for DEBUG */
+  const char *near;              /* the known name that was probably meant: a warning; NULL: nothing alike, for DEBUG */
+  char family[SETTING_NAME_MAX]; /* holds near where it is one of CONTAINER_DATABASE_<NAME>_… */
 };
 bool settings_remark(const struct settings *s, size_t i, struct setting_remark *out);
 

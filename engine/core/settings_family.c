@@ -1,5 +1,6 @@
 /* Names: the family CONTAINER_DATABASE_<NAME>_…, and what an unknown name may have meant. */
 #include <ctype.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,11 +158,28 @@ const char *settings_near(const struct settings *s, const char *name) {
   return best;
 }
 
+/* CONTAINER_DATABASE_X_CONECTION_STRING: a family's field is known, whatever the name before it is. */
+static bool near_family(const char *name, char *out, size_t size) {
+  if (!str_starts(name, FAMILY)) return false;
+  const char *database = name + strlen(FAMILY);
+  int least = INT_MAX;
+  for (const char *p = strchr(database, '_'); p; p = strchr(p + 1, '_')) {
+    for (size_t i = 0; p > database && i < FIELDS; i++) {
+      int d = apart(p, fields[i].name);
+      if (d < 0 || d >= least) continue;
+      least = d;
+      full_name(out, size, database, (size_t)(p - database), i);
+    }
+  }
+  return least != INT_MAX;
+}
+
 bool settings_remark(const struct settings *s, size_t i, struct setting_remark *out) {
   for (size_t k = 0; k < s->unknown_n; k++) {
     const struct setting_unknown *u = &s->unknown[k];
     if (u->layer != LAYER_ENVIRONMENT || !u->name || i-- > 0) continue;
     *out = (struct setting_remark){.name = u->name, .near = settings_near(s, u->name)};
+    if (!out->near && near_family(u->name, out->family, sizeof out->family)) out->near = out->family;
     return true;
   }
   return false;

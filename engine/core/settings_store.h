@@ -8,7 +8,6 @@
 enum {
   SETTING_LAYERS = LAYER_COMMAND_LINE + 1,
   SETTING_DECLARED_MAX = 512, /* of flows and families together */
-  SETTING_NAME_MAX = 128,
   SETTING_VARIABLES = 8,
 };
 
