@@ -68,6 +68,7 @@ describe("a reload", function()
     r.p:wait_line("^db runs$")
     r.p:wait_line("^web runs$")
     r:wait_process("web", "up")
+    r:wait_count("process_started", 3)
     local started = {}
     for _, e in ipairs(r.p:events("process_started")) do started[#started + 1] = e.details.process end
     assert.same({ "main", "db", "web" }, started)
