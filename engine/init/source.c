@@ -73,7 +73,7 @@ void source_arm(struct init *in, struct source *s) {
 }
 
 void source_tell_dropped(struct init *in, struct source *s) {
-  if (!s->dropped) return;
+  if (!s->dropped || !s->tail) return; /* of the engine nothing is dropped */
   char details[LIMIT_NAME * 6 + 96];
   struct buf out = {.data = details, .cap = sizeof details, .max = sizeof details - 1};
   struct json j = JSON_INIT(&out);
