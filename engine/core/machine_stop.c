@@ -230,6 +230,7 @@ void machine_resume_stop(struct machine *m) {
   if (m->goal == GOAL_NONE) return;
   switch (m->phase) {
     case PHASE_HOOKS:
+      m->hooks_running = m->hooks_running && m->phase_ns > m->now; /* only the drain may go on after their deadline */
       if (m->hooks_running) machine_act(m, ACT_HOOKS)->deadline_ns = m->phase_ns;
       break;
     case PHASE_LEVELS:
