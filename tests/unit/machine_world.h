@@ -142,6 +142,7 @@ static inline void check_restart(struct world *w, const struct machine_action *a
     w->child[i].not_before = 0;
     w->child[i].may_reset = true;
   }
+  if (all) w->pass_not_before = 0;
   child->attempt = a->attempt;
   child->may_reset = false;
   if (a->slot == UINT32_MAX) w->pass_not_before = w->now + a->delay_ns;
