@@ -38,7 +38,7 @@ describe("flow rpa2", function()
       CONTAINER_RPA2_VALIDATION_ENDPOINT = "http://u:pw-secret@validation-service:8080/validate",
       CONTAINER_RPA_DB_CONNECTION_STRING = "postgresql://u:pw-secret@localhost/db" } }
     assert.equal(0, code, out)
-    for _, part in ipairs { "memory: 384 MB", "cpu: 40 %", dir .. "/validation_cache", "rpa_database: postgres, required, timeout 2m",
+    for _, part in ipairs { "memory: 384 MB", "cpu: 40 %", dir .. "/validation_cache", "rpa_database: postgres, required",
       "validation_service: http, optional", "prefect_server", "survey_hub", "connection_pool: function, critical",
       "temporary_files: remove_temporary", "validation_cache: remove_temporary" } do
       assert.matches(part, out, 1, true)

@@ -49,7 +49,7 @@ describe("flow rpa3", function()
     end
     local code, out = check(4)
     assert.equal(0, code, out)
-    for _, part in ipairs { "memory: 768 MB", "cpu: 75 %", "instances: 4", "rpa_database: postgres, required, timeout 2m",
+    for _, part in ipairs { "memory: 768 MB", "cpu: 75 %", "instances: 4", "rpa_database: postgres, required",
       "concurrent_processing: resource, required, timeout 5s, every 1s; 4 CPUs, 512 MB of memory",
       "prefect_server", "survey_hub", "worker_termination: function, critical", "processing_queue: function",
       "shared_memory: function" } do
