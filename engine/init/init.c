@@ -32,7 +32,11 @@ static int open_standard(struct init *in) {
   int fd;
   do {
     fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (fd < 0) return -errno;
+    if (fd < 0) {
+      int r = -errno;
+      fprintf(stderr, "tend: /dev/null: %s; the container needs a /dev that has it\n", strerror(-r));
+      return r;
+    }
     if (fd < 3) fcntl(fd, F_SETFD, 0);
   } while (fd < 3);
   in->null_fd = fd;

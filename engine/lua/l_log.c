@@ -3,6 +3,12 @@
 #include "lua/effect.h"
 #include "lua/l.h"
 
+static void emit(struct vm *vm, enum level level, const char *message, const char *details) {
+  if (!vm->host.sink) return;
+  sink_emit(vm->host.sink, EVENT_MESSAGE, &(struct sink_event){.level = level, .message = message, .details = details});
+}
+
+/* The line is told in any case; then what is wrong with its fields is an error. */
 static int say(lua_State *L, enum level level) {
   lua_settop(L, 2);
   const char *message = luaL_tolstring(L, 1, NULL);
@@ -10,20 +16,21 @@ static int say(lua_State *L, enum level level) {
   auto_buf struct buf details = {0};
   struct err err = ERR_INIT;
   bool fields = !lua_isnoneornil(L, 2);
-  if (fields && lua_type(L, 2) != LUA_TTABLE)
+  if (fields && lua_type(L, 2) != LUA_TTABLE) {
+    emit(vm, level, message, NULL);
     return l_raise(L, "log: expected a table of fields as second argument, got %s", luaL_typename(L, 2));
+  }
   if (fields && conv_to_text(L, 2, &details, &err)) {
     buf_free(&details);
+    emit(vm, level, message, NULL);
     return l_raise(L, "log: fields: %s", err.msg);
   }
   if (fields && *buf_cstr(&details) != '{') {
     buf_free(&details);
+    emit(vm, level, message, NULL);
     return l_raise(L, "log: fields: expected named fields, got a list");
   }
-  if (vm->host.sink)
-    sink_emit(
-        vm->host.sink, EVENT_MESSAGE,
-        &(struct sink_event){.level = level, .message = message, .details = details.len ? buf_cstr(&details) : NULL});
+  emit(vm, level, message, details.len ? buf_cstr(&details) : NULL);
   return 0;
 }
 

@@ -1,6 +1,7 @@
 /* What each path answers. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 
 #include "base/clock.h"
@@ -273,10 +274,17 @@ static void serve_path(struct web *w, struct tend_request *q, enum path path, co
   }
 }
 
+/* A server takes the absolute form of a target, too (RFC 9112, 3.2.2): http://host/path is /path. */
+static const char *path_of_target(const char *target) {
+  if (strncasecmp(target, "http://", 7) != 0) return target;
+  const char *path = strchr(target + 7, '/');
+  return path ? path : "/";
+}
+
 void web_answer(void *arg, struct tend_request *q) {
   struct web *w = arg;
   int path = 0;
-  const char *wanted = w->ops->path(q);
+  const char *wanted = path_of_target(w->ops->path(q));
   while (path < PATHS && !STR_EQ(paths[path].path, wanted)) path++;
   if (path == PATHS) {
     not_found(w, q);

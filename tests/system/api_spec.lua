@@ -373,12 +373,14 @@ end)
 describe("what scripts say and ask", function()
   it("is a line of its level", function()
     local file = h.write(h.tempdir() .. "/job.lua", [[
-      log.debug("d", { n = 1 }) log.info "i" log.warning "w" log.error "e" log.critical("c", { why = "x" })]])
+      log.debug("d", { n = 1 }) log.info "i" log.warning "w" log.error "e" log.critical("c", { why = "x" })
+      local ok, err = pcall(log.info, "told in any case", { odd = 0 / 0 })
+      assert(not ok and err:find("fields", 1, true), err)]])
     local p = h.spawn { args = { "script", file }, env = { CONTAINER_LOG_LEVEL = "DEBUG" } }
     assert.equal(0, (p:wait()))
     local levels = {}
     for _, e in ipairs(p:events "message") do levels[#levels + 1] = e.level .. " " .. e.message end
-    assert.equal("DEBUG d, INFO i, WARNING w, ERROR e, CRITICAL c", table.concat(levels, ", "))
+    assert.equal("DEBUG d, INFO i, WARNING w, ERROR e, CRITICAL c, INFO told in any case", table.concat(levels, ", "))
   end)
 
   it("is known of the engine in a flow, with probes of what runs in it", function()

@@ -50,6 +50,8 @@ describe("the endpoints", function()
     assert.same({ livez = 200, startupz = 200, readyz = 503, healthz = 503 }, verdicts(p))
     assert.equal(0, (h.ask(p, "start")))
     assert.equal(200, http.get(p, "/readyz").status)
+    assert.equal(200, http.get(p, "http://any.host/livez").status)
+    assert.equal(404, http.get(p, "http://any.host/live").status)
 
     p = http.spawn { env = { CONTAINER_SHUTDOWN_DRAIN_SECONDS = 20 } }
     p:kill "TERM"
