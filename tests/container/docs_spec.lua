@@ -85,7 +85,11 @@ describe("docs/docker.md", function()
     local path = box.get().dir .. "/pod.yaml"
     local text = "apiVersion: v1\nkind: Pod\nmetadata: { name: docs }\n" .. kube:gsub("rpa1", "demo"):gsub("image: tend", "image: localhost/tend:latest")
     -- kubelet's probes are not played by podman
-    text = text:gsub("\n      %l+Probe: [^\n]*", ""):gsub(", seccompProfile: {.-}", ""):gsub("args: %[run", "env: [{ name: CONTAINER_ENVIRONMENT, value: test }]\n      args: [run")
+    text = text:gsub("\n      %l+Probe: [^\n]*", ""):gsub(", seccompProfile: {.-}", "")
+    -- what a cluster would give: the secret is a folder here, the claims are empty
+    local secret = h.tempdir()
+    h.write(secret .. "/dsn", "postgresql://app@db.example/app")
+    text = text:gsub("secret: %b{}", "hostPath: { path: " .. secret .. " }"):gsub("persistentVolumeClaim: %b{}", "emptyDir: {}")
     h.write(path, text)
     local out, code = box.sh("podman play kube --network none " .. path)
     assert.equal(0, code, out)
