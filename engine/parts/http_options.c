@@ -65,6 +65,7 @@ static bool set_tls(CURL *e, const struct tend_http_request *q) {
   if (q->ca_file) {
     rc |= curl_easy_setopt(e, CURLOPT_CAINFO, q->ca_file);
     rc |= curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+    rc |= curl_easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, 0L); /* the file may be another by now */
   }
   if (q->cert_file) rc |= curl_easy_setopt(e, CURLOPT_SSLCERT, q->cert_file);
   if (q->cert_file) rc |= curl_easy_setopt(e, CURLOPT_SSLKEY, q->key_file ? q->key_file : q->cert_file);

@@ -168,6 +168,18 @@ describe("a probe that asks the same again", function()
     ]], s)
     for _, r in ipairs(s:requests()) do assert.is_false(r.resumed) end
   end)
+
+  it("reads the file of authorities each time", function()
+    local s, own = web.start { tls = "good" }, h.tempdir() .. "/ca.crt"
+    passes(([[
+      local own, other = %q, %q
+      fs.write_atomic(own, fs.read "%%CA%%")
+      for _ = 1, 2 do assert(probe.http { url = "%%URL%%/", ca_file = own }.ok) end
+      assert(http.get("%%URL%%/", { ca_file = own }).ok)
+      fs.write_atomic(own, fs.read(other))
+      assert(probe.http { url = "%%URL%%/", ca_file = own }.reason == "tls")
+    ]]):format(own, web.file "self.crt"), s)
+  end)
 end)
 
 describe("several probes in scripts", function()
