@@ -25,7 +25,7 @@ LIBS := -l:liblua5.4.a -l:libev.a -l:libcares.a -lcjson -ldl
 
 # --- the program ----------------------------------------------------------------------------------------------------
 DIRS := base core init helper loop probes health web supervisor lua client cmd
-SRC := $(foreach d,$(DIRS),$(wildcard engine/$(d)/*.c))
+SRC := $(filter-out engine/helper/main.c,$(foreach d,$(DIRS),$(wildcard engine/$(d)/*.c)))
 OBJ := $(SRC:engine/%.c=$(BUILD)/obj/%.o)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
@@ -39,7 +39,7 @@ PARTS := $(foreach p,$(ALL_PARTS),$(if $(wildcard engine/parts/$(p)*.c),$(if $(s
 PART_OBJ := $(patsubst engine/%.c,$(BUILD)/obj/%.o,$(foreach p,$(PARTS),$(wildcard engine/parts/$(p)*.c)))
 
 .PHONY: all
-all: $(BUILD)/tend $(PARTS:%=$(BUILD)/parts/%.so)
+all: $(BUILD)/tend $(BUILD)/tend-helper $(PARTS:%=$(BUILD)/parts/%.so)
 	@for p in $(filter-out $(PARTS),$(ALL_PARTS)); do echo "  the part $$p is left out: pkg-config does not find its library"; done
 
 $(BUILD)/obj/parts/%.o: engine/parts/%.c
@@ -76,6 +76,10 @@ COPY = cp $@.linked $@.new && mv $@.new $@ && rm $@.linked
 
 $(BUILD)/tend: $(BUILD)/obj/main.o $(BUILD)/libtend.a
 	@echo "  LD      $@"; $(CC) -pie $(LINK) $(RPATH) -o $@.linked $^ $(LIBS) && $(COPY)
+
+# What tend's own helpers are. Static: most of a short life would be the loading of libraries.
+$(BUILD)/tend-helper: $(BUILD)/obj/helper/main.o $(BUILD)/libtend.a
+	@echo "  LD      $@"; $(CC) $(if $(SAN),-pie,-static-pie) $(LINK) -o $@.linked $^ && $(COPY)
 
 define part_objects
 $(BUILD)/parts/$(1).so: $(patsubst engine/%.c,$(BUILD)/obj/%.o,$(wildcard engine/parts/$(1)*.c))
@@ -197,6 +201,7 @@ docs-check: all
 install: all ## DESTDIR= PREFIX=
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/tend/parts $(DESTDIR)$(PREFIX)/share/tend
 	install -m 755 $(BUILD)/tend $(DESTDIR)$(PREFIX)/bin/tend
+	install -m 755 $(BUILD)/tend-helper $(DESTDIR)$(PREFIX)/lib/tend/tend-helper
 	$(if $(PARTS),install -m 644 $(PARTS:%=$(BUILD)/parts/%.so) $(DESTDIR)$(PREFIX)/lib/tend/parts/)
 	cp -R --no-preserve=ownership flows scripts $(DESTDIR)$(PREFIX)/share/tend/
 	install -d $(DESTDIR)$(PREFIX)/include/tend $(DESTDIR)$(PREFIX)/share/tend/examples/probes
@@ -221,4 +226,4 @@ help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 .SECONDARY:
--include $(OBJ:.o=.d) $(PART_OBJ:.o=.d) $(BUILD)/obj/main.d $(UNIT:=.d) $(wildcard $(BUILD)/bench/*.d)
+-include $(OBJ:.o=.d) $(PART_OBJ:.o=.d) $(BUILD)/obj/main.d $(BUILD)/obj/helper/main.d $(UNIT:=.d) $(wildcard $(BUILD)/bench/*.d)

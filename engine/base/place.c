@@ -42,6 +42,15 @@ const char *place_self(void) {
   return path;
 }
 
+bool place_companion(unsigned i, const char *name, char out[PATH_MAX]) {
+  static const char *const folders[] = {"", "../lib/tend/"};
+  const char *self = place_self();
+  const char *slash = strrchr(self, '/');
+  if (!slash || i >= sizeof folders / sizeof folders[0]) return false;
+  snprintf(out, PATH_MAX, "%.*s/%s%s", (int)(slash - self), self, folders[i], name);
+  return true;
+}
+
 int place_open_dir(int at, const char *name) {
   int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   return fd < 0 ? -errno : fd;

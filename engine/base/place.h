@@ -1,5 +1,5 @@
 /* Where the state directory is: the rules that the engine (which makes it) and the client (which looks for it) share,
- * and Unix sockets in it, whose path may be longer than an address can hold. */
+ * and Unix sockets in it, whose path may be longer than an address can hold. And where the program is. */
 #ifndef TEND_BASE_PLACE_H
 #define TEND_BASE_PLACE_H
 
@@ -17,6 +17,10 @@ bool place_candidate(unsigned i, char out[PATH_MAX]);
 
 /* Where this program lies, symbolic links followed; "": not known. */
 const char *place_self(void);
+
+/* The i-th path where what is installed with this program may be: beside it, as in the tree where it is built, then in
+ * ../lib/tend. false at the end, with `out` as it was. */
+bool place_companion(unsigned i, const char *name, char out[PATH_MAX]);
 
 /* Opens a directory without following a symbolic link in its last step, close-on-exec: a descriptor or -errno. */
 int place_open_dir(int at, const char *name);

@@ -86,8 +86,8 @@ enum proto_spawn_flags {
   PROTO_USER = 16,        /* uid, gid and groups are set */
   PROTO_SELF = 32,        /* the running binary */
   PROTO_INPUT = 64,       /* helper: a descriptor for its standard input came along */
+  PROTO_OWN = 128,        /* one of tend's own helpers: the helper program, which starts nobody */
   PROTO_FINISHES = 256,   /* helper: is not killed before it has had a moment to end by itself */
-  PROTO_INSIDE = 128,     /* one of tend's own helpers: needs no exec */
 };
 
 struct proto_spawn {

@@ -9,7 +9,6 @@
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "cmd/load.h"
-#include "helper/helper.h"
 #include "init/init.h"
 #include "supervisor/from_plan.h"
 #include "supervisor/validate.h"
@@ -221,5 +220,5 @@ int cmd_check(int argc, char **argv) {
   if (options.help) return cmd_help(2, (char *[]){(char *)"help", (char *)"check", NULL});
   struct checking c = {.options = &options};
   if (!options.dependencies) return run(-1, -1, &c);
-  return init_run(&(struct init_options){.engine_is_main = true, .helper = helper_main}, run, &c);
+  return init_run(&(struct init_options){.engine_is_main = true}, run, &c);
 }

@@ -17,7 +17,6 @@
 #include "cmd/cmd.h"
 #include "cmd/ground.h"
 #include "cmd/options.h"
-#include "helper/helper.h"
 #include "init/init.h"
 #include "loop/control.h"
 #include "loop/part.h"
@@ -169,7 +168,7 @@ static pid_t offline_start(const struct options *options, int *fd) {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != client) _exit(EXIT_TERMINATED);
     struct offline o = {.options = options, .fd = pair[1]};
-    _exit(init_run(&(struct init_options){.engine_is_main = true, .helper = helper_main}, offline_main, &o));
+    _exit(init_run(&(struct init_options){.engine_is_main = true}, offline_main, &o));
   }
   int error = errno;
   close(pair[1]);

@@ -16,7 +16,6 @@
 #include "cmd/generation.h"
 #include "cmd/ground.h"
 #include "core/quarantine.h"
-#include "helper/helper.h"
 #include "init/init.h"
 #include "loop/script_state.h"
 #include "loop/settings_source.h"
@@ -257,6 +256,5 @@ int cmd_run(int argc, char **argv) {
   if (rc) return rc;
   if (options.help) return cmd_help(2, (char *[]){(char *)"help", (char *)"run", NULL});
   if (options.export_report) return export_report(&options);
-  return init_run(&(struct init_options){.tty = options.tty, .helper = helper_main, .revive = true}, engine_main,
-                  &options);
+  return init_run(&(struct init_options){.tty = options.tty, .revive = true}, engine_main, &options);
 }

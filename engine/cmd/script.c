@@ -13,7 +13,6 @@
 #include "cmd/cmd.h"
 #include "cmd/ground.h"
 #include "cmd/options.h"
-#include "helper/helper.h"
 #include "init/init.h"
 
 #define STUCK_NS (5 * NS_PER_S) /* of CPU: a job may look through large texts */
@@ -156,7 +155,7 @@ int cmd_script(int argc, char **argv) {
     load_free(&s.load);
     return EXIT_NOT_FOUND;
   }
-  rc = init_run(&(struct init_options){.engine_is_main = true, .helper = helper_main}, engine_main, &s);
+  rc = init_run(&(struct init_options){.engine_is_main = true}, engine_main, &s);
   load_free(&s.load);
   if (rc == EXIT_TERMINATED || rc == EXIT_SIGNALED + SIGINT) { /* as whoever waits expects it */
     int sig = rc - EXIT_SIGNALED;

@@ -30,7 +30,7 @@ void child_release(struct init *in, struct child *c) {
   if (i < in->first_free) in->first_free = i;
 }
 
-bool child_has_company(const struct child *c) { return (c->flags & (PROTO_HELPER | PROTO_INSIDE)) == PROTO_HELPER; }
+bool child_has_company(const struct child *c) { return (c->flags & (PROTO_HELPER | PROTO_OWN)) == PROTO_HELPER; }
 
 void child_born(struct init *in, struct child *c, pid_t pid) {
   c->pid = c->first_pid = c->group = pid;

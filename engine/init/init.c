@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <sys/auxv.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/exits.h"
+#include "base/place.h"
 #include "init/state.h"
 
 enum { EVENTS = 32 };
@@ -47,11 +49,23 @@ static int open_standard(struct init *in) {
 
 static void find_self(struct init *in) {
   in->self_fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
-  ssize_t n = readlink("/proc/self/exe", in->self_path, sizeof in->self_path - 1);
-  in->self_path[n > 0 ? n : 0] = 0;
+  in->self_path = place_self();
   const char *path = (const char *)getauxval(AT_EXECFN);
   if (in->self_fd < 0 && path) in->self_fd = open(path, O_PATH | O_CLOEXEC);
-  if (in->self_path[0] && access(in->self_path, X_OK) != 0) in->self_path[0] = 0;
+  if (in->self_path[0] && access(in->self_path, X_OK) != 0) in->self_path = "";
+}
+
+/* The program that tend's own helpers are. One that somebody else has put there is none. */
+static void find_helper(struct init *in) {
+  char path[PATH_MAX];
+  struct stat own, st;
+  in->helper_fd = -1;
+  for (unsigned i = 0; in->helper_fd < 0 && place_companion(i, "tend-helper", path); i++)
+    in->helper_fd = open(path, O_PATH | O_CLOEXEC);
+  if (in->helper_fd < 0) return;
+  if (fstat(in->self_fd, &own) == 0 && fstat(in->helper_fd, &st) == 0 && st.st_uid == own.st_uid) return;
+  close(in->helper_fd);
+  in->helper_fd = -1;
 }
 
 /* What the guard and init have in common. */
@@ -80,6 +94,7 @@ static int go_on(struct init *in) {
   int r = signals_open(in);
   if (r < 0) return r;
   find_self(in);
+  find_helper(in);
   oom_open(in);
   tty_open(in);
   output_open(in);

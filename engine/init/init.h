@@ -15,10 +15,9 @@ struct keep;
 struct revival;
 
 struct init_options {
-  bool tty;                             /* run --tty: main may become the terminal's foreground group */
-  bool engine_is_main;                  /* tend script: the engine's own end is the end of all, with its code */
-  bool revive;                          /* an engine that dies is followed by a new one */
-  int (*helper)(int argc, char **argv); /* what `tend helper ...` runs, argv[0] is "helper"; NULL: by exec */
+  bool tty;            /* run --tty: main may become the terminal's foreground group */
+  bool engine_is_main; /* tend script: the engine's own end is the end of all, with its code */
+  bool revive;         /* an engine that dies is followed by a new one */
 };
 
 /* Runs in the engine's process. channel_fd is for children_new; log_fd takes whole event lines (non-blocking,

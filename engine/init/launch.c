@@ -94,6 +94,8 @@ static _Noreturn void run(struct launch *l) {
 
 static _Noreturn void run_self(struct launch *l) {
   const struct init *in = l->in;
+  /* where it is not there or not permitted, the whole program can do the same */
+  if (l->flags & PROTO_OWN) RAWCALL(execveat, in->helper_fd, "", l->blob.argv, l->blob.envp, AT_EMPTY_PATH);
   if (in->self_path[0]) RAWCALL(execve, in->self_path, l->blob.argv, l->blob.envp, 0, 0);
   /* replaced or out of sight: by descriptor */
   die(l, SPAWN_EXEC, RAWCALL(execveat, in->self_fd, "", l->blob.argv, l->blob.envp, AT_EMPTY_PATH));
@@ -141,13 +143,6 @@ static int new_process(void *arg) {
   run(l);
 }
 
-/* One of our own helpers: a fork that goes on in this program, without the exec. */
-static _Noreturn void be_helper(struct launch *l) {
-  settle(l);
-  close_range(3, ~0U, 0);
-  leave(l->in->opt.helper((int)l->blob.head->argc - 1, l->blob.argv + 1));
-}
-
 /* --- init -------------------------------------------------------------------------------------------------------- */
 
 static bool keep_fds(const struct init *in) {
@@ -193,7 +188,7 @@ void launch_warm(void) {
 struct launch *launch_new(struct init *in, struct child *c, const struct proto_spawn *m) {
   struct launch *l = &forked;
   struct place *place = NULL;
-  if (RAWCALL_PURE && !(m->flags & PROTO_INSIDE)) {
+  if (RAWCALL_PURE) {
     place = free_place(in);
     if (!place) {
       wait_for_place();
@@ -248,10 +243,7 @@ pid_t launch_go(struct launch *l) {
   l->others[1] = ready->out[1];
   l->others[2] = ready->err[1];
   struct place *place = l->place;
-  if (l->flags & PROTO_INSIDE) {
-    pid = fork();
-    if (pid == 0) be_helper(l);
-  } else if (l == &forked) {
+  if (l == &forked) {
     pid = _Fork();
     if (pid == 0) new_process(l);
   } else {

@@ -50,14 +50,14 @@ static void reap_row(struct init *in, pid_t pid) {
 
 static bool is_process(const struct child *c) { return !(c->flags & PROTO_HELPER); }
 
-/* While a stop is under way the engine's next question after the last end is who else is left: it need not ask. Helpers
- * that are tend itself are nobody. */
+/* While a stop is under way the engine's next question after the last end is who else is left: it need not ask. tend's
+ * own helpers are nobody. */
 static void answer_sweep(struct init *in) {
   if (!in->tell || in->stop.level == STOP_NONE || in->alone.active || in->exiting) return;
   bool ended = false;
   for (unsigned i = 0; i < in->top; i++) {
     const struct child *c = &in->children[i];
-    if (child_live(c) && !(c->flags & (PROTO_FINISHES | PROTO_INSIDE))) return;
+    if (child_live(c) && !(c->flags & (PROTO_FINISHES | PROTO_OWN))) return;
     ended |= c->tell_exit && is_process(c);
   }
   if (!ended || sweep_signal(in, 0) > 0) return;

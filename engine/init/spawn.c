@@ -129,7 +129,6 @@ void spawn_child(struct init *in, struct proto_spawn *m, size_t blob_bytes, int 
     return;
   }
   if (!in->opt.tty || in->tty_fd < 0) m->flags &= ~(uint32_t)PROTO_TTY;
-  if (!in->opt.helper) m->flags &= ~(uint32_t)PROTO_INSIDE;
   m->name[LIMIT_NAME - 1] = 0;
   c->flags = m->flags;
   c->instance = m->instance;

@@ -148,9 +148,11 @@ struct init {
   pid_t pid;
   pid_t guard; /* 0: none, as PID 1 */
   bool pid1;
-  int epoll_fd, signal_fd, null_fd, self_fd;
-  int children_fd;      /* tells whose parent we are; 0: not open, below: cannot be */
-  struct rlimit nofile; /* as it was, for children */
+  int epoll_fd, signal_fd, null_fd;
+  int self_fd, helper_fd; /* programs; -1: none */
+  const char *self_path;  /* "": by descriptor only */
+  int children_fd;        /* tells whose parent we are; 0: not open, below: cannot be */
+  struct rlimit nofile;   /* as it was, for children */
   bool hup_ignored, had_terminal, stdin_tty;
   int tty_fd;           /* -1: none */
   pid_t tty_group;      /* main's, while it has the terminal */
@@ -216,7 +218,6 @@ struct init {
   struct source sources[SOURCES_MAX];
   struct proto_plan plan;
   struct kept kept[LIMIT_KEPT];
-  char self_path[PATH_MAX]; /* "": by descriptor only */
   struct writer writers[2]; /* tend's standard output and error */
 };
 
@@ -242,8 +243,6 @@ int guard_run(struct init *in);
 /* engine.c */
 int engine_start(struct init *in);
 void engine_gone(struct init *in, int status);
-/* The end of a fork of ours: what libraries would tidy up the kernel does faster. */
-_Noreturn void leave(int code);
 /* inherit: called in the new process, which has all that init has; closes what is not the engine's. NULL: the first. */
 struct revival;
 int engine_fork(struct init *in, int log[2], struct revival *(*inherit)(struct init *in, int channel));
@@ -271,7 +270,7 @@ struct child *child_find(struct init *in, uint32_t number);
 struct child *child_of_pid(struct init *in, pid_t pid);
 void child_born(struct init *in, struct child *c, pid_t pid);
 void child_reaped(struct init *in, struct child *c);
-/* A helper that may have started others, which end with it; one that is tend itself starts nobody. */
+/* A helper that may have started others, which end with it; tend's own start nobody. */
 bool child_has_company(const struct child *c);
 bool child_live(const struct child *c);       /* not reaped */
 bool child_is_process(const struct child *c); /* live and no helper */

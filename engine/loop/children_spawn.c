@@ -79,8 +79,7 @@ static uint32_t flags_of(const struct child_spec *spec) {
   if (spec->user) flags |= PROTO_USER;
   bool self = STR_EQ(spec->argv[0], "tend");
   if (self) flags |= PROTO_SELF;
-  bool inside = self && spec->kind == CHILD_HELPER && spec->argv[1] && STR_EQ(spec->argv[1], "helper");
-  if (inside && !spec->envp && !spec->user) flags |= PROTO_INSIDE;
+  if (self && spec->kind == CHILD_HELPER && spec->argv[1] && STR_EQ(spec->argv[1], "helper")) flags |= PROTO_OWN;
   if (spec->kind == CHILD_HELPER && (spec->input || spec->input_fd > 0)) flags |= PROTO_INPUT;
   return flags;
 }

@@ -34,18 +34,10 @@ void part_set_dir(const char *dir) { str_copy(chosen_dir, sizeof chosen_dir, dir
 void part_set_scripts(const char *dirs) { str_copy(scripts, sizeof scripts, dirs ? dirs : ""); }
 
 const char *part_dir(void) {
-  static const char *const places[] = {"parts", "../lib/tend/parts"};
+  static char dir[PATH_MAX];
   if (chosen_dir[0]) return chosen_dir;
-  static char dir[PATH_MAX + 32];
-  char exe[PATH_MAX];
-  str_copy(exe, sizeof exe, place_self());
-  char *slash = strrchr(exe, '/');
-  if (!slash) return "";
-  *slash = 0;
-  for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-    snprintf(dir, sizeof dir, "%s/%s", exe, places[i]);
+  for (unsigned i = 0; place_companion(i, "parts", dir); i++)
     if (access(dir, X_OK) == 0) break;
-  }
   return dir;
 }
 

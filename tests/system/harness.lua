@@ -149,7 +149,7 @@ local function for_user(path, o)
   if not copy then
     local dir = assert(native.mkdtemp((os.getenv("TMPDIR") or "/tmp") .. "/tend-test-XXXXXX"))
     table.insert(scopes.file, { close = function() os.execute("rm -rf " .. files.quote(dir)) end })
-    h.sh(("cd %s && mkdir -p %s/%s/tests && cp -a flows scripts %s/ && cd %s && cp -a tend parts %s/%s/ && cp -a tests/probe %s/%s/tests/")
+    h.sh(("cd %s && mkdir -p %s/%s/tests && cp -a flows scripts %s/ && cd %s && cp -a tend tend-helper parts %s/%s/ && cp -a tests/probe %s/%s/tests/")
       :format(files.quote(h.top), dir, h.build, dir, h.build, dir, h.build, dir, h.build))
     copy = dir
   end
@@ -176,10 +176,10 @@ function h.start(o)
   return register(p)
 end
 
---- Starts tend: { args = {...}, env, ... as for start }. The environment holds PATH, HOME, what is given, and
+--- Starts tend: { args = {...}, program (another file of it), env, ... as for start }. The environment holds PATH, HOME, what is given, and
 --- places under a folder of its own (p.dir), so that tests do not meet; `bare = true` leaves these out.
 function h.spawn(o)
-  local argv = { h.tend }
+  local argv = { o.program or h.tend }
   for _, a in ipairs(o.args or {}) do argv[#argv + 1] = a end
   local env = { ASAN_OPTIONS = os.getenv("ASAN_OPTIONS"), LLVM_PROFILE_FILE = os.getenv("LLVM_PROFILE_FILE") }
   local dir = o.dir

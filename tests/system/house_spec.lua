@@ -42,6 +42,32 @@ describe("the test runner", function()
   end)
 end)
 
+-- The program and the name of the journal's process, where tend is that file. All that it writes is there, and a
+-- handler of the cleanup does its work.
+local function journal(program)
+  local dir = h.tempdir()
+  h.write(dir .. "/a.tmp", "")
+  h.write(dir .. "/f.lua", ([[return { name = "f", processes = { main = { command = { "sleep", "1000" } } },
+    cleanup = { { name = "tidy", kind = "remove_temporary", params = { path = %q, older_than_s = 0 } } } }]]):format(dir))
+  local p = h.spawn { program = program, args = { "run", "--flow-name", "f", "--flows", dir } }
+  p:wait_event "startup_completed"
+  local found
+  h.wait_for(function()
+    for _, pid in ipairs(p:children()) do
+      local words = h.read(("/proc/%d/cmdline"):format(pid)) or ""
+      if words:find("^tend%zhelper%zjournal%z") then found = pid end
+    end
+    return found
+  end, 10, "the journal")
+  local exe, name = h.sh(("readlink /proc/%d/exe"):format(found)):gsub("%s+$", ""), h.stat(found).name
+  p:kill "TERM"
+  assert.equal(0, (p:wait()))
+  assert.equal("ok", p:events("cleanup_completed")[1].details.result)
+  assert.is_false(h.exists(dir .. "/a.tmp"))
+  assert.equal(p.err, h.read(p.dir .. "/logs/events.jsonl"))
+  return exe, name
+end
+
 describe("the house", function()
   it("keeps its layers", function()
     local out, code = h.sh "tests/layers.sh"
@@ -59,11 +85,12 @@ describe("the house", function()
     local out, code = h.sh(("make -s install BUILD=%s DESTDIR=%s PREFIX=/usr"):format(h.build, h.quote(dir)))
     assert.equal(0, code, out)
     for _, path in ipairs { "bin/tend", "share/man/man1/tend.1", "share/bash-completion/completions/tend", "share/zsh/site-functions/_tend",
-      "share/tend/scripts", "share/tend/flows" } do
+      "share/tend/scripts", "share/tend/flows", "lib/tend/tend-helper" } do
       assert.is_true(h.exists(dir .. "/usr/" .. path), path)
     end
     local p = assert(h.start { argv = { dir .. "/usr/bin/tend", "version" }, cwd = "/" })
     assert.equal(0, (p:wait()))
+    assert.equal(dir .. "/usr/lib/tend/tend-helper", (journal(dir .. "/usr/bin/tend")))
   end)
 
   it("hardens the binary", function()
@@ -199,5 +226,23 @@ describe("the helpers", function()
     code, _, err = h.run { args = { "helper", "clean", "/" } }
     assert.equal(1, code)
     assert.truthy(err:find("refused", 1, true))
+  end)
+
+  it("are a small program of their own", function()
+    local exe, name = journal()
+    assert.equal(h.tend .. "-helper", exe)
+    assert.equal("tend", name)
+  end)
+
+  it("are tend itself where that program is missing, may not be executed or belongs to somebody else", function()
+    local function copied(line)
+      local dir = h.tempdir()
+      h.sh(("cd %s && cp %s . && %s"):format(dir, h.quote(h.tend), line:format(h.quote(h.tend))))
+      assert.equal(dir .. "/tend", (journal(dir .. "/tend")))
+    end
+    copied "true"
+    copied "cp %s-helper . && chmod a-x tend-helper"
+    copied "echo nothing >tend-helper && chmod a+x tend-helper"
+    if h.root then copied "cp %s-helper . && chown 12345 tend-helper" end
   end)
 end)
