@@ -145,7 +145,7 @@ void json_num(struct json *j, const char *key, double v) {
     buf_str(j->out, "null");
     return;
   }
-  if (v == floor(v) && fabs(v) < 1e15) {
+  if (fabs(v) < 1e15 && v == (double)(int64_t)v) {
     put_int(j->out, (int64_t)v);
     return;
   }
