@@ -33,11 +33,12 @@ struct event {
   int64_t real_ns; /* wall clock, for print */
   enum event_kind kind;
   enum level level;
-  const char *component; /* NULL: the kind's */
-  const char *name;      /* NULL: the kind's */
-  int64_t duration_ns;   /* -1: none */
-  const char *message;   /* NULL: none */
-  const char *details;   /* a JSON object as text, NULL: {} */
+  const char *component;  /* NULL: the kind's */
+  const char *name;       /* NULL: the kind's */
+  int64_t duration_ns;    /* -1: none */
+  const char *message;    /* NULL: none */
+  const char *details;    /* a JSON object as text, NULL: {} */
+  const struct buf *line; /* as JSON with its newline, while it is being told, where somebody has made it; else NULL */
 };
 
 /* Makes any text fit for `details`: a JSON object with the contract's separators and at most LIMIT_EVENT_DETAILS bytes.

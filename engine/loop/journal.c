@@ -98,14 +98,18 @@ static void forget_half_line(struct journal *j) {
 }
 
 static void add_line(struct journal *j, const struct event *e) {
-  auto_buf struct buf line = {0};
-  event_json(e, sink_who(j->sink), &line);
-  buf_char(&line, '\n');
-  if (line.failed || j->queue.len - j->sent + line.len > LIMIT_JOURNAL) {
+  auto_buf struct buf own = {0};
+  const struct buf *line = e->line;
+  if (!line) {
+    event_json(e, sink_who(j->sink), &own);
+    buf_char(&own, '\n');
+    line = &own;
+  }
+  if (line->failed || j->queue.len - j->sent + line->len > LIMIT_JOURNAL) {
     j->dropped++;
     return;
   }
-  buf_add(&j->queue, line.data, line.len);
+  buf_add(&j->queue, line->data, line->len);
   if (j->queue.failed) {
     j->queue.failed = false;
     j->dropped++;

@@ -319,14 +319,15 @@ static void tell_event(struct sink *s, enum event_kind kind, const struct sink_e
     e.seq = event_ring_add(s->ring, &e);
     put(s, &e);
   }
+  auto_buf struct buf line = {0};
   if (e.level >= s->options.level) {
-    auto_buf struct buf line = {0};
     if (s->options.pretty)
       event_pretty(&e, s->options.colour, &line);
     else
       event_json(&e, &s->options.who, &line);
     buf_char(&line, '\n');
     write_line(s, &line, e.level >= LEVEL_CRITICAL);
+    if (!s->options.pretty && !line.failed) e.line = &line;
   }
   if (e.level >= LEVEL_INFO) tell(s, &e);
 }

@@ -288,6 +288,7 @@ void supervisor_hooks_free(struct supervisor *s);
 void supervisor_sweep(struct supervisor *s, int sig);
 void supervisor_cleanup(struct supervisor *s, int64_t deadline_ns);
 void supervisor_report(struct supervisor *s, int64_t deadline_ns);
+void supervisor_speak(struct supervisor *s); /* what is held back for a moment is told now */
 void supervisor_note_end(struct supervisor *s, const struct machine_action *a);
 void supervisor_exit(struct supervisor *s, const struct machine_action *a);
 

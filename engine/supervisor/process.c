@@ -192,8 +192,11 @@ void supervisor_tell_init(struct supervisor *s) {
         .group = c->process[process].how->stop_group,
     };
   }
-  children_plan(s->o.children, &plan);
   s->plan_stale = false;
+  struct machine_view m;
+  machine_view(s->machine, &m);
+  if (plan.n == 0 && m.stopping) return; /* nobody is left, and nobody comes */
+  children_plan(s->o.children, &plan);
 }
 
 int supervisor_look(void *arg, const char *name, struct probe_process *out) {

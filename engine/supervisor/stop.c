@@ -85,6 +85,7 @@ static void write_termination(struct supervisor *s, int64_t deadline_ns) {
 }
 
 void supervisor_report(struct supervisor *s, int64_t deadline_ns) {
+  supervisor_speak(s); /* what it counts has been told */
   supervisor_open_journal(s);
   s->reported = true;
   s->reporting = 1;

@@ -154,18 +154,19 @@ void supervisor_feed_others(struct supervisor *s, enum machine_input_kind kind) 
   if (s->queue_n && s->queue[s->queue_n - 1].kind != kind) supervisor_judge(s);
 }
 
-static void speak(void *arg) {
-  struct supervisor *s = arg;
+void supervisor_speak(struct supervisor *s) {
   if (!s->silent) return;
   s->silent = false;
   timer_stop(s->speak_timer);
   sink_release(s->o.sink);
 }
 
+static void on_silence_over(void *arg) { supervisor_speak(arg); }
+
 /* Who was asked for needs a processor more than the words about it do: they wait until init tells that it has begun, or
- * for a moment. */
+ * for a moment. Of a stop that is over in a moment all words go out together, with its report. */
 static void be_silent(struct supervisor *s) {
-  if (!s->spawned || s->silent) return;
+  if (s->silent) return;
   s->silent = true;
   sink_hold(s->o.sink);
   timer_after(s->speak_timer, SILENCE_NS);
@@ -176,9 +177,9 @@ static void on_told(void *arg) {
   sink_hold(s->o.sink);
   s->spawned = false;
   supervisor_judge(s);
-  if (s->begun) speak(s);
+  if (s->begun) supervisor_speak(s);
   s->begun = false;
-  be_silent(s);
+  if (s->spawned) be_silent(s);
   sink_release(s->o.sink);
 }
 
@@ -186,6 +187,7 @@ static void on_due(void *arg) { supervisor_feed(arg, &(struct machine_input){.ki
 
 static void on_signal(void *arg, int sig, int level, bool begun) {
   struct supervisor *s = arg;
+  if (level) be_silent(s);
   if (level)
     supervisor_feed(s, &(struct machine_input){.kind = IN_STOP,
                                                .level = (enum stop_level)level,
@@ -265,7 +267,7 @@ struct supervisor *supervisor_new(const struct supervisor_options *options, stru
   s->due = timer_new(options->loop, on_due, s);
   s->settle_timer = timer_new(options->loop, supervisor_settle, s);
   s->put_timer = timer_new(options->loop, supervisor_put_late, s);
-  s->speak_timer = timer_new(options->loop, speak, s);
+  s->speak_timer = timer_new(options->loop, on_silence_over, s);
   if (!s->machine || !s->due || !s->settle_timer || !s->put_timer || !s->speak_timer) goto memory;
   s->n_slots = machine_slots(s->machine);
   s->slots = calloc(s->n_slots, sizeof *s->slots);
@@ -343,7 +345,7 @@ void supervisor_begin(struct supervisor *s) {
   }
   bool mark = s->state.fd >= 0 && state_is_stopped(&s->state);
   supervisor_feed(s, &(struct machine_input){.kind = IN_BEGIN, .stopped_mark = mark});
-  be_silent(s);
+  if (s->spawned) be_silent(s);
 }
 
 struct control *supervisor_control(struct supervisor *s) {
