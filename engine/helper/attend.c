@@ -4,6 +4,7 @@
  * many these are, each with a NUL behind it, until the end of the input. It does that and tells how it ended (a NUL,
  * the exit code, a newline), so that nobody has to wait for its own end. Without a job it just ends. */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,5 +42,6 @@ int helper_attend(int argc, char **argv) {
   int code = helper_main(n, words);
   printf("%c%d\n", 0, code);
   fflush(stdout);
+  sched_yield(); /* who has waited for that goes first */
   return code;
 }

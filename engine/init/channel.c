@@ -146,6 +146,7 @@ static void on_exit_request(struct init *in, const struct proto_exit *m) {
   if (in->exiting) return;
   in->code = m->code & 0xff;
   in->asked = m->asked;
+  in->let_go = !EXITS_REPORT && !in->opt.engine_is_main;
   end_begin(in);
 }
 

@@ -72,7 +72,7 @@ bool end_turn(struct init *in) {
       kill(in->engine, SIGKILL);
       in->engine_due_ns = TIME_NEVER;
     }
-    if (in->engine) return false;
+    if (in->engine && !in->let_go) return false;
     in->end = END_DRAIN;
     bool patient = in->stop.level == STOP_NONE && !in->asked && in->output.overflow == OUTPUT_WAIT;
     if (!patient && in->drain_due_ns == TIME_NEVER) in->drain_due_ns = in->now_ns + DRAIN_NS;

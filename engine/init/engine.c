@@ -46,7 +46,7 @@ static void become_engine(struct init *in) {
 
 /* What libraries would tidy up the kernel does faster. */
 static _Noreturn void leave(int code) {
-#if defined(__SANITIZE_ADDRESS__) || defined(COVERED) /* these report at the exit */
+#if EXITS_REPORT
   exit(code);
 #else
   fflush(stdout);

@@ -5,6 +5,7 @@
  * Both run in the same memory, init on a stack of its own: nothing is copied at the start, and at the end it is taken
  * apart once. The C library's part of it is init's, so while init lives nothing here calls the library. */
 #include <errno.h>
+#include <link.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -96,11 +97,55 @@ static void end_orphans(struct init *in) {
   for (reap_others(); sweep_signal(in, SIGKILL) > 0 && clock_mono_ns() < due; reap_others()) nanosleep(&moment, NULL);
 }
 
+struct library {
+  uintptr_t from, to;
+};
+enum { LIBRARIES = 16 };
+
+struct libraries {
+  struct library list[LIBRARIES];
+  size_t n;
+};
+
+static int add_library(struct dl_phdr_info *object, size_t size, void *arg) {
+  (void)size;
+  struct libraries *all = arg;
+  if (!*object->dlpi_name || all->n == LIBRARIES) return 0; /* the program itself */
+  struct library *l = &all->list[all->n++];
+  *l = (struct library){UINTPTR_MAX, 0};
+  for (int i = 0; i < object->dlpi_phnum; i++) {
+    const ElfW(Phdr) *p = &object->dlpi_phdr[i];
+    uintptr_t from = object->dlpi_addr + p->p_vaddr, to = from + p->p_memsz;
+    if (p->p_type != PT_LOAD) continue;
+    if (from < l->from) l->from = from;
+    if (to > l->to) l->to = to;
+  }
+  return 0;
+}
+
+/* init did not wait for the engine, which the kernel takes apart for a while yet. Meanwhile the libraries are given
+ * back, which would be most of the work of our own end: from then on there is no C library. */
+static _Noreturn void end_after_engine(const struct init *in, int code) {
+  struct libraries all = {.n = 0};
+  if (RAWCALL_PURE && waitpid(in->engine, NULL, WNOHANG) == 0) dl_iterate_phdr(add_library, &all);
+  const uintptr_t in_page = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
+  for (size_t i = 0; i < all.n; i++) {
+    uintptr_t from = all.list[i].from & ~in_page;
+    RAWCALL(munmap, from, all.list[i].to - from, 0, 0, 0);
+  }
+  const uint64_t ended = UINT64_C(1) << (SIGCHLD - 1);
+  const struct timespec most = {.tv_sec = SWEEP_NS / NS_PER_S};
+  while (RAWCALL(wait4, in->engine, NULL, WNOHANG, NULL, 0) == 0)
+    if (RAWCALL(rt_sigtimedwait, &ended, NULL, &most, sizeof ended, 0) == -EAGAIN) break;
+  for (;;) RAWCALL(exit_group, code, 0, 0, 0, 0);
+}
+
 int guard_run(struct init *in) {
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   pid_t pid = start_init(in);
   if (pid < 0) return -errno;
   int status = watch_over(pid);
+  if (WIFEXITED(status) && in->engine > 0) end_after_engine(in, WEXITSTATUS(status));
   if (WIFEXITED(status)) return WEXITSTATUS(status);
   end_orphans(in);
   return EXIT_SIGNALED + WTERMSIG(status);

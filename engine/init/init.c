@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/auxv.h>
 #include <sys/epoll.h>
@@ -171,6 +172,13 @@ void hear(struct init *in) {
   channel_flush(in);
 }
 
+/* The signals of a stop are out, and the engine knows: who got one and has no processor of his own goes first. */
+static void stop_handed_on(struct init *in) {
+  in->stop_fresh = false;
+  sched_yield();
+  sweep_prepare(in);
+}
+
 static void run(struct init *in) {
   struct epoll_event events[EVENTS];
   for (;;) {
@@ -181,6 +189,7 @@ static void run(struct init *in) {
     for (int i = 0; i < n; i++) dispatch(in, &events[i]);
     launch_turn(in);
     channel_flush(in);
+    if (in->stop_fresh) stop_handed_on(in);
     check_engine(in);
     revive_turn(in);
     alone_turn(in);

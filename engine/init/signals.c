@@ -100,7 +100,7 @@ static void stop(struct init *in, int sig, int as) {
   if (bound < in->stop_due_ns) in->stop_due_ns = bound;
   channel_signal(in, sig, (int)level, in->stop_begun);
   if (in->ack_due_ns == TIME_NEVER) in->ack_due_ns = in->now_ns + ACK_NS;
-  sweep_prepare(in);
+  in->stop_fresh = true;
 }
 
 static void take(struct init *in, const struct signalfd_siginfo *si) {

@@ -194,6 +194,7 @@ struct init {
   struct proto_signaled signals[SIGNALS_MAX];
   unsigned nsignals;
   bool stop_begun;
+  bool stop_fresh; /* asked for in this turn */
   bool main_known;
   int main_status;
   bool main_killed, main_stopped; /* by init; asked to stop by init */
@@ -204,7 +205,8 @@ struct init {
   bool exiting, asked;
   enum end_phase end;
   int64_t end_due_ns, look_ns, finish_due_ns;
-  bool look; /* somebody has ended: look again at once */
+  bool look;   /* somebody has ended: look again at once */
+  bool let_go; /* the engine has nothing more to say: nobody waits for its end */
   int code;
   int64_t engine_due_ns; /* the engine must be gone by then */
   int64_t drain_due_ns;
@@ -241,6 +243,12 @@ int init_rest(struct init *in);
 int guard_run(struct init *in);
 
 /* engine.c */
+/* Sanitizers and coverage report at the end of a process. */
+#if defined(__SANITIZE_ADDRESS__) || defined(COVERED)
+#define EXITS_REPORT 1
+#else
+#define EXITS_REPORT 0
+#endif
 int engine_start(struct init *in);
 void engine_gone(struct init *in, int status);
 /* inherit: called in the new process, which has all that init has; closes what is not the engine's. NULL: the first. */

@@ -34,6 +34,7 @@ struct scene {
   bool stopped_is_0;
   int64_t grace_ns;
   bool hang;      /* the engine answers nothing once the process runs */
+  bool lingers;   /* the engine does not end when it has asked for the end */
   bool one_pipe;  /* tend's standard output and error are the same */
   bool no_stdio;  /* tend is started without descriptors 0 to 2 */
   bool passive;   /* the engine leaves a stop to init */
@@ -68,6 +69,7 @@ __attribute__((format(printf, 1, 2))) static void eng_say(const char *fmt, ...) 
 static void eng_end(int code) {
   eng.code = code;
   children_exit(eng.children, code, false);
+  while (eng.scene->lingers) pause();
   loop_stop(eng.loop);
 }
 

@@ -262,6 +262,21 @@ static void a_silent_engine_is_passed_over(void **state) {
   scene_free(&s);
 }
 
+static void an_engine_that_lingers_is_ended(void **state) {
+  (void)state;
+  struct shown s;
+  scene_start(&s, &(struct scene){.shell = "echo ready; sleep 1000", .lingers = true});
+  scene_wait(&s, &s.out, "ready\n");
+  pid_t init = scene_child(s.pid);
+  pid_t engine = scene_child(init);
+  kill(s.pid, SIGTERM);
+  assert_int_equal(scene_end(&s), 143);
+  assert_true(scene_is_gone(engine));
+  assert_true(scene_is_gone(init));
+  assert_non_null(strstr(buf_cstr(&s.err), "left 0\n")); /* its last word */
+  scene_free(&s);
+}
+
 static void kill_9_leaves_nothing(void **state) {
   (void)state;
   for (int which = 0; which < 2; which++) {
@@ -396,6 +411,7 @@ int main(void) {
       cmocka_unit_test(the_workload_outlives_the_engine),
       cmocka_unit_test(without_the_engine_a_stop_is_bounded),
       cmocka_unit_test(a_silent_engine_is_passed_over),
+      cmocka_unit_test(an_engine_that_lingers_is_ended),
       cmocka_unit_test(kill_9_leaves_nothing),
       cmocka_unit_test(helpers_answer_to_the_engine),
       cmocka_unit_test(many_at_once),
