@@ -9,6 +9,7 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "init/rawcall.h"
 #include "init/state.h"
 
 enum { READS = 64 }; /* requests taken before signals are looked at again */
@@ -146,7 +147,7 @@ static void on_exit_request(struct init *in, const struct proto_exit *m) {
   if (in->exiting) return;
   in->code = m->code & 0xff;
   in->asked = m->asked;
-  in->let_go = !EXITS_REPORT && !in->opt.engine_is_main;
+  in->let_go = RAWCALL_PURE && !EXITS_REPORT && !in->opt.engine_is_main;
   end_begin(in);
 }
 

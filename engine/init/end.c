@@ -11,7 +11,6 @@
 #define KILL_NS (2 * NS_PER_S) /* what survives SIGKILL that long hangs in the kernel */
 #define ENGINE_NS (2 * NS_PER_S)
 #define DRAIN_NS NS_PER_S
-#define FINISH_NS (NS_PER_S / 2)
 #define LOOK_NS (10 * NS_PER_MS)
 
 void end_begin(struct init *in) {
@@ -37,9 +36,9 @@ static bool anybody_left(struct init *in) {
   for (unsigned i = 0; i < in->top; i++) {
     struct child *c = &in->children[i];
     if (!c->number || (!c->pid && !child_group_left(c))) continue;
-    left = true;
     bool finishes = c->pid && (c->flags & PROTO_FINISHES) && in->now_ns < in->finish_due_ns;
     if (!finishes) child_kill(in, c, SIGKILL, true);
+    left |= !finishes || !in->let_go || !in->guard;
   }
   return sweep_signal(in, SIGKILL) > 0 || left;
 }

@@ -5,7 +5,6 @@
  * Both run in the same memory, init on a stack of its own: nothing is copied at the start, and at the end it is taken
  * apart once. The C library's part of it is init's, so while init lives nothing here calls the library. */
 #include <errno.h>
-#include <link.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -97,47 +96,33 @@ static void end_orphans(struct init *in) {
   for (reap_others(); sweep_signal(in, SIGKILL) > 0 && clock_mono_ns() < due; reap_others()) nanosleep(&moment, NULL);
 }
 
-struct library {
-  uintptr_t from, to;
-};
-enum { LIBRARIES = 16 };
+static bool lives(pid_t pid) { return pid > 0 && RAWCALL(wait4, pid, NULL, WNOHANG, NULL, 0) == 0; }
 
-struct libraries {
-  struct library list[LIBRARIES];
-  size_t n;
-};
-
-static int add_library(struct dl_phdr_info *object, size_t size, void *arg) {
-  (void)size;
-  struct libraries *all = arg;
-  if (!*object->dlpi_name || all->n == LIBRARIES) return 0; /* the program itself */
-  struct library *l = &all->list[all->n++];
-  *l = (struct library){UINTPTR_MAX, 0};
-  for (int i = 0; i < object->dlpi_phnum; i++) {
-    const ElfW(Phdr) *p = &object->dlpi_phdr[i];
-    uintptr_t from = object->dlpi_addr + p->p_vaddr, to = from + p->p_memsz;
-    if (p->p_type != PT_LOAD) continue;
-    if (from < l->from) l->from = from;
-    if (to > l->to) l->to = to;
+/* The engine, which has said its last word, and the helpers that finish their work; all others are gone. */
+static bool anybody_lives(const struct init *in, int sig) {
+  bool some = lives(in->engine);
+  if (some && sig) RAWCALL(kill, in->engine, sig, 0, 0, 0);
+  for (unsigned i = 0; i < in->top; i++) {
+    const struct child *c = &in->children[i];
+    if (!c->number || !(c->flags & PROTO_FINISHES) || !lives(c->pid)) continue;
+    some = true;
+    if (sig) RAWCALL(kill, c->pid, sig, 0, 0, 0);
   }
-  return 0;
+  return some;
 }
 
-/* init did not wait for the engine, which the kernel takes apart for a while yet. Meanwhile the libraries are given
- * back, which would be most of the work of our own end: from then on there is no C library. */
-static _Noreturn void end_after_engine(const struct init *in, int code) {
-  struct libraries all = {.n = 0};
-  if (RAWCALL_PURE && waitpid(in->engine, NULL, WNOHANG) == 0) dl_iterate_phdr(add_library, &all);
-  const uintptr_t in_page = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
-  for (size_t i = 0; i < all.n; i++) {
-    uintptr_t from = all.list[i].from & ~in_page;
-    RAWCALL(munmap, from, all.list[i].to - from, 0, 0, 0);
-  }
+/* false: the time is up. */
+static bool await_others(const struct init *in, int64_t most_ns) {
   const uint64_t ended = UINT64_C(1) << (SIGCHLD - 1);
-  const struct timespec most = {.tv_sec = SWEEP_NS / NS_PER_S};
-  while (RAWCALL(wait4, in->engine, NULL, WNOHANG, NULL, 0) == 0)
-    if (RAWCALL(rt_sigtimedwait, &ended, NULL, &most, sizeof ended, 0) == -EAGAIN) break;
-  for (;;) RAWCALL(exit_group, code, 0, 0, 0, 0);
+  const struct timespec most = {.tv_sec = most_ns / NS_PER_S, .tv_nsec = most_ns % NS_PER_S};
+  while (anybody_lives(in, 0))
+    if (RAWCALL(rt_sigtimedwait, &ended, NULL, &most, sizeof ended, 0) == -EAGAIN) return false;
+  return true;
+}
+
+/* init has left those behind: they end while it does. */
+static void end_last(const struct init *in) {
+  if (!await_others(in, FINISH_NS) && anybody_lives(in, SIGKILL)) await_others(in, SWEEP_NS);
 }
 
 int guard_run(struct init *in) {
@@ -145,7 +130,7 @@ int guard_run(struct init *in) {
   pid_t pid = start_init(in);
   if (pid < 0) return -errno;
   int status = watch_over(pid);
-  if (WIFEXITED(status) && in->engine > 0) end_after_engine(in, WEXITSTATUS(status));
+  if (WIFEXITED(status) && in->let_go) end_last(in);
   if (WIFEXITED(status)) return WEXITSTATUS(status);
   end_orphans(in);
   return EXIT_SIGNALED + WTERMSIG(status);

@@ -117,7 +117,7 @@ static void settle(struct launch *l) {
   if (l->flags & PROTO_USER) become(l);
   if (l->flags & PROTO_NO_NEW_PRIVS) check(l, SPAWN_USER, RAWCALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
   if (l->blob.head->cwd) check(l, SPAWN_CWD, RAWCALL(chdir, l->blob.base + l->blob.head->cwd, 0, 0, 0, 0));
-  if (!in->pid1) {
+  if (!in->pid1 && !(l->flags & PROTO_FINISHES)) {
     /* a change of ids clears it, so it comes after; the parent may be gone already */
     RAWCALL(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if ((pid_t)RAWCALL(getppid, 0, 0, 0, 0, 0) != in->pid) RAWCALL(exit_group, 128 + SIGKILL, 0, 0, 0, 0);

@@ -206,7 +206,7 @@ struct init {
   enum end_phase end;
   int64_t end_due_ns, look_ns, finish_due_ns;
   bool look;   /* somebody has ended: look again at once */
-  bool let_go; /* the engine has nothing more to say: nobody waits for its end */
+  bool let_go; /* the engine has nothing more to say: its end is waited for by who is above init */
   int code;
   int64_t engine_due_ns; /* the engine must be gone by then */
   int64_t drain_due_ns;
@@ -240,6 +240,7 @@ int init_rest(struct init *in);
 
 /* guard.c: the guard, with init below it; tend's code when all is over, or -errno */
 #define GUARD_SIGNAL SIGRTMAX
+#define FINISH_NS (NS_PER_S / 2) /* for helpers that are to finish their work */
 int guard_run(struct init *in);
 
 /* engine.c */
