@@ -96,31 +96,33 @@ static void end_orphans(struct init *in) {
   for (reap_others(); sweep_signal(in, SIGKILL) > 0 && clock_mono_ns() < due; reap_others()) nanosleep(&moment, NULL);
 }
 
-static bool lives(pid_t pid) { return pid > 0 && RAWCALL(wait4, pid, NULL, WNOHANG, NULL, 0) == 0; }
+static bool lives(pid_t pid) { return pid > 0 && waitpid(pid, NULL, WNOHANG) == 0; }
 
-/* The engine, which has said its last word, and the helpers that finish their work; all others are gone. */
+/* The engine, which has said its last word, and helpers that finish their work. sig: they get it; 0: none. */
 static bool anybody_lives(const struct init *in, int sig) {
   bool some = lives(in->engine);
-  if (some && sig) RAWCALL(kill, in->engine, sig, 0, 0, 0);
+  if (some && sig) kill(in->engine, sig);
   for (unsigned i = 0; i < in->top; i++) {
     const struct child *c = &in->children[i];
     if (!c->number || !(c->flags & PROTO_FINISHES) || !lives(c->pid)) continue;
     some = true;
-    if (sig) RAWCALL(kill, c->pid, sig, 0, 0, 0);
+    if (sig) kill(-c->pid, sig);
   }
   return some;
 }
 
 /* false: the time is up. */
 static bool await_others(const struct init *in, int64_t most_ns) {
-  const uint64_t ended = UINT64_C(1) << (SIGCHLD - 1);
   const struct timespec most = {.tv_sec = most_ns / NS_PER_S, .tv_nsec = most_ns % NS_PER_S};
+  sigset_t ended;
+  sigemptyset(&ended);
+  sigaddset(&ended, SIGCHLD);
   while (anybody_lives(in, 0))
-    if (RAWCALL(rt_sigtimedwait, &ended, NULL, &most, sizeof ended, 0) == -EAGAIN) return false;
+    if (sigtimedwait(&ended, NULL, &most) < 0 && errno == EAGAIN) return false;
   return true;
 }
 
-/* init has left those behind: they end while it does. */
+/* init has left those behind, so that their ends and its own go side by side. */
 static void end_last(const struct init *in) {
   if (!await_others(in, FINISH_NS) && anybody_lives(in, SIGKILL)) await_others(in, SWEEP_NS);
 }

@@ -262,41 +262,6 @@ static void a_silent_engine_is_passed_over(void **state) {
   scene_free(&s);
 }
 
-static void an_engine_that_lingers_is_ended(void **state) {
-  (void)state;
-  struct shown s;
-  scene_start(&s, &(struct scene){.shell = "echo ready; sleep 1000", .lingers = true});
-  scene_wait(&s, &s.out, "ready\n");
-  pid_t init = scene_child(s.pid);
-  pid_t engine = scene_child(init);
-  kill(s.pid, SIGTERM);
-  assert_int_equal(scene_end(&s), 143);
-  assert_true(scene_is_gone(engine));
-  assert_true(scene_is_gone(init));
-  assert_non_null(strstr(buf_cstr(&s.err), "left 0\n")); /* its last word */
-  scene_free(&s);
-}
-
-static void kill_9_leaves_nothing(void **state) {
-  (void)state;
-  for (int which = 0; which < 2; which++) {
-    struct shown s;
-    scene_start(
-        &s, &(struct scene){
-                .shell = "sleep 1000 & echo group $! >&2; setsid sleep 1000 & echo alone $! >&2; echo ready; wait"});
-    scene_wait(&s, &s.out, "ready\n");
-    pid_t below[] = {scene_number(&s, "group"), scene_number(&s, "alone"), scene_number(&s, "started")};
-    pid_t init = scene_child(s.pid);
-    pid_t engine = scene_child(init);
-    kill(which ? init : s.pid, SIGKILL);
-    assert_int_equal(scene_end(&s), 137);
-    assert_true(scene_is_gone(init));
-    assert_true(scene_is_gone(engine));
-    for (size_t i = 0; i < ARRAY_LEN(below); i++) assert_true(scene_is_gone(below[i]));
-    scene_free(&s);
-  }
-}
-
 static void helpers_answer_to_the_engine(void **state) {
   (void)state;
   struct shown s;
@@ -411,8 +376,6 @@ int main(void) {
       cmocka_unit_test(the_workload_outlives_the_engine),
       cmocka_unit_test(without_the_engine_a_stop_is_bounded),
       cmocka_unit_test(a_silent_engine_is_passed_over),
-      cmocka_unit_test(an_engine_that_lingers_is_ended),
-      cmocka_unit_test(kill_9_leaves_nothing),
       cmocka_unit_test(helpers_answer_to_the_engine),
       cmocka_unit_test(many_at_once),
   };
