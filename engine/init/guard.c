@@ -21,6 +21,7 @@
 #include "init/state.h"
 
 enum { STACK_BYTES = 8 * 1024 * 1024, STACK_END = 4096 };
+#define SETTLED_NS (100 * NS_PER_MS)
 #define SWEEP_NS (2 * NS_PER_S) /* what survives SIGKILL that long hangs in the kernel */
 
 /* --- init's begin ------------------------------------------------------------------------------------------------- */
@@ -66,13 +67,20 @@ static void hand_on(pid_t to, siginfo_t *si) {
   if (sig == SIGTERM || sig == SIGINT || sig == SIGQUIT) RAWCALL(kill, to, SIGCONT, 0, 0, 0);
 }
 
-/* How init has ended. */
+/* How init has ended. The first wait is a short one: the engine's fork has left the page of the stack to be copied at
+ * the next write, and that shall not be the moment of a stop. */
 static int watch_over(pid_t init) {
   uint64_t all = ~UINT64_C(0);
   siginfo_t si = {0};
+  const struct timespec moment = {.tv_nsec = SETTLED_NS}, *most = &moment;
   int status;
   for (;;) {
-    if (RAWCALL(rt_sigtimedwait, &all, &si, NULL, sizeof all, 0) < 0) continue;
+    long r = RAWCALL(rt_sigtimedwait, &all, &si, most, sizeof all, 0);
+    if (r == -EAGAIN) {
+      most = NULL;
+      *(volatile int *)&si.si_signo = 0;
+    }
+    if (r < 0) continue;
     if (si.si_signo != SIGCHLD)
       hand_on(init, &si);
     else if (RAWCALL(wait4, init, &status, WNOHANG, NULL, 0) == init)
