@@ -42,6 +42,7 @@ describe("dependencies", function()
       { name = "fn", check = function() timer.sleep(0.05) return true end },
     ]]
     p:wait_line "main is up"
+    p:wait_event "startup_completed"
     assert.equal(3, #p:events "dependency_ready")
     for _, e in ipairs(p:events "dependency_ready") do
       assert.equal("dependency", e.component)

@@ -38,49 +38,70 @@ static void kill_9_leaves_nothing(void **state) {
   }
 }
 
-/* An engine that ends at once, with a helper that is to finish its work. */
+/* An engine that ends once its helper runs, which is to finish its work. */
+static struct {
+  struct loop *loop;
+  struct children *children;
+  int told; /* a file: the helper's pid goes there */
+} hasty;
+
+static void hasty_started(void *arg, uint32_t child, pid_t pid) {
+  (void)arg;
+  (void)child;
+  dprintf(hasty.told, "%d\n", (int)pid);
+  children_exit(hasty.children, 3, false);
+  loop_stop(hasty.loop);
+}
+
 static int hasty_main(int channel_fd, int log_fd, void *arg) {
   (void)log_fd;
-  struct loop *loop = loop_new();
-  struct children *children = children_new(loop, channel_fd);
+  static const struct child_ops ops = {.started = hasty_started};
+  int input[2]; /* ends with the engine */
+  if (pipe2(input, O_CLOEXEC)) abort();
+  hasty.loop = loop_new();
+  hasty.children = children_new(hasty.loop, channel_fd);
   struct err err = ERR_INIT;
-  struct child_spec spec = {
-      .kind = CHILD_HELPER, .name = "late", .argv = (char *[]){"/bin/sh", "-c", arg, NULL}, .finishes = true};
-  if (!children_spawn(children, &spec, NULL, NULL, &err)) abort();
-  children_exit(children, 3, false);
-  children_free(children);
-  loop_free(loop);
+  struct child_spec spec = {.kind = CHILD_HELPER,
+                            .name = "late",
+                            .argv = (char *[]){"/bin/sh", "-c", arg, NULL},
+                            .input_fd = input[0],
+                            .finishes = true};
+  if (!children_spawn(hasty.children, &spec, &ops, NULL, &err)) abort();
+  close(input[0]);
+  loop_run(hasty.loop);
+  children_free(hasty.children);
+  loop_free(hasty.loop);
   return 99;
 }
 
-static int hasty_end(const char *shell) {
+/* What is in the file then: the helper's pid, and what it has written. */
+static void hasty_end(const char *shell, char *text, size_t size) {
+  char path[] = "/tmp/tend-init-XXXXXX"; /* mkstemp's */
+  hasty.told = mkstemp(path);
+  assert_true(hasty.told >= 0);
+  char command[128];
+  snprintf(command, sizeof command, shell, path);
   pid_t pid = fork();
   assert_true(pid >= 0);
-  if (pid == 0) _exit(init_run(&(struct init_options){0}, hasty_main, (void *)(uintptr_t)shell));
+  if (pid == 0) _exit(init_run(&(struct init_options){0}, hasty_main, command));
   int status;
   assert_int_equal(waitpid(pid, &status, 0), pid);
   assert_true(WIFEXITED(status));
-  return WEXITSTATUS(status);
+  assert_int_equal(WEXITSTATUS(status), 3);
+  ssize_t n = pread(hasty.told, text, size - 1, 0);
+  assert_true(n > 1);
+  text[n] = 0;
+  assert_true(scene_is_gone((pid_t)strtol(text, NULL, 10)));
+  close(hasty.told);
+  unlink(path);
 }
 
 static void who_finishes_is_waited_for(void **state) {
   (void)state;
-  char path[] = "/tmp/tend-init-XXXXXX"; /* mkstemp's */
-  int fd = mkstemp(path);
-  assert_true(fd >= 0);
-  char shell[128], text[32] = "";
-  snprintf(shell, sizeof shell, "sleep 0.1; echo $$ >%s", path);
-  assert_int_equal(hasty_end(shell), 3);
-  assert_true(read(fd, text, sizeof text - 1) > 1);
-  assert_true(scene_is_gone((pid_t)strtol(text, NULL, 10)));
-  assert_int_equal(ftruncate(fd, 0), 0);
-  lseek(fd, 0, SEEK_SET);
-  snprintf(shell, sizeof shell, "echo $$ >%s; exec sleep 1000", path); /* but not for long */
-  assert_int_equal(hasty_end(shell), 3);
-  assert_true(read(fd, text, sizeof text - 1) > 1);
-  assert_true(scene_is_gone((pid_t)strtol(text, NULL, 10)));
-  close(fd);
-  unlink(path);
+  char text[64];
+  hasty_end("cat; echo done >>%s", text, sizeof text);
+  assert_non_null(strstr(text, "\ndone\n"));
+  hasty_end("cat; exec sleep 1000; : %s", text, sizeof text); /* but not for long */
 }
 
 int main(void) {
