@@ -2,10 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/guard.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
 
 int main(int argc, char **argv) {
+  guard_arguments = argv;
   if (argc < 2) {
     fputs("tend: a command is missing; see tend help\n", stderr);
     return EXIT_USAGE;

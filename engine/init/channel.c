@@ -9,7 +9,7 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/str.h"
-#include "init/rawcall.h"
+#include "base/rawcall.h"
 #include "init/state.h"
 
 enum { READS = 64 }; /* requests taken before signals are looked at again */

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
@@ -64,7 +65,12 @@ static void find_helper(struct init *in) {
   for (unsigned i = 0; in->helper_fd < 0 && place_companion(i, "tend-helper", path); i++)
     in->helper_fd = open(path, O_PATH | O_CLOEXEC);
   if (in->helper_fd < 0) return;
-  if (fstat(in->self_fd, &own) == 0 && fstat(in->helper_fd, &st) == 0 && st.st_uid == own.st_uid) return;
+  if (fstat(in->self_fd, &own) == 0 && fstat(in->helper_fd, &st) == 0 && st.st_uid == own.st_uid) {
+    in->helper_dev = st.st_dev;
+    in->helper_ino = st.st_ino;
+    if (in->guard && in->opt.revive) __atomic_store_n(&in->helper_path, strdup(path), __ATOMIC_RELEASE);
+    return;
+  }
   close(in->helper_fd);
   in->helper_fd = -1;
 }
@@ -77,6 +83,7 @@ static int prepare(struct init *in, const struct init_options *options) {
   in->ready = NO_PIPES;
   in->channel = in->log_fd = in->tty_fd = in->oom_fd = in->alive_fd = -1;
   in->revive.due_ns = in->stop_due_ns = in->ack_due_ns = in->engine_due_ns = in->drain_due_ns = TIME_NEVER;
+  in->settled_due_ns = TIME_NEVER;
   in->now_ns = clock_mono_ns();
   in->terminal_group = getpgrp();
   signals_block(in);
@@ -136,7 +143,7 @@ static void dispatch(struct init *in, const struct epoll_event *e) {
 }
 
 static int64_t earliest(const struct init *in) {
-  int64_t due = in->ack_due_ns;
+  int64_t due = in->ack_due_ns < in->settled_due_ns ? in->ack_due_ns : in->settled_due_ns;
   int64_t others[] = {output_due(in), alone_due(in), end_due(in), launch_due(in), revive_due(in)};
   for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
     if (others[i] < due) due = others[i];
@@ -170,6 +177,14 @@ void hear(struct init *in) {
   if (!in->reap_due) return;
   reap_all(in);
   channel_flush(in);
+  if (in->stop.level != STOP_NONE) sched_yield(); /* the engine goes on while we close what has ended */
+}
+
+/* A while after the first start, when nobody waits: what a stop will need. */
+static void settle(struct init *in) {
+  if (in->now_ns < in->settled_due_ns) return;
+  in->settled_due_ns = TIME_NEVER;
+  sweep_prepare(in);
 }
 
 /* The signals of a stop are out, and the engine knows: who got one and has no processor of his own goes first. */
@@ -196,6 +211,7 @@ static void run(struct init *in) {
     output_turn(in);
     if (end_turn(in)) return;
     if (in->ready_due) spawn_prepare(in);
+    settle(in);
     let_gather(in);
   }
 }

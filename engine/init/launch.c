@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "init/rawcall.h"
+#include "base/rawcall.h"
 #include "init/state.h"
 
 enum {

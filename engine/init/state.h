@@ -9,9 +9,11 @@
 #include <sys/types.h>
 #include <termios.h>
 
+#include "base/guard.h"
 #include "base/keep.h"
 #include "base/proto.h"
 #include "base/stopreq.h"
+#include "base/strays.h"
 #include "init/init.h"
 #include "init/launch.h"
 
@@ -151,7 +153,9 @@ struct init {
   int epoll_fd, signal_fd, null_fd;
   int self_fd, helper_fd; /* programs; -1: none */
   const char *self_path;  /* "": by descriptor only */
-  int children_fd;        /* tells whose parent we are; 0: not open, below: cannot be */
+  char *helper_path;      /* for the guard, which reads it; NULL: it stays what it is */
+  dev_t helper_dev;
+  ino_t helper_ino;
   struct rlimit nofile;   /* as it was, for children */
   bool hup_ignored, had_terminal, stdin_tty;
   int tty_fd;           /* -1: none */
@@ -201,6 +205,8 @@ struct init {
 
   struct alone alone;
   bool reap_due;
+  struct strays strays;
+  int64_t settled_due_ns; /* what a stop needs is made ready then */
   uint64_t orphans;
   bool exiting, asked;
   enum end_phase end;
@@ -240,7 +246,7 @@ int init_rest(struct init *in);
 
 /* guard.c: the guard, with init below it; tend's code when all is over, or -errno */
 #define GUARD_SIGNAL SIGRTMAX
-#define FINISH_NS (NS_PER_S / 2) /* for helpers that are to finish their work */
+#define SETTLED_NS (100 * NS_PER_MS) /* after which a start is taken to be over */
 int guard_run(struct init *in);
 
 /* engine.c */
@@ -376,7 +382,7 @@ void alone_turn(struct init *in);
 int64_t alone_due(const struct init *in);
 
 /* sweep.c */
-void sweep_prepare(struct init *in); /* before a stop ends */
+void sweep_prepare(struct init *in); /* opens what the first sweep needs */
 unsigned sweep_signal(struct init *in, int sig);
 
 #endif

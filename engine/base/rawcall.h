@@ -1,6 +1,6 @@
 /* System calls that touch nothing but registers: negative errno on failure, errno itself left alone. */
-#ifndef TEND_INIT_RAWCALL_H
-#define TEND_INIT_RAWCALL_H
+#ifndef TEND_BASE_RAWCALL_H
+#define TEND_BASE_RAWCALL_H
 
 #include <errno.h>
 #include <sys/syscall.h>
