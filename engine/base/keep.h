@@ -44,6 +44,8 @@ struct keep_words *keep_words(struct keep *k);
 void keep_begin(struct keep *k);
 /* What was put since keep_begin is what counts now. */
 void keep_commit(struct keep *k);
+/* What is put next finds its memory there, n bytes of it. */
+void keep_ready(struct keep *k, size_t n);
 
 /* -ENOMEM when there is no room; what was there stays. No bytes: nothing is under that name. */
 int keep_put(struct keep *k, const char *name, const void *data, size_t n);

@@ -29,7 +29,7 @@
 
 #define CALM_NS (5 * NS_PER_S)
 
-enum { CHUNK = 64 * 1024, AT_REST = 4096, KEEP_MAX = 1000 };
+enum { CHUNK = 64 * 1024, AT_REST = 16 * 1024, KEEP_MAX = 1000 };
 
 struct journal_file {
   int dir, fd;

@@ -110,6 +110,7 @@ struct supervisor {
   struct waiter *waiters;
   struct log_follows follows;
   struct buf previous_run; /* details of the run before, when it had no end; else empty */
+  bool run_forgotten;      /* the next start will find no word of this run */
   struct problems invalid; /* the errors of the last validation */
   struct disks *disks;     /* NULL until the validation has found the directories */
   char log_dir[PATH_MAX];  /* "" when there is none that can be written */

@@ -42,8 +42,10 @@ void supervisor_note_run(struct supervisor *s) {
   json_object_end(&j);
   if (state_write_run(&s->state, buf_cstr(&text), &err))
     sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "the next start will not know of this run: %s", err.msg);
+  s->run_forgotten = false;
 }
 
 void supervisor_forget_run(struct supervisor *s) {
-  if (s->state.fd >= 0) state_write_run(&s->state, NULL, NULL);
+  if (s->state.fd >= 0 && !s->run_forgotten) state_write_run(&s->state, NULL, NULL);
+  s->run_forgotten = true;
 }

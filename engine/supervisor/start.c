@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/exits.h"
 #include "base/str.h"
 #include "supervisor/from_plan.h"
@@ -31,13 +32,16 @@ void supervisor_open_journal(struct supervisor *s) {
   if (!s->journal) sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "no events.jsonl: %s", err.msg);
 }
 
+/* Memory that a stop will need: nobody waits for it now. */
+enum { STOP_BYTES = 16 * 1024 };
+
 /* What loading and the start have needed is most of what there is. Once more before the part of HTTP is loaded: what
  * that allocates would lie all over what is free, and keep it. */
 void supervisor_give_back(void *arg) {
   struct supervisor *s = arg;
   if (s->o.policy) s->o.policy->collect(s->o.policy->self);
   if (!s->busy) machine_give_back(s->machine);
-  malloc_trim(0);
+  malloc_trim(STOP_BYTES);
 }
 
 void supervisor_settle(void *arg) {
@@ -51,6 +55,7 @@ void supervisor_settle(void *arg) {
   supervisor_measure(s);
   supervisor_watch_lag(s);
   supervisor_keep_sockets(s);
+  if (s->o.keep) keep_ready(s->o.keep, STOP_BYTES);
   reload_begin(s->reload);
   /* what came on disk while there was no engine */
   if (s->o.revival && !s->o.revival->safe && settings_choice(s->o.settings, SET_RELOAD) == 0)

@@ -91,7 +91,8 @@ void supervisor_report(struct supervisor *s, int64_t deadline_ns) {
   s->reporting = 1;
   write_termination(s, deadline_ns);
   write_report(s, deadline_ns);
-  reload_end(s->reload); /* while they are written */
+  supervisor_forget_run(s); /* this and the next while they are written */
+  reload_end(s->reload);
 }
 
 /* --- exit -------------------------------------------------------------------------------------------------------- */
