@@ -1,7 +1,6 @@
 /* Who is below a process: descendants that are no known child of it, nor below one. Direct children cannot be recycled,
- * since only their parent reaps them; deeper ones are held by a pidfd while their own parent is looked at again. As PID 1
- * all other processes of the namespace count too. Needs a /proc
- * that is the namespace's. */
+ * since only their parent reaps them; deeper ones are held by a pidfd while their own parent is looked at again. As PID
+ * 1 all other processes of the namespace count too. Needs a /proc that is the namespace's. */
 #ifndef TEND_BASE_STRAYS_H
 #define TEND_BASE_STRAYS_H
 

@@ -1,5 +1,5 @@
-/* The helper program: `tend helper ...` without the rest of tend, which init executes where it would execute itself; and
- * what the guard becomes. Small and static, because its start and its end are waited for. */
+/* The helper program: `tend helper ...` without the rest of tend, which init executes where it would execute itself;
+ * and what the guard becomes. Small and static, because its start and its end are waited for. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

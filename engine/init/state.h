@@ -156,7 +156,7 @@ struct init {
   char *helper_path;      /* for the guard, which reads it; NULL: it stays what it is */
   dev_t helper_dev;
   ino_t helper_ino;
-  struct rlimit nofile;   /* as it was, for children */
+  struct rlimit nofile; /* as it was, for children */
   bool hup_ignored, had_terminal, stdin_tty;
   int tty_fd;           /* -1: none */
   pid_t tty_group;      /* main's, while it has the terminal */

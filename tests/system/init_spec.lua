@@ -98,6 +98,68 @@ describe("kill -9", function()
   end)
 end)
 
+describe("the guard, once the start is over,", function()
+  local function program_of(pid) return (h.sh(("readlink /proc/%d/exe"):format(pid)):gsub("%s+$", "")) end
+
+  local function settled(script, o)
+    local p = h.spawn(sh(script, o))
+    h.wait_for(function() return program_of(p.pid):find "/tend%-helper$" end, 10, "the guard is a program of its own")
+    return p
+  end
+
+  local function gone(pids)
+    for _, pid in ipairs(pids) do
+      local s = h.stat(pid)
+      if s and s.state ~= "Z" then return false end
+    end
+    return true
+  end
+
+  it("is shown as it was started", function()
+    local p = settled "echo begun; exec sleep 1000"
+    local init = p:children()[1]
+    assert.equal("tend", h.stat(p.pid).name)
+    assert.equal(h.read(("/proc/%d/cmdline"):format(init)), h.read(("/proc/%d/cmdline"):format(p.pid)))
+    p:kill "TERM"
+    assert.equal(143, (p:wait()), p.err)
+    assert.same({}, h.orphans())
+  end)
+
+  it("hands signals on and gives the exit code", function()
+    local p = settled("trap 'echo heard; exit 7' USR1; echo begun; while :; do sleep 0.05; done", {
+      env = { CONTAINER_RESTART_POLICY = "no" },
+    })
+    p:kill "USR1"
+    assert.equal(7, (p:wait()), p.err)
+    assert.truthy(p.out:find("heard", 1, true))
+  end)
+
+  for _, whom in ipairs { "itself", "init" } do
+    it("leaves nothing running where " .. whom .. " is killed with -9", function()
+      local p = settled "sleep 1000 & setsid sleep 1000 & setsid sh -c 'sleep 1000 & wait' & echo begun; wait"
+      p:wait_line "begun"
+      local below = p:children()
+      assert.is_true(#below >= 6)
+      assert.equal(0, select(2, h.sh("kill -9 " .. (whom == "init" and below[1] or p.pid))))
+      assert.equal(whom == "init" and 137 or nil, (p:wait()))
+      h.wait_for(function() return gone(below) end, 5, "all gone")
+    end)
+  end
+
+  it("goes on in init's memory where its program is not there", function()
+    local dir = h.tempdir()
+    assert.equal(0, select(2, h.sh(("cp %s/%s/tend %s/"):format(h.top, h.build, dir))))
+    local o = sh "sleep 0.3; echo later; exec sleep 1000"
+    o.program = dir .. "/tend"
+    local p = h.spawn(o)
+    p:wait_line "later"
+    assert.equal(o.program, program_of(p.pid))
+    p:kill "TERM"
+    assert.equal(143, (p:wait()), p.err)
+    assert.same({}, h.orphans())
+  end)
+end)
+
 describe("run --tty", function()
   it("gives main the terminal and its signals", function()
     local p = h.spawn {
