@@ -11,7 +11,7 @@ RUN .ci/deps build && apt-get install -y -q --no-install-recommends ca-certifica
 FROM deps AS builder
 COPY . .
 RUN make -s -j"$(nproc)" install PREFIX=/opt/tend BUNDLE=1 \
- && strip --strip-unneeded /opt/tend/bin/tend /opt/tend/lib/tend/tend-helper /opt/tend/lib/tend/parts/*.so \
+ && strip --strip-unneeded /opt/tend/bin/tend /opt/tend/lib/tend/tend-* /opt/tend/lib/tend/parts/*.so \
  && rm -r /opt/tend/share/man \
  && deploy/image/bundle.sh /opt/tend
 # the file system of the distroless image

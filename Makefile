@@ -23,9 +23,12 @@ RPATH := $(if $(BUNDLE),-Wl$(comma)-rpath$(comma)'$$ORIGIN/../lib/tend/lib' -Wl$
 # No libm: each shared object more makes each start later (base/late_math.c).
 LIBS := -l:liblua5.4.a -l:libev.a -l:libcares.a -lcjson -ldl
 
+# A program without libc.
+NOLIBC := -nostdlib -ffreestanding -fno-stack-protector -fcf-protection=none -fno-tree-loop-distribute-patterns
+
 # --- the program ----------------------------------------------------------------------------------------------------
-DIRS := base core init helper loop probes health web supervisor lua client cmd
-SRC := $(filter-out engine/helper/main.c,$(foreach d,$(DIRS),$(wildcard engine/$(d)/*.c)))
+DIRS := base core guard init helper loop probes health web supervisor lua client cmd
+SRC := $(filter-out engine/helper/main.c engine/guard/main.c,$(foreach d,$(DIRS),$(wildcard engine/$(d)/*.c)))
 OBJ := $(SRC:engine/%.c=$(BUILD)/obj/%.o)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
@@ -38,8 +41,11 @@ ALL_PARTS := postgres http server prompt
 PARTS := $(foreach p,$(ALL_PARTS),$(if $(wildcard engine/parts/$(p)*.c),$(if $(shell pkg-config --exists $(PART_$(p)) 2>/dev/null && echo y),$(p))))
 PART_OBJ := $(patsubst engine/%.c,$(BUILD)/obj/%.o,$(foreach p,$(PARTS),$(wildcard engine/parts/$(p)*.c)))
 
+# Only where the guard can do without libc: base/rawcall.h knows the machine.
+GUARD := $(if $(filter x86_64% aarch64%,$(shell gcc -dumpmachine)),$(BUILD)/tend-guard)
+
 .PHONY: all
-all: $(BUILD)/tend $(BUILD)/tend-helper $(PARTS:%=$(BUILD)/parts/%.so)
+all: $(BUILD)/tend $(BUILD)/tend-helper $(GUARD) $(PARTS:%=$(BUILD)/parts/%.so)
 	@for p in $(filter-out $(PARTS),$(ALL_PARTS)); do echo "  the part $$p is left out: pkg-config does not find its library"; done
 
 $(BUILD)/obj/parts/%.o: engine/parts/%.c
@@ -81,6 +87,12 @@ $(BUILD)/tend: $(BUILD)/obj/main.o $(BUILD)/libtend.a
 $(BUILD)/tend-helper: $(BUILD)/obj/helper/main.o $(BUILD)/libtend.a
 	@echo "  LD      $@"; $(CC) $(if $(SAN),-pie,-static-pie) $(LINK) -o $@.linked $^ && $(COPY)
 
+# What the guard becomes: a page or two, and no time to end.
+$(BUILD)/tend-guard: engine/guard/main.c engine/guard/guard.c
+	@mkdir -p $(@D)
+	@echo "  LD      $@"; gcc $(filter-out -fPIE -MMD -MP -fstack-protector-strong -D_FORTIFY_SOURCE=2 $(SAN),$(ENGINE)) $(NOLIBC) -static-pie -fPIE \
+	  -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,--build-id=none -MMD -MP -MF $@.d -o $@.linked $^ && $(COPY)
+
 define part_objects
 $(BUILD)/parts/$(1).so: $(patsubst engine/%.c,$(BUILD)/obj/%.o,$(wildcard engine/parts/$(1)*.c))
 endef
@@ -105,8 +117,7 @@ $(BUILD)/tests/probe: tests/system/probe_tool.c $(BUILD)/libtend.a
 	@echo "  CC      $@"; $(CC) $(ENGINE) $(LINK) -pie -o $@ $< $(BUILD)/libtend.a $(LIBS)
 
 # The bench's: programs without libc, and the clockwork for Lua. The programs are measured, so they take no flags of ours.
-BARE := -std=gnu11 -O2 -Wall -Wextra -Werror -static -nostdlib -ffreestanding -fno-stack-protector -fcf-protection=none \
-  -fno-tree-loop-distribute-patterns -fno-pie -no-pie -MMD -MP
+BARE := -std=gnu11 -O2 -Wall -Wextra -Werror -static $(NOLIBC) -fno-pie -no-pie -MMD -MP
 BENCH := $(patsubst tests/bench/tools/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/tools/*.c)) \
   $(patsubst tests/bench/helpers/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/helpers/*.c)) \
   $(patsubst tests/bench/engine/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/engine/*.c)) $(BUILD)/bench/benchnative.so
@@ -201,7 +212,7 @@ docs-check: all
 install: all ## DESTDIR= PREFIX=
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/tend/parts $(DESTDIR)$(PREFIX)/share/tend
 	install -m 755 $(BUILD)/tend $(DESTDIR)$(PREFIX)/bin/tend
-	install -m 755 $(BUILD)/tend-helper $(DESTDIR)$(PREFIX)/lib/tend/tend-helper
+	install -m 755 $(BUILD)/tend-helper $(GUARD) $(DESTDIR)$(PREFIX)/lib/tend/
 	$(if $(PARTS),install -m 644 $(PARTS:%=$(BUILD)/parts/%.so) $(DESTDIR)$(PREFIX)/lib/tend/parts/)
 	cp -R --no-preserve=ownership flows scripts $(DESTDIR)$(PREFIX)/share/tend/
 	install -d $(DESTDIR)$(PREFIX)/include/tend $(DESTDIR)$(PREFIX)/share/tend/examples/probes

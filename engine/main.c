@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/guard.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
+#include "guard/guard.h"
 
 int main(int argc, char **argv) {
   guard_arguments = argv;

@@ -8,7 +8,8 @@ check() { # DIR: prints each wrong #include, ends with 1 if there was one
   (cd "$1" && find engine include -name '*.[ch]' 2>/dev/null | sort | xargs -r awk '
     BEGIN {
       may["base"] = "base"
-      may["init"] = may["helper"] = "base"
+      may["helper"] = may["guard"] = "base"
+      may["init"] = "base guard"
       may["core"] = "base core"
       may["client"] = "base core client"
       may["loop"] = "base core loop"
@@ -18,7 +19,7 @@ check() { # DIR: prints each wrong #include, ends with 1 if there was one
       may["supervisor"] = "base core loop probes health web supervisor"
       may["lua"] = "base core loop probes lua"
       may["cmd"] = "base core init helper loop probes health supervisor lua client cmd"
-      may["main.c"] = "base cmd"
+      may["main.c"] = "base guard cmd"
       may["parts"] = may["include"] = ""
       only["ev.h"] = "loop"
       only["lua.h"] = only["lauxlib.h"] = only["lualib.h"] = "lua"

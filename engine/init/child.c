@@ -38,7 +38,7 @@ void child_born(struct init *in, struct child *c, pid_t pid) {
   c->next_of_pid = *chain;
   *chain = (uint16_t)(c - in->children + 1);
   in->company += child_has_company(c);
-  if (in->settled_due_ns == TIME_NEVER && !in->strays.self) in->settled_due_ns = in->now_ns + SETTLED_NS;
+  if (in->settled_due_ns == TIME_NEVER && !in->settled && !in->pid1) in->settled_due_ns = in->now_ns + SETTLED_NS;
 }
 
 void child_reaped(struct init *in, struct child *c) {

@@ -19,8 +19,8 @@
 
 #include "base/clock.h"
 #include "base/exits.h"
-#include "base/guard.h"
 #include "base/rawcall.h"
+#include "guard/guard.h"
 #include "init/state.h"
 
 enum { STACK_BYTES = 8 * 1024 * 1024, STACK_END = 4096 };
@@ -58,19 +58,18 @@ static pid_t start_init(struct init *in) {
 
 /* --- a program of its own ----------------------------------------------------------------------------------------- */
 
-/* The same file that init has found; the guard has no descriptor of it. */
+/* One that somebody else has put there is none. */
 static long open_program(const struct init *in, const char *path) {
   struct stat st;
   long fd = RAWCALL(openat, AT_FDCWD, path, O_PATH | O_CLOEXEC, 0, 0);
-  if (fd < 0) return fd;
-  if (RAWCALL(fstat, fd, &st, 0, 0, 0) == 0 && st.st_dev == in->helper_dev && st.st_ino == in->helper_ino) return fd;
+  if (fd < 0 || (RAWCALL(fstat, fd, &st, 0, 0, 0) == 0 && st.st_uid == in->owner)) return fd;
   RAWCALL(close, fd, 0, 0, 0, 0);
   return -ENOENT;
 }
 
 /* Comes back where that cannot be. */
 static void become_program(const struct init *in, pid_t init) {
-  const char *path = __atomic_load_n(&in->helper_path, __ATOMIC_ACQUIRE); /* init fills it */
+  const char *path = __atomic_load_n(&in->guard_path, __ATOMIC_ACQUIRE); /* init fills it */
   if (!path || !guard_arguments) return;
   long fd = open_program(in, path);
   if (fd < 0) return;

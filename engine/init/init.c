@@ -57,6 +57,15 @@ static void find_self(struct init *in) {
   if (in->self_path[0] && access(in->self_path, X_OK) != 0) in->self_path = "";
 }
 
+/* Beside the helpers'. It is the guard that opens it, so that a start does not wait for that. */
+static void find_guard(struct init *in, char *beside) {
+  static const char name[] = "tend-guard";
+  char *slash = strrchr(beside, '/');
+  if (!in->guard || !in->opt.revive || !slash || slash + sizeof name >= beside + PATH_MAX) return;
+  memcpy(slash + 1, name, sizeof name);
+  __atomic_store_n(&in->guard_path, strdup(beside), __ATOMIC_RELEASE);
+}
+
 /* The program that tend's own helpers are. One that somebody else has put there is none. */
 static void find_helper(struct init *in) {
   char path[PATH_MAX];
@@ -66,9 +75,8 @@ static void find_helper(struct init *in) {
     in->helper_fd = open(path, O_PATH | O_CLOEXEC);
   if (in->helper_fd < 0) return;
   if (fstat(in->self_fd, &own) == 0 && fstat(in->helper_fd, &st) == 0 && st.st_uid == own.st_uid) {
-    in->helper_dev = st.st_dev;
-    in->helper_ino = st.st_ino;
-    if (in->guard && in->opt.revive) __atomic_store_n(&in->helper_path, strdup(path), __ATOMIC_RELEASE);
+    in->owner = own.st_uid;
+    find_guard(in, path);
     return;
   }
   close(in->helper_fd);
@@ -177,13 +185,15 @@ void hear(struct init *in) {
   if (!in->reap_due) return;
   reap_all(in);
   channel_flush(in);
-  if (in->stop.level != STOP_NONE) sched_yield(); /* the engine goes on while we close what has ended */
+  if (in->nobody_left) sched_yield(); /* the engine goes on while we close what has ended */
+  in->nobody_left = false;
 }
 
 /* A while after the first start, when nobody waits: what a stop will need. */
 static void settle(struct init *in) {
   if (in->now_ns < in->settled_due_ns) return;
   in->settled_due_ns = TIME_NEVER;
+  in->settled = true;
   sweep_prepare(in);
 }
 

@@ -61,6 +61,7 @@ static void answer_sweep(struct init *in) {
     ended |= c->tell_exit && is_process(c);
   }
   if (!ended || sweep_signal(in, 0) > 0) return;
+  in->nobody_left = true;
   for (unsigned i = 0; i < in->top; i++)
     if (in->children[i].tell_exit && is_process(&in->children[i])) in->children[i].exited.nobody_left = true;
 }

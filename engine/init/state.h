@@ -9,11 +9,10 @@
 #include <sys/types.h>
 #include <termios.h>
 
-#include "base/guard.h"
 #include "base/keep.h"
 #include "base/proto.h"
 #include "base/stopreq.h"
-#include "base/strays.h"
+#include "guard/guard.h"
 #include "init/init.h"
 #include "init/launch.h"
 
@@ -153,9 +152,9 @@ struct init {
   int epoll_fd, signal_fd, null_fd;
   int self_fd, helper_fd; /* programs; -1: none */
   const char *self_path;  /* "": by descriptor only */
-  char *helper_path;      /* for the guard, which reads it; NULL: it stays what it is */
-  dev_t helper_dev;
-  ino_t helper_ino;
+  char *guard_path;       /* the guard's program, which it reads; NULL: it stays what it is */
+  uid_t owner;            /* of the programs */
+  int children_fd;        /* tells whose parent we are; 0: not open, below: cannot be */
   struct rlimit nofile; /* as it was, for children */
   bool hup_ignored, had_terminal, stdin_tty;
   int tty_fd;           /* -1: none */
@@ -205,8 +204,9 @@ struct init {
 
   struct alone alone;
   bool reap_due;
-  struct strays strays;
+  bool nobody_left; /* the engine has just been told */
   int64_t settled_due_ns; /* what a stop needs is made ready then */
+  bool settled;
   uint64_t orphans;
   bool exiting, asked;
   enum end_phase end;

@@ -109,7 +109,7 @@ describe("the distroless image", function()
       end
     end
     for _, path in ipairs { "opt/tend/bin/tend", "etc/passwd", "etc/group", "etc/nsswitch.conf", "etc/ssl/certs/ca-certificates.crt",
-      "opt/tend/lib/tend/parts/postgres.so", "opt/tend/lib/tend/tend-helper", "opt/tend/share/doc/tend/licenses/libpq5" } do
+      "opt/tend/lib/tend/parts/postgres.so", "opt/tend/lib/tend/tend-guard", "opt/tend/lib/tend/tend-helper", "opt/tend/share/doc/tend/licenses/libpq5" } do
       assert.is_true(seen[path], path)
     end
     assert.is_nil(seen["bin/sh"])

@@ -20,7 +20,7 @@ describe("flow demo", function()
     for _, pid in ipairs(p:children()) do pids[#pids + 1] = pid end
     for _, pid in ipairs(pids) do
       local maps = h.read(("/proc/%d/maps"):format(pid)) or ""
-      if maps:find("/tend\n", 1, true) or maps:find("/tend-helper\n", 1, true) then
+      if maps:find("/tend\n", 1, true) or maps:find("/tend-guard\n", 1, true) then
         looked = looked + 1
         for _, library in ipairs { "libpq", "libcurl", "libmicrohttpd", "libssl", "/parts/" } do
           assert.is_nil(maps:find(library, 1, true), library)

@@ -103,7 +103,7 @@ describe("the guard, once the start is over,", function()
 
   local function settled(script, o)
     local p = h.spawn(sh(script, o))
-    h.wait_for(function() return program_of(p.pid):find "/tend%-helper$" end, 10, "the guard is a program of its own")
+    h.wait_for(function() return program_of(p.pid):find "/tend%-guard$" end, 10, "the guard is a program of its own")
     return p
   end
 

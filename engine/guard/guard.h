@@ -1,7 +1,8 @@
 /* What the guard does: beside init it hands signals on, and after it nobody is left. It begins in the memory that it
- * shares with init and soon executes a program of its own, so this is part of both. */
-#ifndef TEND_BASE_GUARD_H
-#define TEND_BASE_GUARD_H
+ * shares with init, where the C library is init's, and soon executes a program of its own, which has none. So nothing
+ * here calls the library. */
+#ifndef TEND_GUARD_GUARD_H
+#define TEND_GUARD_GUARD_H
 
 #include <sys/types.h>
 #include <time.h>
@@ -16,9 +17,8 @@
 /* The program's arguments, as main was given them: so the guard is shown in a list of processes. NULL: none. */
 extern char **guard_arguments;
 
-/* Until init, a child, has ended; most: nothing but that much quiet is waited for, NULL: no bound. All signals are
- * blocked. The C library is not called before init's end. -> tend's exit code; -EAGAIN: it was quiet; -ECHILD: init is
- * no child. */
+/* Until init, a child, has ended, and all that it leaves; most: nothing but that much quiet is waited for, NULL: no
+ * bound. All signals are blocked. -> tend's exit code; -EAGAIN: it was quiet; -ECHILD: init is no child. */
 int guard_watch(pid_t init, const struct timespec *most);
 
 #endif
