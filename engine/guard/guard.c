@@ -12,7 +12,7 @@
 
 #define KILL_NS (2 * NS_PER_S) /* what survives SIGKILL that long hangs in the kernel */
 #define LOOK_NS (2 * NS_PER_MS)
-#define ONLY(sig) (UINT64_C(1) << ((sig) - 1))
+#define ONLY(sig) (UINT64_C(1) << ((sig)-1))
 
 char **guard_arguments;
 

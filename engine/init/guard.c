@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/exits.h"
 #include "base/rawcall.h"
+#include "base/str.h"
 #include "guard/guard.h"
 #include "init/state.h"
 
@@ -58,20 +59,36 @@ static pid_t start_init(struct init *in) {
 
 /* --- a program of its own ----------------------------------------------------------------------------------------- */
 
-/* One that somebody else has put there is none. */
-static long open_program(const struct init *in, const char *path) {
+/* `to`, PATH_MAX bytes, is program's folder and then name; false: it does not fit. */
+static bool beside(const char *program, const char *name, char *to) {
+  size_t n = 0, k = 0;
+  for (size_t i = 0; program[i]; i++)
+    if (program[i] == '/') n = i + 1;
+  while (name[k]) k++;
+  if (n + k >= PATH_MAX) return false;
+  for (size_t i = 0; i < n; i++) to[i] = program[i];
+  for (size_t i = 0; i <= k; i++) to[n + i] = name[i];
+  return true;
+}
+
+/* Where it is built and where it is installed. One that somebody else has put there is none. */
+static long open_program(const struct init *in) {
+  static const char *const places[] = {"tend-guard", "../lib/tend/tend-guard"};
+  char path[PATH_MAX];
   struct stat st;
-  long fd = RAWCALL(openat, AT_FDCWD, path, O_PATH | O_CLOEXEC, 0, 0);
-  if (fd < 0 || (RAWCALL(fstat, fd, &st, 0, 0, 0) == 0 && st.st_uid == in->owner)) return fd;
-  RAWCALL(close, fd, 0, 0, 0, 0);
+  for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+    long fd = beside(in->self_path, places[i], path) ? RAWCALL(openat, AT_FDCWD, path, O_PATH | O_CLOEXEC, 0, 0) : -1;
+    if (fd >= 0 && RAWCALL(fstat, fd, &st, 0, 0, 0) == 0 && st.st_uid == in->owner) return fd;
+    if (fd >= 0) RAWCALL(close, fd, 0, 0, 0, 0);
+  }
   return -ENOENT;
 }
 
 /* Comes back where that cannot be. */
 static void become_program(const struct init *in, pid_t init) {
-  const char *path = __atomic_load_n(&in->guard_path, __ATOMIC_ACQUIRE); /* init fills it */
-  if (!path || !guard_arguments) return;
-  long fd = open_program(in, path);
+  if (!__atomic_load_n(&in->programs, __ATOMIC_ACQUIRE) || !in->opt.revive || !guard_arguments) return;
+  if (in->self_path[0] != '/') return;
+  long fd = open_program(in);
   if (fd < 0) return;
   char variable[] = GUARD_VARIABLE "=0000000000";
   for (char *p = variable + sizeof variable - 1; init; init /= 10) *--p = (char)('0' + init % 10);

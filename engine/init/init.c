@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/auxv.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
@@ -57,15 +56,6 @@ static void find_self(struct init *in) {
   if (in->self_path[0] && access(in->self_path, X_OK) != 0) in->self_path = "";
 }
 
-/* Beside the helpers'. It is the guard that opens it, so that a start does not wait for that. */
-static void find_guard(struct init *in, char *beside) {
-  static const char name[] = "tend-guard";
-  char *slash = strrchr(beside, '/');
-  if (!in->guard || !in->opt.revive || !slash || slash + sizeof name >= beside + PATH_MAX) return;
-  memcpy(slash + 1, name, sizeof name);
-  __atomic_store_n(&in->guard_path, strdup(beside), __ATOMIC_RELEASE);
-}
-
 /* The program that tend's own helpers are. One that somebody else has put there is none. */
 static void find_helper(struct init *in) {
   char path[PATH_MAX];
@@ -76,7 +66,7 @@ static void find_helper(struct init *in) {
   if (in->helper_fd < 0) return;
   if (fstat(in->self_fd, &own) == 0 && fstat(in->helper_fd, &st) == 0 && st.st_uid == own.st_uid) {
     in->owner = own.st_uid;
-    find_guard(in, path);
+    __atomic_store_n(&in->programs, true, __ATOMIC_RELEASE);
     return;
   }
   close(in->helper_fd);

@@ -152,10 +152,10 @@ struct init {
   int epoll_fd, signal_fd, null_fd;
   int self_fd, helper_fd; /* programs; -1: none */
   const char *self_path;  /* "": by descriptor only */
-  char *guard_path;       /* the guard's program, which it reads; NULL: it stays what it is */
-  uid_t owner;            /* of the programs */
+  bool programs;          /* the two above and the next are known, also to the guard */
+  uid_t owner;            /* of both programs */
   int children_fd;        /* tells whose parent we are; 0: not open, below: cannot be */
-  struct rlimit nofile; /* as it was, for children */
+  struct rlimit nofile;   /* as it was, for children */
   bool hup_ignored, had_terminal, stdin_tty;
   int tty_fd;           /* -1: none */
   pid_t tty_group;      /* main's, while it has the terminal */
@@ -204,7 +204,7 @@ struct init {
 
   struct alone alone;
   bool reap_due;
-  bool nobody_left; /* the engine has just been told */
+  bool nobody_left;       /* the engine has just been told */
   int64_t settled_due_ns; /* what a stop needs is made ready then */
   bool settled;
   uint64_t orphans;
