@@ -106,12 +106,10 @@ int fileop_usage(const struct fileop *f, struct buf *out, struct err *err) {
 }
 
 int fileop_remove_tree(const struct fileop *f, struct buf *out, struct err *err) {
-  auto_close int fd = tree_open(f->path, err);
+  auto_close int fd = tree_open_ours(f->path, err);
   if (fd < 0) return fd;
-  int rc = tree_refuse_root(fd, err);
-  if (rc) return rc;
   struct count c = {.removes = true};
-  rc = tree_walk(fd, true, &ops, &c);
+  int rc = tree_walk(fd, true, &ops, &c);
   if (rc) return err_errno(err, rc, "cannot remove %s", f->path);
   if (c.problems) return err_set(err, -EACCES, "cannot remove all of %s: %s", f->path, c.first);
   if (rmdir(f->path)) return err_errno(err, -errno, "cannot remove %s", f->path);

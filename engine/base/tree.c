@@ -75,15 +75,10 @@ static unsigned parts_of(const char *path) {
   return n;
 }
 
-int tree_refuse_root(int fd, struct err *err) {
+static int refuse(const char *path, struct err *err) {
   static const char *const system_folders[] = {"/bin",   "/boot", "/dev",  "/etc", "/lib", "/lib32",
                                                "/lib64", "/proc", "/sbin", "/sys", "/usr", NULL};
   static const char *const holders[] = {"/home", "/var/lib", "/var/log", "/var/cache", "/run/user", NULL};
-  char link[64], path[4096];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  ssize_t n = readlink(link, path, sizeof path - 1);
-  if (n < 0) return err_errno(err, -EPERM, "cannot tell where the folder is (%s)", link);
-  path[n] = '\0';
   const char *home = getenv("HOME");
   const char *why = NULL;
   if (parts_of(path) < 2) why = "it is at the top of the file system";
@@ -95,6 +90,42 @@ int tree_refuse_root(int fd, struct err *err) {
       why = "it holds what is not ours";
   if (!why) return 0;
   return err_set(err, -EPERM, "%s is refused: %s; name a folder of the flow's own", path, why);
+}
+
+static int refuse_by_descriptor(int fd, struct err *err) {
+  char link[64], path[4096];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t n = readlink(link, path, sizeof path - 1);
+  if (n < 0) return err_errno(err, -EPERM, "cannot tell where the folder is (%s)", link);
+  path[n] = '\0';
+  return refuse(path, err);
+}
+
+/* Every part of it is a name. */
+static bool is_plain(const char *path) {
+  for (const char *p = path; *p == '/';) {
+    size_t n = strcspn(++p, "/");
+    if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.')) return false;
+    p += n;
+    if (!*p) return true;
+  }
+  return false;
+}
+
+/* Where no link is on the way to it a folder is where its path says; -1: it is to be opened otherwise. */
+static int open_without_links(const char *path) {
+  if (tree_without_openat2 || !is_plain(path)) return -1;
+  struct open_how how = {.flags = FOLDER, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+  return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+}
+
+int tree_open_ours(const char *path, struct err *err) {
+  auto_close int fd = open_without_links(path);
+  bool direct = fd >= 0;
+  if (!direct) fd = tree_open(path, err);
+  if (fd < 0) return fd;
+  int rc = direct ? refuse(path, err) : refuse_by_descriptor(fd, err);
+  return rc ? rc : take_fd(&fd);
 }
 
 struct walk {

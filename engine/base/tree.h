@@ -30,9 +30,9 @@ struct tree_ops {
  * descriptor (the caller closes it) or a negative errno. */
 int tree_open(const char *path, struct err *err);
 
-/* Refuses what no clean-up can be meant for: /, a home, the system's own folders, what lies at the top. Judged by
- * where the descriptor really is. 0 or -EPERM. */
-int tree_refuse_root(int fd, struct err *err);
+/* The same for a walk that removes. -EPERM for what no clean-up can be meant for: /, a home, the system's own folders,
+ * what lies at the top; judged by where the folder really is. */
+int tree_open_ours(const char *path, struct err *err);
 
 /* Opens a folder right below dir by the same rules as the walk: a descriptor or a negative errno (-ELOOP for a link,
  * -EXDEV for another mount). */

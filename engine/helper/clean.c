@@ -104,8 +104,8 @@ int helper_clean(int argc, char **argv) {
   if (code) return code;
 
   struct err err = ERR_INIT;
-  auto_close int root = tree_open(path, &err);
-  if (root < 0 || tree_refuse_root(root, &err)) return helper_fail(argv[0], err.msg);
+  auto_close int root = tree_open_ours(path, &err);
+  if (root < 0) return helper_fail(argv[0], err.msg);
   json_array(&c.list, NULL);
   json_array(&c.errors, NULL);
   const struct tree_ops ops = {on_file, on_leave, note_problem};

@@ -105,12 +105,12 @@ int helper_rotate(int argc, char **argv) {
   if (code) return code;
 
   struct err err = ERR_INIT;
-  auto_close int root = tree_open(path, &err);
+  auto_close int root = tree_open_ours(path, &err);
   if (root == -ENOENT) { /* no folder, no logs: it was done without */
     puts("{\"rotated\": 0}");
     return HELPER_OK;
   }
-  if (root < 0 || tree_refuse_root(root, &err)) return helper_fail(argv[0], err.msg);
+  if (root < 0) return helper_fail(argv[0], err.msg);
   auto_free void *due = calloc(LOGS_MAX, NAME_BYTES), *old = calloc(LOGS_MAX, NAME_BYTES);
   if (!due || !old) return helper_fail(argv[0], strerror(ENOMEM));
   r.due = due;

@@ -176,6 +176,46 @@ static void test_enter(void **state) {
   }
 }
 
+static void test_ours(void **state) {
+  (void)state;
+  mkdir(in(root, "d"), 0755);
+  mkdir(in(root, "d/e"), 0755);
+  assert_int_equal(symlink("/etc", in(root, "etc")), 0);
+  assert_int_equal(symlink("d", in(root, "link")), 0);
+  const struct {
+    char path[160];
+    int code; /* 0: opened */
+  } cases[] = {{"/", -EPERM},
+               {"//", -EPERM},
+               {"/etc", -EPERM},
+               {"/etc/", -EPERM},
+               {"/tmp/../etc/alternatives", -EPERM},
+               {"/tmp", -EPERM},
+               {"/./tmp", -EPERM},
+               {"/usr/lib", -EPERM},
+               {"etc", -EINVAL},
+               {"/tmp/none/at/all", -ENOENT},
+               {"R/d/e", 0},
+               {"R/./d//e/", 0},
+               {"R/link/e", 0},
+               {"R/d/../d/e", 0},
+               {"R/etc/alternatives", -EPERM},
+               {"R/link", -ELOOP},
+               {"R/etc", -ELOOP}};
+  for (int steps = 0; steps < 2; steps++)
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+      tree_without_openat2 = steps;
+      const char *path = cases[i].path;
+      if (path[0] == 'R') path = in(root, path + 2);
+      struct err err = ERR_INIT;
+      auto_close int fd = tree_open_ours(path, &err);
+      if (cases[i].code)
+        assert_int_equal(fd, cases[i].code);
+      else
+        assert_true(fd >= 0);
+    }
+}
+
 /* Somebody swaps a folder for a link to the outside, over and over, while the walk runs. */
 static atomic_bool swapping;
 static char swap_d[80], swap_e[80];
@@ -331,6 +371,7 @@ int main(void) {
       TEST(test_clean_follows_no_link),
       TEST(test_clean_follows_no_link_by_steps),
       TEST(test_enter),
+      TEST(test_ours),
       TEST(test_clean_under_swaps),
       TEST(test_deep_and_wide),
       TEST(test_roots),
