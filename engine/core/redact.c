@@ -213,9 +213,11 @@ bool redact_secret_name(const char *name, size_t n) {
   for (size_t at = 0; at < n; at++) {
     char c = name[at] & ~0x20; /* each key of each event is looked at: most letters begin none of them */
     if (c != 'P' && c != 'S' && c != 'T' && c != 'C') continue;
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-      if (c == parts[i].text[0] && parts[i].n <= n - at && strncasecmp(name + at, parts[i].text, parts[i].n) == 0)
-        return true;
+    char next = at + 1 < n ? name[at + 1] & ~0x20 : 0;
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+      if (c != parts[i].text[0] || next != parts[i].text[1] || parts[i].n > n - at) continue;
+      if (strncasecmp(name + at, parts[i].text, parts[i].n) == 0) return true;
+    }
   }
   for (size_t begin = 0; begin < n;) {
     size_t end = begin;

@@ -77,10 +77,12 @@ static void write_report(struct supervisor *s, int64_t deadline_ns) {
 /* Only where somebody has put the file there, as Kubernetes does. */
 static void write_termination(struct supervisor *s, int64_t deadline_ns) {
   const char *path = settings_str(s->o.settings, SET_TERMINATION_LOG);
-  if (!path || access(path, W_OK)) return;
+  if (!path || access(path, W_OK)) {
+    report_part_done(s, true);
+    return;
+  }
   auto_buf struct buf text = {0};
   supervisor_termination(s, &text);
-  s->reporting++;
   write_part(s, &(struct journal_file){path, text.data, text.len, true}, deadline_ns, on_termination);
 }
 
@@ -88,11 +90,11 @@ void supervisor_report(struct supervisor *s, int64_t deadline_ns) {
   supervisor_speak(s); /* what it counts has been told */
   supervisor_open_journal(s);
   s->reported = true;
-  s->reporting = 1;
-  write_termination(s, deadline_ns);
+  s->reporting = 2;
   write_report(s, deadline_ns);
-  supervisor_forget_run(s); /* this and the next while they are written */
+  supervisor_forget_run(s); /* this and what follows while it is written */
   reload_end(s->reload);
+  write_termination(s, deadline_ns);
 }
 
 /* --- exit -------------------------------------------------------------------------------------------------------- */
