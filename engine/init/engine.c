@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -49,7 +50,7 @@ static _Noreturn void leave(int code) {
 #if EXITS_REPORT
   exit(code);
 #else
-  fflush(stdout);
+  if (__fpending(stdout)) fflush(stdout); /* which writes to a page that is init's too */
   _exit(code);
 #endif
 }
