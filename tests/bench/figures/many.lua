@@ -41,7 +41,7 @@ return {
         list[#list + 1] = setmetatable({ slow = p.slow or 3 }, { __index = p })
       end
     end
-    local outcome = rounds.run(list, bench.n(5), measure)
+    local outcome = rounds.run(list, bench.n(9), measure)
     local function times(n) return function() return { times = n } end end
     return {
       rounds.table(outcome, {
