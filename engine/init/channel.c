@@ -189,16 +189,19 @@ static void take_fds(struct msghdr *h, int fds[PROTO_FDS]) {
   }
 }
 
+static union message request;
+
+void channel_warm(void) { memset(&request, 0, sizeof request.spawn); }
+
 /* Returns how many requests were taken. */
 static unsigned take_requests(struct init *in) {
-  static union message m;
   unsigned got = 0;
   for (int i = 0; i < READS && in->channel >= 0 && !waiting.n; i++) {
     union {
       struct cmsghdr align;
       char bytes[CMSG_SPACE(PROTO_FDS * sizeof(int))];
     } control;
-    struct iovec v = {.iov_base = &m, .iov_len = sizeof m};
+    struct iovec v = {.iov_base = &request, .iov_len = sizeof request};
     struct msghdr h = {
         .msg_iov = &v, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     ssize_t n = recvmsg(in->channel, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -211,7 +214,7 @@ static unsigned take_requests(struct init *in) {
     got++;
     int fds[PROTO_FDS] = {-1, -1, -1};
     take_fds(&h, fds);
-    if ((size_t)n >= sizeof m.head && !(h.msg_flags & MSG_TRUNC)) dispatch(in, &m, (size_t)n, fds);
+    if ((size_t)n >= sizeof request.head && !(h.msg_flags & MSG_TRUNC)) dispatch(in, &request, (size_t)n, fds);
     for (unsigned k = 0; k < PROTO_FDS; k++)
       if (fds[k] >= 0) close(fds[k]);
   }

@@ -6,6 +6,7 @@
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -45,6 +46,15 @@ static void become_engine(struct init *in) {
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
 }
 
+/* What the engine allocates at its start, at one go: each page by itself would have a fault. */
+static void warm_heap(void) {
+  enum { BYTES = 112 * 1024 }; /* less than the heap has from its first use on */
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  char *first = malloc(1);
+  madvise((void *)((uintptr_t)first / page * page), BYTES, MADV_POPULATE_WRITE); /* Linux 5.14 */
+  free(first);
+}
+
 /* What libraries would tidy up the kernel does faster. */
 static _Noreturn void leave(int code) {
 #if EXITS_REPORT
@@ -79,6 +89,7 @@ int engine_fork(struct init *in, int log[2], struct revival *(*inherit)(struct i
     if (!in->opt.engine_is_main) dup2(in->null_fd, 0);
     close(in->null_fd);
     if (in->keep) keep_begin(in->keep);
+    if (!inherit) warm_heap();
     int code = in->engine_main(pair[1], log[1], in->engine_arg);
     if (in->opt.engine_is_main) exit(code); /* it may have written by the C library */
     leave(code);

@@ -270,6 +270,7 @@ void revive_watch(struct init *in, int fd); /* the engine's timer, which is init
 void revive_silent(struct init *in);        /* and has come */
 
 /* channel.c */
+void channel_warm(void); /* touches what the first request will write */
 void channel_read(struct init *in);
 void channel_flush(struct init *in); /* sends what has to be told */
 void channel_writable(struct init *in);
