@@ -3,9 +3,9 @@
  * guard does nothing else but hand signals on. As PID 1 the kernel does all this, and there is no guard.
  *
  * At first both run in the same memory, init on a stack of its own: nothing is copied at the start. The C library's
- * part of it is init's, so nothing here calls the library. Once all is quiet the guard executes the small program that
- * helpers are: then neither is killed with the other for the memory that it uses, and at the end init's memory is taken
- * apart beside the engine's. */
+ * part of it is init's, so nothing here calls the library. Once all is quiet the guard executes a small program of its
+ * own, tend-guard: then neither is killed with the other for the memory that it uses, and at the end init's memory is
+ * taken apart beside the engine's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
