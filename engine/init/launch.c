@@ -23,6 +23,7 @@ enum {
   OWN_FDS = 2,
   SOME_CHILDREN = 4,  /* from here on descriptors are kept for the places, while the numbers are still low */
   MANY_CHILDREN = 16, /* and from here on new processes share our table, and have no status pipe */
+  TABLE_FDS = 4096,   /* as many as all children need */
 };
 #define WAIT_NS (2 * NS_PER_MS)
 #define HUNG_NS NS_PER_S
@@ -145,8 +146,17 @@ static int new_process(void *arg) {
 
 /* --- init -------------------------------------------------------------------------------------------------------- */
 
+/* A table that is shared grows only when every processor has taken note (synchronize_rcu), tens of milliseconds each
+ * time: ours gets its size before anybody shares it. */
+static void grow_table(const struct init *in) {
+  rlim_t most = TABLE_FDS < in->nofile.rlim_max ? TABLE_FDS : in->nofile.rlim_max;
+  int last = fcntl(in->null_fd, F_DUPFD_CLOEXEC, (int)most - 1);
+  if (last >= 0) close(last);
+}
+
 static bool keep_fds(const struct init *in) {
   if (close_range(~0U, ~0U, CLOSE_RANGE_UNSHARE) != 0) return false; /* an old kernel */
+  grow_table(in);
   int fd = -1;
   for (int i = 0; i < PLACES * OWN_FDS; i++) {
     fd = fcntl(in->null_fd, F_DUPFD_CLOEXEC, fd + 1);
