@@ -149,6 +149,7 @@ static int new_process(void *arg) {
 /* A table that is shared grows only when every processor has taken note (synchronize_rcu), tens of milliseconds each
  * time: ours gets its size before anybody shares it. */
 static void grow_table(const struct init *in) {
+  _Static_assert(TABLE_FDS > PLACES * OWN_FDS + 2 * LIMIT_CHILDREN + LIMIT_KEPT + 64, "the output of all has room");
   rlim_t most = TABLE_FDS < in->nofile.rlim_max ? TABLE_FDS : in->nofile.rlim_max;
   int last = fcntl(in->null_fd, F_DUPFD_CLOEXEC, (int)most - 1);
   if (last >= 0) close(last);

@@ -80,6 +80,20 @@ for _, pid1 in ipairs { false, true } do
   end)
 end
 
+it("has a table for the descriptors of many before its children share it", function()
+  local dir = h.tempdir()
+  h.write(dir .. "/some.lua", [[return { name = "some", mode = "server",
+    processes = { main = { "sleep", "1000" }, worker = { command = { "sh", "-c", "echo begun; exec sleep 1000" }, instances = 8 } } }]])
+  local p = h.spawn { args = { "run", "--log-level", "INFO", "--flow-name", "some", "--flows", dir } }
+  h.wait_for(function() return select(2, p.out:gsub("begun", "")) == 8 end, 10, "all of them")
+  local status = assert(h.read(("/proc/%d/status"):format(p:children()[1])))
+  local limits = assert(h.read(("/proc/%d/limits"):format(p:children()[1])))
+  local most = tonumber(limits:match "Max open files%s+%d+%s+(%d+)") or math.huge
+  assert.is_true(tonumber(status:match "FDSize:%s*(%d+)") >= math.min(4096, most))
+  p:kill "TERM"
+  p:wait()
+end)
+
 describe("kill -9", function()
   it("of tend leaves nothing running", function()
     local p = h.spawn(sh("sleep 1000 & setsid sleep 1000 & setsid sh -c 'sleep 1000 & wait' & echo begun; wait"))
