@@ -305,7 +305,7 @@ struct views {
   struct report_check *dependencies, *checks;
   struct report_remedy *remedies;
   struct report_remediation *remediations;
-  char quarantined[QUARANTINE_SHOWN][320];
+  char quarantined[QUARANTINE_SHOWN][400]; /* holds the longest task and the longest place */
   const char *warnings[9 + QUARANTINE_SHOWN];
   struct buf policy;
   char trouble[600];
