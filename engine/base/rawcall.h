@@ -6,10 +6,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define RAWCALL_PURE 0 /* its checks know nothing of a second stack */
-#elif defined(__x86_64__)
+/* AddressSanitizer's checks know nothing of a second stack. */
+#if (defined(__x86_64__) || defined(__aarch64__)) && !defined(__SANITIZE_ADDRESS__)
 #define RAWCALL_PURE 1
+#else
+#define RAWCALL_PURE 0
+#endif
+
+#if !RAWCALL_PURE || defined(__clang_analyzer__) /* which does not see what assembly writes to */
+static inline long rawcall(long n, long a, long b, long c, long d, long e) {
+  long r = syscall(n, a, b, c, d, e);
+  return r < 0 ? -errno : r;
+}
+#elif defined(__x86_64__)
 static inline long rawcall(long n, long a, long b, long c, long d, long e) {
   register long r10 __asm__("r10") = d;
   register long r8 __asm__("r8") = e;
@@ -17,8 +26,7 @@ static inline long rawcall(long n, long a, long b, long c, long d, long e) {
   __asm__ volatile("syscall" : "=a"(r) : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8) : "rcx", "r11", "memory");
   return r;
 }
-#elif defined(__aarch64__)
-#define RAWCALL_PURE 1
+#else
 static inline long rawcall(long n, long a, long b, long c, long d, long e) {
   register long x8 __asm__("x8") = n;
   register long x0 __asm__("x0") = a;
@@ -28,15 +36,6 @@ static inline long rawcall(long n, long a, long b, long c, long d, long e) {
   register long x4 __asm__("x4") = e;
   __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
   return x0;
-}
-#else
-#define RAWCALL_PURE 0
-#endif
-
-#if !RAWCALL_PURE
-static inline long rawcall(long n, long a, long b, long c, long d, long e) {
-  long r = syscall(n, a, b, c, d, e);
-  return r < 0 ? -errno : r;
 }
 #endif
 

@@ -39,7 +39,7 @@ static const char *number(const char *p, pid_t *out) {
 static pid_t parent_of(long proc, const char *name) {
   char path[32], text[512];
   size_t k = 0;
-  while (name[k] && k < sizeof path - sizeof "/stat") {
+  while (k < sizeof path - sizeof "/stat" && name[k]) {
     path[k] = name[k];
     k++;
   }
