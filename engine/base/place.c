@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "base/str.h"
 
 bool place_candidate(unsigned i, char out[PATH_MAX]) {
   const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -43,11 +44,24 @@ const char *place_self(void) {
 }
 
 bool place_companion(unsigned i, const char *name, char out[PATH_MAX]) {
+  return place_beside(place_self(), i, name, out);
+}
+
+bool place_beside(const char *self, unsigned i, const char *name, char out[PATH_MAX]) {
   static const char *const folders[] = {"", "../lib/tend/"};
-  const char *self = place_self();
-  const char *slash = strrchr(self, '/');
-  if (!slash || i >= sizeof folders / sizeof folders[0]) return false;
-  snprintf(out, PATH_MAX, "%.*s/%s%s", (int)(slash - self), self, folders[i], name);
+  if (i >= ARRAY_LEN(folders)) return false;
+  size_t n = 0;
+  for (size_t k = 0; self[k]; k++)
+    if (self[k] == '/') n = k + 1;
+  const char *parts[] = {folders[i], name};
+  size_t more = 0;
+  for (unsigned part = 0; part < ARRAY_LEN(parts); part++)
+    for (const char *p = parts[part]; *p; p++) more++;
+  if (n == 0 || n + more >= PATH_MAX) return false;
+  for (size_t k = 0; k < n; k++) out[k] = self[k];
+  for (unsigned part = 0; part < ARRAY_LEN(parts); part++)
+    for (const char *p = parts[part]; *p; p++) out[n++] = *p;
+  out[n] = 0;
   return true;
 }
 

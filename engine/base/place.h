@@ -22,6 +22,9 @@ const char *place_self(void);
  * ../lib/tend. false at the end, with `out` as it was. */
 bool place_companion(unsigned i, const char *name, char out[PATH_MAX]);
 
+/* The same for the program `self`, without the C library. */
+bool place_beside(const char *self, unsigned i, const char *name, char out[PATH_MAX]);
+
 /* Opens a directory without following a symbolic link in its last step, close-on-exec: a descriptor or -errno. */
 int place_open_dir(int at, const char *name);
 

@@ -11,8 +11,10 @@
 
 #define FINISH_NS (NS_PER_S / 2) /* for helpers that are to finish their work */
 
-/* The variable that holds init's pid in the environment of that program, which has no other. */
+/* The environment of that program: the variable that holds init's pid, and then the name that the process had in a
+ * list of processes, its end included. */
 #define GUARD_VARIABLE "TEND_GUARD"
+#define GUARD_NAME_BYTES 16
 
 /* The program's arguments, as main was given them: so the guard is shown in a list of processes. NULL: none. */
 extern char **guard_arguments;

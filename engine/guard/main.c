@@ -25,7 +25,8 @@ static void say(const char *text) {
 static int run(char *const *environment) {
   pid_t init = guarded(environment);
   if (init > 0) {
-    RAWCALL(prctl, PR_SET_NAME, "tend", 0, 0, 0); /* executed by descriptor it would have its number as its name */
+    /* executed by descriptor it would have its number as its name */
+    if (environment[1]) RAWCALL(prctl, PR_SET_NAME, environment[1], 0, 0, 0);
     int code = guard_watch(init, NULL);
     if (code >= 0) return code;
   }

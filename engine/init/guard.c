@@ -11,7 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -19,8 +19,8 @@
 
 #include "base/clock.h"
 #include "base/exits.h"
+#include "base/place.h"
 #include "base/rawcall.h"
-#include "base/str.h"
 #include "guard/guard.h"
 #include "init/state.h"
 
@@ -35,6 +35,11 @@ static int be_init(void *arg) {
   setpgid(0, 0);
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   prctl(PR_SET_PDEATHSIG, GUARD_SIGNAL, 0, 0, 0);
+  if (in->pid == 1) {
+    fputs("tend: its children would be in another pid namespace than itself; unshare needs --fork with --pid\n",
+          stderr);
+    _exit(EXIT_SYSTEM);
+  }
   if (getppid() != in->guard) _exit(EXIT_KILLED);
   _exit(init_rest(in));
 }
@@ -59,51 +64,47 @@ static pid_t start_init(struct init *in) {
 
 /* --- a program of its own ----------------------------------------------------------------------------------------- */
 
-/* `to`, PATH_MAX bytes, is program's folder and then name; false: it does not fit. */
-static bool beside(const char *program, const char *name, char *to) {
-  size_t n = 0, k = 0;
-  for (size_t i = 0; program[i]; i++)
-    if (program[i] == '/') n = i + 1;
-  while (name[k]) k++;
-  if (n + k >= PATH_MAX) return false;
-  for (size_t i = 0; i < n; i++) to[i] = program[i];
-  for (size_t i = 0; i <= k; i++) to[n + i] = name[i];
-  return true;
-}
-
-/* Where it is built and where it is installed. One that somebody else has put there is none. */
-static long open_program(const struct init *in) {
-  static const char *const places[] = {"tend-guard", "../lib/tend/tend-guard"};
-  char path[PATH_MAX];
-  struct stat st;
-  for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-    long fd = beside(in->self_path, places[i], path) ? RAWCALL(openat, AT_FDCWD, path, O_PATH | O_CLOEXEC, 0, 0) : -1;
-    if (fd >= 0 && RAWCALL(fstat, fd, &st, 0, 0, 0) == 0 && st.st_uid == in->owner) return fd;
-    if (fd >= 0) RAWCALL(close, fd, 0, 0, 0, 0);
+/* One that somebody else has put there is none, and a link may be his. */
+static long open_program(void) {
+  char self[PATH_MAX], path[PATH_MAX];
+  struct stat own, st;
+  long n = RAWCALL(readlinkat, AT_FDCWD, "/proc/self/exe", self, sizeof self - 1, 0);
+  if (n <= 0) return -ENOENT;
+  self[n] = 0;
+  long fd = RAWCALL(openat, AT_FDCWD, "/proc/self/exe", O_PATH | O_CLOEXEC, 0, 0);
+  if (fd < 0) return fd;
+  long r = RAWCALL(fstat, fd, &own, 0, 0, 0);
+  RAWCALL(close, fd, 0, 0, 0, 0);
+  for (unsigned i = 0; r == 0 && place_beside(self, i, "tend-guard", path); i++) {
+    fd = RAWCALL(openat, AT_FDCWD, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, 0);
+    if (fd < 0) continue;
+    if (RAWCALL(fstat, fd, &st, 0, 0, 0) == 0 && st.st_uid == own.st_uid) return fd;
+    RAWCALL(close, fd, 0, 0, 0, 0);
   }
   return -ENOENT;
 }
 
 /* Comes back where that cannot be. */
-static void become_program(const struct init *in, pid_t init) {
-  if (!__atomic_load_n(&in->programs, __ATOMIC_ACQUIRE) || !in->opt.revive || !guard_arguments) return;
-  if (in->self_path[0] != '/') return;
-  long fd = open_program(in);
+static void become_program(pid_t init) {
+  long fd = open_program();
   if (fd < 0) return;
-  char variable[] = GUARD_VARIABLE "=0000000000";
+  char variable[] = GUARD_VARIABLE "=0000000000", name[GUARD_NAME_BYTES] = "";
   for (char *p = variable + sizeof variable - 1; init; init /= 10) *--p = (char)('0' + init % 10);
-  char *environment[] = {variable, NULL};
+  RAWCALL(prctl, PR_GET_NAME, name, 0, 0, 0);
+  char *environment[] = {variable, name, NULL};
   RAWCALL(execveat, fd, "", guard_arguments, environment, AT_EMPTY_PATH);
   RAWCALL(close, fd, 0, 0, 0, 0);
 }
 
 int guard_run(struct init *in) {
+  /* not where tend's file gives it rights that the program's would take */
+  bool becomes = in->opt.revive && guard_arguments && !getauxval(AT_SECURE);
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   pid_t pid = start_init(in);
   if (pid < 0) return -errno;
   const struct timespec settled = {.tv_nsec = SETTLED_NS};
   int code = guard_watch(pid, &settled);
   if (code != -EAGAIN) return code;
-  become_program(in, pid);
+  if (becomes) become_program(pid);
   return guard_watch(pid, NULL);
 }

@@ -56,21 +56,25 @@ static void find_self(struct init *in) {
   if (in->self_path[0] && access(in->self_path, X_OK) != 0) in->self_path = "";
 }
 
-/* The program that tend's own helpers are. One that somebody else has put there is none. */
+/* The program that tend's own helpers are. One that somebody else has put there is none, and a link may be his. */
 static void find_helper(struct init *in) {
   char path[PATH_MAX];
   struct stat own, st;
   in->helper_fd = -1;
+  if (getauxval(AT_SECURE)) return; /* rights that tend's file gives, and that one's would take */
   for (unsigned i = 0; in->helper_fd < 0 && place_companion(i, "tend-helper", path); i++)
-    in->helper_fd = open(path, O_PATH | O_CLOEXEC);
+    in->helper_fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (in->helper_fd < 0) return;
-  if (fstat(in->self_fd, &own) == 0 && fstat(in->helper_fd, &st) == 0 && st.st_uid == own.st_uid) {
-    in->owner = own.st_uid;
-    __atomic_store_n(&in->programs, true, __ATOMIC_RELEASE);
-    return;
-  }
+  if (fstat(in->self_fd, &own) == 0 && fstat(in->helper_fd, &st) == 0 && st.st_uid == own.st_uid) return;
   close(in->helper_fd);
   in->helper_fd = -1;
+}
+
+/* As many descriptors as there may be, for the engine too, and for the guard, which may have inherited many. */
+static void raise_limit(struct init *in) {
+  getrlimit(RLIMIT_NOFILE, &in->nofile);
+  struct rlimit most = {in->nofile.rlim_max, in->nofile.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &most);
 }
 
 /* What the guard and init have in common. */
@@ -85,14 +89,8 @@ static int prepare(struct init *in, const struct init_options *options) {
   in->now_ns = clock_mono_ns();
   in->terminal_group = getpgrp();
   signals_block(in);
+  raise_limit(in);
   return open_standard(in);
-}
-
-/* As many descriptors as there may be, for the engine too. */
-static void raise_limit(struct init *in) {
-  getrlimit(RLIMIT_NOFILE, &in->nofile);
-  struct rlimit most = {in->nofile.rlim_max, in->nofile.rlim_max};
-  setrlimit(RLIMIT_NOFILE, &most);
 }
 
 /* The rest, while the engine starts. */
@@ -225,7 +223,6 @@ struct keep *init_keep(void) {
 }
 
 int init_rest(struct init *in) {
-  raise_limit(in);
   if (in->opt.revive) in->keep = keep_map();
   int r = engine_start(in);
   if (r == 0) r = go_on(in);

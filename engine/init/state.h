@@ -152,8 +152,6 @@ struct init {
   int epoll_fd, signal_fd, null_fd;
   int self_fd, helper_fd; /* programs; -1: none */
   const char *self_path;  /* "": by descriptor only */
-  bool programs;          /* the two above and the next are known, also to the guard */
-  uid_t owner;            /* of both programs */
   int children_fd;        /* tells whose parent we are; 0: not open, below: cannot be */
   struct rlimit nofile;   /* as it was, for children */
   bool hup_ignored, had_terminal, stdin_tty;

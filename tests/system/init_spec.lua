@@ -173,6 +173,62 @@ describe("the guard, once the start is over,", function()
     assert.equal(143, (p:wait()), p.err)
     assert.same({}, h.orphans())
   end)
+
+  it("keeps the name under which it was started", function()
+    local entry = h.tempdir() .. "/entry"
+    assert.equal(0, select(2, h.sh(("ln -s %s %s"):format(h.tend, entry))))
+    local p = settled("echo begun; exec sleep 1000", { program = entry })
+    assert.equal("entry", h.stat(p.pid).name)
+    p:kill "TERM"
+    assert.equal(143, (p:wait()), p.err)
+  end)
+
+  it("follows no link to its program, which somebody else may have put there", function()
+    local dir = h.tempdir()
+    h.sh(("cp %s %s/tend && ln -s /bin/true %s/tend-guard"):format(h.tend, dir, dir))
+    local p = h.spawn(sh("sleep 0.3; echo later; exec sleep 1000", { program = dir .. "/tend" }))
+    p:wait_line "later"
+    assert.equal(dir .. "/tend", program_of(p.pid))
+    p:kill "TERM"
+    assert.equal(143, (p:wait()), p.err)
+  end)
+
+  it("keeps the rights that tend's file gives", function()
+    local dir = h.tempdir()
+    h.sh(("cp %s %s-helper %s-guard %s/"):format(h.tend, h.tend, h.tend, dir))
+    if select(2, h.sh(("setcap cap_kill+ep %s/tend 2>/dev/null"):format(dir))) ~= 0 then
+      return pending "a file can be given rights by root only"
+    end
+    local nobody = 65534
+    h.sh(("chmod 755 %s"):format(dir))
+    local p = h.spawn(sh("sleep 0.3; echo later; exec sleep 1000", { program = dir .. "/tend", uid = nobody, gid = nobody }))
+    p:wait_line "later"
+    local rights = h.read(("/proc/%d/status"):format(p.pid)):match "CapEff:%s*(%x+)"
+    assert.equal(0x20, tonumber(rights, 16)) -- CAP_KILL
+    p:kill "TERM"
+    assert.equal(143, (p:wait()), p.err)
+  end)
+
+  it("finds everybody although it may open few files", function()
+    local program = h.tempdir() .. "/few"
+    h.write(program, ("#!/bin/sh\nulimit -Sn 4\nexec %s \"$@\"\n"):format(h.tend))
+    h.sh("chmod 755 " .. program)
+    local p = h.spawn(sh("setsid sleep 1000 & echo begun; wait", { program = program }))
+    p:wait_line "begun"
+    local below = p:children()
+    h.sh("kill -9 " .. below[1])
+    assert.equal(137, (p:wait()), p.err)
+    h.wait_for(function() return gone(below) end, 5, "all gone")
+  end)
+end)
+
+describe("a process whose children are in another namespace", function()
+  it("says so", function()
+    if select(2, h.sh "unshare --pid --fork true 2>/dev/null") ~= 0 then return pending "no pid namespaces here" end
+    local out, code = h.sh(("unshare --pid %s run -- true 2>&1"):format(h.tend))
+    assert.equal(71, code, out)
+    assert.truthy(out:find("--fork", 1, true), out)
+  end)
 end)
 
 describe("run --tty", function()
