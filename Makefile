@@ -198,7 +198,7 @@ coverage: ## line coverage of the C code, in build-cov/ (gcovr)
 	@.ci/deps test lint
 	@$(MAKE) --no-print-directory BUILD=build-cov CFLAGS="-O0 -g -DCOVERED" SAN=--coverage all tests
 	@find build-cov -name '*.gcda' -delete
-	@BUILD=build-cov tests/run.sh unit $(or $(FILES),system)
+	@BUILD=build-cov TEST_SLOW=2 tests/run.sh unit $(or $(FILES),system)
 	@gcovr -r . --object-directory build-cov -e 'tests/' --exclude-throw-branches --print-summary --txt build-cov/coverage.txt
 	@cat build-cov/coverage.txt
 
