@@ -17,7 +17,7 @@ local function exception_of(list, text)
 end
 
 -- A reader who asks what runs looks again when it has not come yet.
-local ASKS = { status = true, why = true, health = true, events = true, logs = true }
+local ASKS = { status = true, why = true, health = true, events = true, logs = true, repl = true }
 
 local function as_told(command, given, code, out)
   return code == (given.code or 0) and (not command.shape or pages.same_shape(command.shape, out))
