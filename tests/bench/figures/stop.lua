@@ -50,7 +50,7 @@ return {
         list[#list + 1] = p.lived and setmetatable({ slow = math.max(p.slow or 1, 7) }, { __index = p }) or p
       end
     end
-    local outcome = rounds.run(list, bench.n(20), measure)
+    local outcome = rounds.run(list, bench.n(40), measure)
     return {
       rounds.table(outcome, {
         title = "SIGTERM to the child's handler", unit = "ms", key = "handler",
