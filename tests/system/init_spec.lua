@@ -81,6 +81,7 @@ for _, pid1 in ipairs { false, true } do
 end
 
 it("has a table for the descriptors of many before its children share it", function()
+  if h.build:find "asan" then return pending "new processes are forks there, with tables of their own" end
   local dir = h.tempdir()
   h.write(dir .. "/some.lua", [[return { name = "some", mode = "server",
     processes = { main = { "sleep", "1000" }, worker = { command = { "sh", "-c", "echo begun; exec sleep 1000" }, instances = 8 } } }]])
