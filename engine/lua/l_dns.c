@@ -46,7 +46,9 @@ static void on_resolved(void *arg, const struct tend_addresses *found) {
 }
 
 static int l_resolve(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
+  size_t n;
+  const char *name = luaL_checklstring(L, 1, &n);
+  if (strlen(name) != n) return l_raise(L, "dns.resolve: the name has a NUL byte");
   int64_t limit_ns = l_check_seconds(L, 2, "dns.resolve: timeout");
   struct vm *vm = vm_of(L);
   uint64_t token = task_wait(L);

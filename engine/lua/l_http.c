@@ -66,9 +66,17 @@ static const struct tend_http *load(struct err *err) {
   return part ? part->ops : NULL;
 }
 
-static const char *l_text(lua_State *L, const char *key, size_t *n) {
+/* Of the value at the top, which goes to where texts end at a zero. */
+static const char *l_whole_text(lua_State *L, const char *key) {
+  size_t n;
+  const char *text = luaL_checklstring(L, -1, &n);
+  if (strlen(text) != n) l_raise(L, "http: %s: the text has a NUL byte", key);
+  return text;
+}
+
+static const char *l_text(lua_State *L, const char *key) {
   lua_getfield(L, 1, key); /* stays on the stack, for the text's sake */
-  return lua_isnil(L, -1) ? NULL : luaL_checklstring(L, -1, n);
+  return lua_isnil(L, -1) ? NULL : l_whole_text(L, key);
 }
 
 static int l_request(lua_State *L) {
@@ -77,17 +85,18 @@ static int l_request(lua_State *L) {
   lua_settop(L, 2);
   luaL_checkstack(L, HEADERS_MAX + 32, "headers");
   const char *headers[HEADERS_MAX];
-  struct tend_http_request q = {.url = l_text(L, "url", NULL),
-                                .method = l_text(L, "method", NULL),
-                                .ca_file = l_text(L, "ca_file", NULL),
-                                .cert_file = l_text(L, "cert_file", NULL),
-                                .key_file = l_text(L, "key_file", NULL),
-                                .proxy = l_text(L, "proxy", NULL)};
-  q.body = l_text(L, "body", &q.body_len);
+  struct tend_http_request q = {.url = l_text(L, "url"),
+                                .method = l_text(L, "method"),
+                                .ca_file = l_text(L, "ca_file"),
+                                .cert_file = l_text(L, "cert_file"),
+                                .key_file = l_text(L, "key_file"),
+                                .proxy = l_text(L, "proxy")};
+  lua_getfield(L, 1, "body");
+  if (!lua_isnil(L, -1)) q.body = luaL_checklstring(L, -1, &q.body_len);
   lua_getfield(L, 1, "headers");
   for (; lua_rawgeti(L, -1 - (int)q.nheaders, (lua_Integer)q.nheaders + 1) != LUA_TNIL; q.nheaders++) {
     if (q.nheaders == HEADERS_MAX) return l_raise(L, "http: headers: at most %d", HEADERS_MAX);
-    headers[q.nheaders] = luaL_checkstring(L, -1);
+    headers[q.nheaders] = l_whole_text(L, "headers");
   }
   q.headers = headers;
   lua_getfield(L, 1, "max");

@@ -23,6 +23,7 @@ struct http_url {
   char *user, *password;
   char scheme[8];
   uint16_t port;
+  unsigned scope;            /* the interface of a link-local address of IPv6, 0 for none */
   bool literal;              /* an address, no name */
   CURLU *parts;              /* all of it, as libcurl reads it */
   char shown[HTTP_NAME_MAX]; /* without user, password and query */

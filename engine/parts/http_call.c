@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "parts/http.h"
@@ -36,7 +37,7 @@ struct tend_http_call {
   struct bytes head, body;
   size_t head_bytes; /* with those of the answers before: 100 Continue */
   size_t max_body;
-  bool cut_allowed, cut, head_too_long, simple; /* simple: GET or HEAD, may be repeated elsewhere */
+  bool cut_allowed, cut, head_too_long, simple, unfit; /* simple: GET or HEAD, may be repeated elsewhere */
   int redirects;
   char error[CURL_ERROR_SIZE];
   tend_http_progress_fn *progress;
@@ -96,8 +97,13 @@ static void fail(struct tend_http_call *c, const char *reason, const char *messa
   done(arg, NULL, &(struct tend_http_error){reason, text});
 }
 
+/* Also the end of a call that did not begin: who starts one is told later, as of any other failure. */
 static void on_deadline(void *arg) {
   struct tend_http_call *c = arg;
+  if (c->unfit) {
+    fail(c, "tls", c->error);
+    return;
+  }
   char text[2 * HTTP_NAME_MAX + 100];
   snprintf(text, sizeof text, "%s: no answer within %" PRId64 " ms while %s", c->ready->url.shown,
            (c->host->now_ns(c->host->self) - c->started_ns) / NS_PER_MS, c->doing);
@@ -356,7 +362,8 @@ void http_call_ended(struct tend_http_call *c, CURLcode rc) {
   } else if (c->cut) {
     snprintf(text, sizeof text, "%s: the answer is longer than %zu bytes", c->ready->url.shown, c->max_body);
     fail(c, "too_large", text);
-  } else if (c->head_too_long) {
+  } else if (c->head_too_long || (rc == CURLE_OUT_OF_MEMORY && c->phase >= PHASE_WAITING)) {
+    /* what libcurl says of a single line that is too long for it */
     snprintf(text, sizeof text, "%s: the answer's headers are longer than %d bytes", c->ready->url.shown,
              HTTP_HEADERS_MAX);
     fail(c, "too_large", text);
@@ -380,6 +387,20 @@ static bool set_callbacks(struct tend_http_call *c) {
   rc |= curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->error);
   rc |= curl_easy_setopt(e, CURLOPT_PRIVATE, c);
   return !rc;
+}
+
+/* OpenSSL opens these files here and now, and a pipe would keep it, and all of us, for good. */
+static bool files_fit(struct tend_http_call *c, const struct tend_http_request *q) {
+  const struct {
+    const char *name, *path;
+  } files[] = {{"ca_file", q->ca_file}, {"cert_file", q->cert_file}, {"key_file", q->key_file}};
+  struct stat st;
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    if (!files[i].path || stat(files[i].path, &st) || S_ISREG(st.st_mode)) continue;
+    snprintf(c->error, sizeof c->error, "%s: %.200s is no file", files[i].name, files[i].path);
+    return false;
+  }
+  return true;
 }
 
 /* Once for each of the first few peers. */
@@ -421,8 +442,9 @@ struct tend_http_call *http_call_start(const struct tend_host *host, const struc
     c->started_ns = host->now_ns(host->self);
     c->pool = http_pool_hold(host);
     c->deadline = host->timer_new(host->self, on_deadline, c);
-    if (c->pool && c->deadline && set_callbacks(c) && go(c)) {
-      host->timer_at(c->deadline, deadline_ns);
+    c->unfit = !files_fit(c, q);
+    if (c->pool && c->deadline && set_callbacks(c) && (c->unfit || go(c))) {
+      host->timer_at(c->deadline, c->unfit ? c->started_ns : deadline_ns);
       if (q->insecure && strcmp(ready->url.scheme, "https") == 0) warn_insecure(host, ready->url.peer);
       return c;
     }

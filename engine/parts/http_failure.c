@@ -52,6 +52,31 @@ static const char *of_connect(CURL *easy, const struct http_url *to, char *out, 
   }
 }
 
+/* What libcurl tells by one code: TLS 1.3 tells of a certificate it wants after the handshake; a proxy may refuse to go
+ * on; and an answer in pieces may be none. */
+static const char *of_transfer(CURL *easy, const struct http_url *to, const char *text, char *out, size_t size) {
+  long status = 0;
+  curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &status);
+  if (strstr(text, " alert ")) {
+    snprintf(out, size, "%s: TLS: %s", to->peer, text);
+    return "tls";
+  }
+  if (strstr(text, "CONNECT tunnel") && status) {
+    snprintf(out, size, "the proxy %s answered CONNECT with status %ld", to->peer, status);
+    return "status";
+  }
+  if (strstr(text, "Too large response headers")) {
+    snprintf(out, size, "%s: the answer's headers are longer than is read", to->peer);
+    return "too_large";
+  }
+  if (strstr(text, "CONNECT tunnel") || strstr(text, "chunked-encoding")) {
+    snprintf(out, size, "%s: the answer cannot be read as HTTP: %s", to->peer, text);
+    return "protocol";
+  }
+  snprintf(out, size, "%s closed the connection before its answer was complete", to->peer);
+  return "closed";
+}
+
 const char *http_failure(CURL *easy, CURLcode rc, const struct http_url *to, const char *text, char *out, size_t size) {
   if (!*text) text = curl_easy_strerror(rc);
   switch (rc) {
@@ -63,8 +88,11 @@ const char *http_failure(CURL *easy, CURLcode rc, const struct http_url *to, con
     case CURLE_PEER_FAILED_VERIFICATION:
       certificate(easy, to, text, out, size);
       return "tls";
-    case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CERTPROBLEM:
+      snprintf(out, size, "%s: TLS: %s%s", to->peer, text,
+               strstr(text, "private key") ? " (is it this certificate's key, and without a pass phrase?)" : "");
+      return "tls";
+    case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CIPHER:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
@@ -75,13 +103,7 @@ const char *http_failure(CURL *easy, CURLcode rc, const struct http_url *to, con
     case CURLE_PARTIAL_FILE:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
-      /* TLS 1.3 tells of a certificate it wants after the handshake */
-      if (strstr(text, " alert ")) {
-        snprintf(out, size, "%s: TLS: %s", to->peer, text);
-        return "tls";
-      }
-      snprintf(out, size, "%s closed the connection before its answer was complete", to->peer);
-      return "closed";
+      return of_transfer(easy, to, text, out, size);
     case CURLE_OUT_OF_MEMORY:
       snprintf(out, size, "no memory");
       return "memory";

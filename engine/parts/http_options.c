@@ -69,6 +69,8 @@ static bool set_tls(CURL *e, const struct tend_http_request *q) {
   }
   if (q->cert_file) rc |= curl_easy_setopt(e, CURLOPT_SSLCERT, q->cert_file);
   if (q->cert_file) rc |= curl_easy_setopt(e, CURLOPT_SSLKEY, q->key_file ? q->key_file : q->cert_file);
+  /* without one OpenSSL would ask for it at the terminal, and wait */
+  if (q->cert_file) rc |= curl_easy_setopt(e, CURLOPT_KEYPASSWD, "");
   if (q->insecure) {
     rc |= curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L);
     rc |= curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -102,6 +104,8 @@ bool http_options_set(CURL *e, const struct http_url *url, const struct tend_htt
   rc |= curl_easy_setopt(e, CURLOPT_PROXY, q->proxy ? q->proxy : ""); /* "": not the environment's either */
   rc |= curl_easy_setopt(e, CURLOPT_NOPROXY, q->proxy ? "" : "*");
   rc |= curl_easy_setopt(e, CURLOPT_USERAGENT, "tend/" TEND_VERSION);
+  /* 7.88 forgets a zone when it copies a URL's parts */
+  if (url->scope) rc |= curl_easy_setopt(e, CURLOPT_ADDRESS_SCOPE, (long)url->scope);
   if (url->user) rc |= curl_easy_setopt(e, CURLOPT_USERNAME, url->user);
   if (url->password) rc |= curl_easy_setopt(e, CURLOPT_PASSWORD, url->password);
   return !rc && set_method(e, q) && set_headers(e, q, headers) && set_tls(e, q);

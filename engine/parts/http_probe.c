@@ -163,7 +163,7 @@ static const char *body_wrong(const struct run *r, const struct tend_http_respon
   const struct tend_host *host = r->host;
   const char *equals = host->param_text(r->params, "equals"), *contains = host->param_text(r->params, "contains");
   const char *key, *wanted, *cut = a->cut ? " in its first 10 KiB" : "";
-  char number[32], found[128];
+  char number[32], found[HTTP_PROBE_READ + 1]; /* no field is longer than the answer */
   if (equals && (a->cut || !trimmed_equals(a->body, a->body_len, equals))) {
     snprintf(out, size, "%s: the answer (%zu bytes) is not \"%.60s\"", r->shown, a->body_len, equals);
     return out;
@@ -174,7 +174,7 @@ static const char *body_wrong(const struct run *r, const struct tend_http_respon
   }
   for (size_t i = 0; (wanted = host->param_item(r->params, "json", i, &key, number, sizeof number)); i++) {
     int rc = host->json_find(a->body, a->body_len, key, found, sizeof found);
-    if (rc == 1 && strncmp(found, wanted, sizeof found - 1) == 0) continue;
+    if (rc == 1 && strcmp(found, wanted) == 0) continue;
     if (rc < 0)
       snprintf(out, size, "%s: the answer (%zu bytes%s) is no JSON", r->shown, a->body_len, a->cut ? ", cut" : "");
     else if (rc == 0)

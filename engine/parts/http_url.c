@@ -1,6 +1,7 @@
 /* URLs taken apart and requests checked, before anything is sent. */
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,15 @@ static bool strip_brackets(char *host) {
   memmove(host, host + 1, n - 2);
   host[n - 2] = 0;
   return true;
+}
+
+/* 0 for none, or one that is not there (now). */
+static unsigned scope_of(CURLU *h) {
+  char *zone = piece(h, CURLUPART_ZONEID, 0);
+  unsigned scope = zone ? if_nametoindex(zone) : 0;
+  if (zone && !scope) scope = (unsigned)strtoul(zone, NULL, 10);
+  curl_free(zone);
+  return scope;
 }
 
 int http_url_parse(struct http_url *u, const char *text, char *msg, size_t size) {
@@ -60,6 +70,7 @@ int http_url_parse(struct http_url *u, const char *text, char *msg, size_t size)
     bool six = strip_brackets(new.host);
     new.literal = six || inet_pton(AF_INET, new.host, &four) == 1;
     snprintf(new.scheme, sizeof new.scheme, "%s", scheme);
+    new.scope = six ? scope_of(h) : 0;
     new.port = (uint16_t)strtol(port, NULL, 10);
     snprintf(new.peer, sizeof new.peer, six ? "[%.120s]:%u" : "%.120s:%u", new.host, new.port);
     snprintf(new.shown, sizeof new.shown, "%.6s://%.130s%.60s", scheme, new.peer, path ? path : "/");
@@ -77,7 +88,8 @@ int http_url_parse(struct http_url *u, const char *text, char *msg, size_t size)
 }
 
 bool http_url_same_origin(const struct http_url *a, const struct http_url *b) {
-  return strcmp(a->scheme, b->scheme) == 0 && a->port == b->port && curl_strequal(a->host, b->host);
+  return strcmp(a->scheme, b->scheme) == 0 && a->port == b->port && a->scope == b->scope &&
+         curl_strequal(a->host, b->host);
 }
 
 /* What may stand in a method or a header's name. */

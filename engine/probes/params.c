@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -47,7 +48,9 @@ static const char *plain(const cJSON *v, char *buf, size_t size) {
   if (cJSON_IsString(v)) return v->valuestring;
   if (cJSON_IsBool(v)) return cJSON_IsTrue(v) ? "true" : "false";
   if (!cJSON_IsNumber(v)) return NULL;
-  snprintf(buf, size, "%.15g", v->valuedouble);
+  double d = v->valuedouble + 0.0; /* no sign of a zero */
+  snprintf(buf, size, "%.15g", d);
+  if (strtod(buf, NULL) != d) snprintf(buf, size, "%.17g", d);
   return buf;
 }
 
@@ -67,8 +70,25 @@ const char *probe_param_item(const struct tend_params *params, const char *name,
   return v ? plain(v, buf, size) : NULL;
 }
 
+/* A zero in a text would be its end to us: another sign that nobody asks for, U+FFFD, takes its place. */
+static void replace_zeros(char *text, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    if (text[i] == 0) text[i] = '?';
+    if (text[i] != '\\') continue;
+    if (n - i >= 6 && memcmp(text + i + 1, "u0000", 5) == 0) memcpy(text + i + 2, "fffd", 4);
+    i++;
+  }
+}
+
 int probe_json_find(const char *text, size_t n, const char *path, char *out, size_t size) {
   auto_json cJSON *document = NULL;
+  auto_buf struct buf copy = {0};
+  if (json_has_nul(text, n)) {
+    buf_add(&copy, text, n);
+    if (copy.failed) return -1;
+    replace_zeros(copy.data, copy.len);
+    text = copy.data;
+  }
   if (json_parse(text, n, "answer", &document, NULL)) return -1;
   const cJSON *v = document;
   for (const char *p = path; v && *p;) {

@@ -37,6 +37,9 @@ local function check(o, who)
   if o.body and o.json ~= nil then
     error(who .. ".json: either body or json", 4)
   end
+  if o.redirects and math.type(o.redirects) ~= "integer" then
+    error(("%s.redirects: expected a whole number, got %s"):format(who, tostring(o.redirects)), 4)
+  end
   local limit = o.limit or LIMIT
   if math.type(limit) ~= "integer" or limit < 0 or limit > LIMIT_MAX then
     error(("%s.limit: expected bytes as a whole number up to %d, got %s"):format(who, LIMIT_MAX, tostring(limit)), 4)

@@ -1,4 +1,5 @@
 -- The kind http against a real server, over HTTP and HTTPS, and against what only pretends to be one.
+local cjson = require "cjson"
 local h = require "harness"
 local probing = require "probing"
 local web = require "web"
@@ -61,6 +62,11 @@ describe("the probe http", function()
     contains("\"n\" is 3, expected 4", failed("body", probe { url = s:url "/json", json = { n = 4 } }))
     contains("no value at \"deep.none\"", failed("body", probe { url = s:url "/json", json = { ["deep.none"] = 1 } }))
     contains("is no JSON", failed("body", probe { url = s:url "/", json = { a = 1 } }))
+    local a = ("a"):rep(200)
+    ok(probe { url = s:url "/odd-json", json = { long = a .. "b", none = 0 } })
+    for field, value in pairs { zero = "ok", long = a .. "c", near = 0.1 } do -- nothing of a value is left out
+      failed("body", probe { url = s:url "/odd-json", json = { [field] = value } })
+    end
   end)
 
   it("reads no more than 10 KiB", function()
@@ -71,12 +77,14 @@ describe("the probe http", function()
     end
     contains("headers are longer than", failed("too_large", probe { url = s:url "/headers" }))
     contains("headers are longer than", failed("too_large", probe { url = s:url "/continue" }))
+    contains("headers are longer than", failed("too_large", probe { url = s:url "/long-line" }))
     ok(probe { url = s:url "/gzip", contains = "bytes" }) -- nothing is unpacked
     contains("10240 bytes, cut", failed("body", probe { url = s:url "/bomb", json = { a = 1 } }))
   end)
 
   it("tells what is no HTTP, and answers that break off", function()
     contains("cannot be read as HTTP", failed("protocol", probe { url = s:url "/garbage" }))
+    contains("chunked-encoding", failed("protocol", probe { url = s:url "/chunk" }))
     failed("closed", probe { url = s:url "/close" })
     failed("closed", probe { url = s:url "/short" })
   end)
@@ -135,6 +143,8 @@ describe("the probe http", function()
     local all = s:requests()
     assert.equal("http://far.test/x", all[#all].target)
     contains("cannot connect to 127.0.0.1:", failed("refused", probe { url = s:url "/", proxy = dead }))
+    contains("the proxy 127.0.0.1:", failed("status", probe { url = "https://far.test/", proxy = s:url "" }))
+    failed("timeout", probe({ url = "https://silent.test/", proxy = s:url "" }, 700))
   end)
 
   it("never shows a password, a query or a header", function()
@@ -215,6 +225,23 @@ describe("the probe https", function()
     ok(probe { url = strict:url(), ca_file = ca, cert_file = web.file "client.crt", key_file = web.file "client.key" })
     local r = probe { url = strict:url(), ca_file = ca }
     contains("certificate required", failed("tls", r))
+  end)
+
+  it("asks nobody for a key's pass phrase, and waits for no file that is a pipe", function()
+    local strict, ca, dir = web.start { tls = "good", clients = true }, web.file "ca.crt", h.tempdir()
+    local _, code = h.sh(("cd %s && openssl ec -in %s -aes256 -passout pass:secret-word -out locked.key && mkfifo pipe"):format(
+      h.quote(dir), h.quote(web.file "client.key")))
+    assert.equal(0, code)
+    local params = { url = strict:url(), ca_file = ca, cert_file = web.file "client.crt", key_file = dir .. "/locked.key" }
+    contains("without a pass phrase", failed("tls", probe(params)))
+    local asked = probing.start({ "http", cjson.encode(params), "10000" })
+    asked:wait(30)
+    lacks("pass phrase:", asked.out .. asked.err)
+    for _, name in ipairs { "ca_file", "cert_file", "key_file" } do
+      local given = { url = strict:url(), ca_file = ca, cert_file = web.file "client.crt" }
+      given[name] = dir .. "/pipe"
+      contains(name .. ": " .. dir .. "/pipe is no file", failed("tls", probe(given)))
+    end
   end)
 
   it("checks nothing when told so", function()

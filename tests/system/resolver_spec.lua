@@ -105,6 +105,9 @@ describe("the resolver", function()
         local add, rules = "ip addr add 169.254.169.254/32 dev lo; ", { listen = { "169.254.169.254" } }
         ok(probe(kind, rules, 8000, "169.254.169.254", nil, add))
         ok(probe(kind, rules, 8000, "meta.test", nil, add .. probing.replace("/etc/hosts", "169.254.169.254 meta.test\n")))
+        -- with the interface that it is on
+        local host = kind == "tcp" and "fe80::7%v1" or "[fe80::7%25v1]"
+        ok(probe(kind, { listen = { "::" } }, 8000, host, nil, "ip -6 addr add fe80::7/64 dev v1 nodad; "))
       end)
     end)
   end

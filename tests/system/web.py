@@ -83,6 +83,16 @@ class Handler(socketserver.BaseRequestHandler):
             self.answer(200, request["body"].encode("latin-1"), "Content-Type: text/plain", "X-Method: " + request["method"])
         elif path == "/json":
             self.answer(200, b'{"status": "ok", "n": 3, "deep": {"list": [1, true, null]}}', "Content-Type: application/json")
+        elif path == "/odd-json":
+            self.answer(200, json.dumps({"zero": "ok\0evil", "long": "a" * 200 + "b", "none": -0.0, "near": 0.1000000000000001}).encode())
+        elif path == "/long-line":
+            self.request.sendall(b"HTTP/1.1 200 " + b"k" * 1000000 + b"\r\n\r\n")
+        elif path == "/chunk":
+            self.request.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffffff\r\nx")
+        elif request["method"] == "CONNECT":
+            if "silent" in request["target"]:
+                hang.wait()
+            self.answer(407, b"")
         elif path == "/true":
             self.answer(200, b"true\n")
         elif path == "/api/ready":  # as Prefect's server answers
