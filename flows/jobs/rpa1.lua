@@ -83,9 +83,10 @@ local function clean_header(fields)
   return header
 end
 
-local function hex(text)
-  return (text:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
-end
+local hex_of = {}
+for byte = 0, 255 do hex_of[string.char(byte)] = ("%02x"):format(byte) end
+
+local function hex(text) return (text:gsub(".", hex_of)) end
 
 --- Puts the rows of a file that are not there yet into the table. DONE when all are in.
 local function load(db, file, row, path, deadline)
@@ -301,13 +302,21 @@ local function candidates()
   if entries and left_out > 0 then
     log.warning("rpa1: files whose names are not UTF-8 are left alone; rename them", { dir = set.INPUT_DIR, files = left_out })
   end
+  local no_files = {}
   for _, entry in ipairs(check(entries, left_out)) do
     local name = entry.name
-    if entry.type == "file" and name:lower():find "%.csv$" and not name:find "^%." then
-      local stat = fs.stat(set.INPUT_DIR .. "/" .. name)
-      local list = stat and clock.now() - stat.mtime >= SETTLED_SECONDS and old or young
-      list[#list + 1] = name
+    if name:lower():find "%.csv$" and not name:find "^%." then
+      if entry.type == "file" then
+        local stat = fs.stat(set.INPUT_DIR .. "/" .. name)
+        local list = stat and clock.now() - stat.mtime >= SETTLED_SECONDS and old or young
+        list[#list + 1] = name
+      else
+        no_files[#no_files + 1] = name
+      end
     end
+  end
+  if no_files[1] then
+    log.warning("rpa1: links, folders and pipes are left alone", { dir = set.INPUT_DIR, files = #no_files, first = no_files[1] })
   end
   return table.move(young, 1, #young, #old + 1, old)
 end

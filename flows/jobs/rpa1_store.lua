@@ -47,6 +47,9 @@ rejects as (
   from file, jsonb_array_elements($5::jsonb) r)
 select count(*)::int as files from file]]
 
+local byte_of = {}
+for byte = 0, 255 do byte_of[("%02x"):format(byte)] = string.char(byte) end
+
 local Store = store.class()
 
 --- Raises that somebody else has gone on with a file.
@@ -151,7 +154,7 @@ function Store:rejects(id)
       last = rows[#rows].row_no
     end
     local row = rows[i]
-    row.raw = row.raw:gsub("%x%x", function(hex) return string.char(tonumber(hex, 16)) end)
+    row.raw = row.raw:gsub("%x%x", byte_of)
     return row
   end
 end

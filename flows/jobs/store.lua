@@ -48,7 +48,12 @@ function store.class()
   --- The rows; raises where it fails.
   function Store:query(sql, ...)
     local rows, err = self.session:query(sql, ...)
-    if not rows then store.fail(err) end
+    if not rows then
+      -- PostgreSQL does not say which table lacks a column
+      local name = sql:match "rpa%d_%l+"
+      if err.sqlstate == "42703" and name then err.message = ("%s (table %s)"):format(err.message, name) end
+      store.fail(err)
+    end
     return rows
   end
 

@@ -99,8 +99,11 @@ describe("the job of rpa1", function()
     h.write(dir .. "/in/.hidden.csv", rows(1, 2))
     h.write(dir .. "/in/x.csv.tmp", rows(1, 2))
     h.write(dir .. "/in/empty.csv", "")
-    h.sh("mkdir " .. h.quote(dir .. "/in/folder.csv"))
-    run()
+    h.sh(("cd %s/in && mkdir folder.csv && mkfifo pipe.csv && ln -s a.csv b.csv && ln -s b.csv a.csv && ln -s /etc/passwd link.csv"):format(
+      h.quote(dir)))
+    local told = run():events "message"[1]
+    assert.matches("links, folders and pipes are left alone", told.message, 1, true)
+    assert.equal(5, told.details.files)
     assert.equal("./.hidden.csv\n./empty.csv\n./x.csv.tmp\n", files "in")
     assert.equal("0", db:sql "select count(*) from pg_tables where tablename = 'rpa1_files'")
   end)

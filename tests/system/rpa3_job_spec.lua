@@ -178,6 +178,9 @@ describe("the jobs of rpa3", function()
     db:sql "drop table rpa3_results, rpa3_queue"
     assert.equal(1, (w:wait(20)), w.err)
     assert.matches('rpa3_%a+." does not exist', w.err)
+    db:sql "create table rpa3_queue (id text); create table rpa3_results (id text)" -- somebody else's
+    assert.matches('column .* does not exist %(table rpa3_queue%)', coordinate({}, 1).err)
+    db:sql "drop table rpa3_results, rpa3_queue"
     coordinate()
     put(1, 50)
     w = worker()
