@@ -56,6 +56,21 @@ static void name_culprits(struct supervisor *s, enum end_reason reason, struct b
   }
 }
 
+static void not_again(struct supervisor *s, uint32_t slot, struct buf *message) {
+  buf_str(message, "; it is not started again: ");
+  supervisor_not_again(s, slot, message);
+}
+
+/* What could not be done, with the name of the thing. */
+static void not_executed(const struct plan_process *p, const struct machine_action *a, const char *why,
+                         struct buf *message) {
+  if (a->stage == SPAWN_CWD && p->cwd)
+    buf_fmt(message, "cannot enter the folder \"%s\" of process %s (%s): %s", p->cwd, p->name,
+            spawn_stage_name(a->stage), why);
+  else
+    buf_fmt(message, "cannot execute \"%s\" (%s): %s", p->argv[0], spawn_stage_name(a->stage), why);
+}
+
 static void failed(struct supervisor *s, const struct machine_action *a, struct json *j, struct buf *message) {
   json_str(j, "reason", end_reason_name(a->reason));
   json_bool(j, "final", a->final);
@@ -67,6 +82,8 @@ static void failed(struct supervisor *s, const struct machine_action *a, struct 
   if (a->slot == UINT32_MAX) {
     buf_fmt(message, "the start failed: %s", end_reason_name(a->reason));
     name_culprits(s, a->reason, message);
+    if (a->final && a->reason == END_DEPENDENCY)
+      not_again(s, machine_slot(s->machine, (unsigned)s->o.plan->main, 0), message);
     if (a->reason == END_DEPENDENCY || a->reason == END_VALIDATION) {
       s->counts.startups_failed++;
       s->startup_result = "failed";
@@ -79,13 +96,13 @@ static void failed(struct supervisor *s, const struct machine_action *a, struct 
     json_int(j, "errno", a->error);
     json_str(j, "error", strerror(a->error));
     struct slot_end *end = supervisor_end_of(&s->slots[a->slot]);
-    buf_fmt(message, "cannot execute \"%s\" (%s): %s", p->argv[0], spawn_stage_name(a->stage),
-            *end->spawn_text ? end->spawn_text : strerror(a->error));
+    not_executed(p, a, *end->spawn_text ? end->spawn_text : strerror(a->error), message);
     str_copy(end->exit_text, sizeof end->exit_text, buf_cstr(message));
     end->exit = (struct report_exit){
         .known = true, .code = a->exit_code, .text = end->exit_text, .at_real_ns = clock_real_ns(), .duration_ns = 0};
   } else {
     buf_fmt(message, "process %s ended: %s", p->name, supervisor_end_of(&s->slots[a->slot])->exit_text);
+    if (a->final) not_again(s, a->slot, message);
     supervisor_health_suspect(s);
   }
   if (a->delay_ns > 0) json_num(j, "delay_seconds", seconds(a->delay_ns));

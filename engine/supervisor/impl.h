@@ -320,6 +320,8 @@ const char *supervisor_verdict(struct supervisor *s, const struct machine_view *
 
 /* supervisor_why.c */
 void supervisor_why_json(struct supervisor *s, struct buf *out);
+/* Why a process that failed for good is not started again, in words. index: its slot. */
+void supervisor_not_again(struct supervisor *s, uint32_t index, struct buf *out);
 /* Why tend ends, in words, for Kubernetes: at most so many bytes. */
 enum { TERMINATION_MAX = 4096 };
 void supervisor_termination(struct supervisor *s, struct buf *out);

@@ -1,6 +1,7 @@
 /* Why things are as they are: the chain of causes of the present state, and what comes next and when. The same in words
  * is the termination message.
  */
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -64,6 +65,25 @@ static void tell_check_end(struct story *t) {
   if (latest) link(t, latest->at_real_ns, "remedy %s ended it, %s", latest->remedy, latest->cause);
 }
 
+static const struct restart_config *restart_of(struct supervisor *s, uint32_t index) {
+  return &s->lifecycle->process[machine_slot_process(s->machine, index)].how->restart;
+}
+
+void supervisor_not_again(struct supervisor *s, uint32_t index, struct buf *out) {
+  const struct restart_config *r = restart_of(s, index);
+  struct instance_view v;
+  machine_instance(s->machine, index, clock_mono_ns(), &v);
+  if (s->o.simple)
+    buf_str(out, "in mode simple nothing is restarted");
+  else if (r->max_attempts && v.in_window >= r->max_attempts)
+    buf_fmt(out, "%u of %u restarts within %lld min are used up (CONTAINER_MAX_RESTART_ATTEMPTS)", v.in_window,
+            r->max_attempts, (long long)(r->window_ns / (60 * NS_PER_S)));
+  else if (r->policy == RESTART_NO)
+    buf_str(out, "its restart policy is \"no\"");
+  else
+    buf_str(out, "its policy, a rule or a hook says so");
+}
+
 /* How its last run ended, what it said last, and why nothing or something follows. */
 static void tell_process(struct story *t, uint32_t index) {
   struct supervisor *s = t->s;
@@ -76,17 +96,18 @@ static void tell_process(struct story *t, uint32_t index) {
   snprintf(name, sizeof name, plan_slots(p) > 1 ? "%s/%u" : "%s", p->name, (int)view->instance);
   if (v.state == INSTANCE_STARTING)
     link(t, view->since_real_ns, "process %s was executed, its start-up check has not passed yet", name);
+  if (v.state == INSTANCE_STOPPING)
+    link(t, view->since_real_ns, "process %s was sent a stop signal and has not ended yet", name);
   if (view->next.what) coming(t, view->next.due_real_ns, "%s of %s", view->next.what, name);
   if (!view->last_exit.known || (v.state == INSTANCE_UP && v.last_reason == END_CLEAN)) return;
-  const struct restart_config *r = &s->lifecycle->process[machine_slot_process(s->machine, index)].how->restart;
   if (v.state == INSTANCE_BACKOFF)
     link(t, view->since_real_ns, "process %s waits for its restart: number %u in a row, %u of %u in the window", name,
-         v.n, v.in_window, r->max_attempts);
-  else if (v.state == INSTANCE_FAILED && r->max_attempts && v.in_window >= r->max_attempts)
-    link(t, view->since_real_ns, "process %s is not started again: the window of %lld min holds %u of %u restarts",
-         name, (long long)(r->window_ns / (60 * NS_PER_S)), v.in_window, r->max_attempts);
-  else if (v.state == INSTANCE_FAILED)
-    link(t, view->since_real_ns, "process %s is not started again: its policy or a rule says so", name);
+         v.n, v.in_window, restart_of(s, index)->max_attempts);
+  if (v.state == INSTANCE_FAILED) {
+    auto_buf struct buf why = {0};
+    supervisor_not_again(s, index, &why);
+    link(t, view->since_real_ns, "process %s is not started again: %s", name, buf_cstr(&why));
+  }
   str_format_duration(view->last_exit.duration_ns / NS_PER_MS * NS_PER_MS, ran, sizeof ran);
   link(t, view->last_exit.at_real_ns, "process %s (%s), its last end: %s (%s), after %s", name, view->state,
        view->last_exit.text, end_reason_name(v.last_reason), ran);
@@ -120,9 +141,9 @@ static void tell_dependencies(struct story *t) {
   for (size_t i = 0; dependencies_at(t->s->dependencies, i, &d) && t->n_chain < LINKS - 4; i++) {
     if (d.state == DEPENDENCY_READY || d.state == DEPENDENCY_IDLE) continue;
     turn_to_next(t);
-    link(t, supervisor_wall(d.checked_ns), "%s dependency %s is %s after %u attempts: %s%s%s",
-         d.required ? "required" : "optional", d.name, dependency_state_name(d.state), d.attempts, or_none(d.reason),
-         *d.detail ? ", " : "", d.detail);
+    link(t, supervisor_wall(d.checked_ns), "%s dependency %s is %s after %u attempt%s: %s%s%s",
+         d.required ? "required" : "optional", d.name, dependency_state_name(d.state), d.attempts,
+         d.attempts == 1 ? "" : "s", or_none(d.reason), *d.detail ? ", " : "", d.detail);
     coming(t, supervisor_wall(d.next_ns), "the next attempt at dependency %s", d.name);
     coming(t, supervisor_wall(d.deadline_ns), "the wait for dependency %s is over", d.name);
   }
@@ -139,6 +160,16 @@ static void tell_checks(struct story *t) {
   }
 }
 
+/* What a remedy that is at work is there for. */
+static void tell_remedy_check(struct story *t, const char *name) {
+  for (size_t i = 0; i < t->views.v.n_checks; i++) {
+    const struct report_check *c = &t->views.v.checks[i];
+    if (!STR_EQ(c->name, name)) continue;
+    link(t, c->at_real_ns, "check %s: %s", name, *c->detail ? c->detail : or_none(c->reason));
+    return;
+  }
+}
+
 static void tell_remedies(struct story *t) {
   for (size_t i = 0; i < t->views.v.n_remedies && t->n_chain < LINKS - 2; i++) {
     const struct report_remedy *r = &t->views.v.remedies[i];
@@ -147,6 +178,7 @@ static void tell_remedies(struct story *t) {
     link(t, 0, "remedy %s is %s%s%s%s%s", r->name, STR_EQ(r->state, "gave_up") ? "used up" : r->state,
          r->step ? ", step " : "", r->step ? r->step : "", r->last_result ? ", its last result: " : "",
          r->last_result ? r->last_result : "");
+    if (r->check) tell_remedy_check(t, r->check);
     if (STR_EQ(r->state, "resting")) coming(t, r->ready_real_ns, "remedy %s may run again", r->name);
   }
   turn_to_next(t);
@@ -166,6 +198,21 @@ static void tell_end(struct story *t) {
     link(t, t->views.v.since_real_ns, "it is held, as CONTAINER_ON_FAILURE says, until a stop or tend start");
 }
 
+/* What the flow has no part in: who takes tend's output, who is in the way of its endpoints. */
+static void tell_surroundings(struct story *t) {
+  bool drop = STR_EQ(settings_str(t->s->o.settings, SET_OUTPUT_OVERFLOW), "drop");
+  for (int fd = 1; fd <= 2; fd++) {
+    struct pollfd out = {.fd = fd, .events = POLLOUT};
+    if (poll(&out, 1, 0) != 0) continue;
+    turn_to_next(t);
+    link(t, 0, "who reads tend's standard %s stands still: it takes nothing now, %s (CONTAINER_OUTPUT_OVERFLOW)",
+         fd == 1 ? "output" : "error", drop ? "and lines are dropped" : "and a process that writes waits");
+  }
+  const char *trouble = web_trouble(t->s->web);
+  turn_to_next(t);
+  if (*trouble) link(t, 0, "nothing is served over HTTP, no probe and no metrics: %s", trouble);
+}
+
 static void story_make(struct supervisor *s, struct story *t) {
   *t = (struct story){.s = s};
   machine_view(s->machine, &t->m);
@@ -179,6 +226,7 @@ static void story_make(struct supervisor *s, struct story *t) {
   tell_dependencies(t);
   tell_checks(t);
   tell_remedies(t);
+  tell_surroundings(t);
   turn_to_next(t);
   if (reload_trouble(s->reload))
     link(t, 0, "the policy on disk was refused, the one before stays in force: %s", reload_trouble(s->reload));

@@ -151,6 +151,8 @@ void web_workload_started(struct web *w) {
   if (w && !w->begun) timer_after(w->timer, AFTER_WORKLOAD_NS);
 }
 
+const char *web_trouble(const struct web *w) { return w && !w->server ? w->told : ""; }
+
 void web_free(struct web *w) {
   if (!w) return;
   timer_free(w->timer);

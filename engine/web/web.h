@@ -44,6 +44,9 @@ struct web_options {
 struct web *web_new(const struct web_options *options);
 void web_free(struct web *w); /* NULL is allowed; open streams get what they have not had yet, and end */
 
+/* Why nothing is served; "": it is, or has not been tried yet. NULL is allowed. Valid until the next turn. */
+const char *web_trouble(const struct web *w);
+
 /* The first process has been executed. NULL is allowed. */
 void web_workload_started(struct web *w);
 

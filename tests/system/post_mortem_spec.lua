@@ -29,6 +29,10 @@ describe("the report", function()
     local last = exits[3]
     assert.same({ "main", 3, "exit code 3", "exit" }, { last.process, last.code, last.text, last.cause })
     assert.equal("out of ideas", last.output[#last.output])
+    local failures = p:events "failure_detected"
+    assert.equal("process main ended: exit code 3", failures[1].message)
+    assert.equal("process main ended: exit code 3; it is not started again: 2 of 2 restarts within 60 min are used up (CONTAINER_MAX_RESTART_ATTEMPTS)",
+      failures[3].message)
     assert.is_true(last.pid > 0 and last.max_rss_kb > 0)
   end)
 
@@ -103,7 +107,7 @@ describe("tend why", function()
     p:wait_event "dependency_waiting"
     local w = why(p)
     assert.equal("STARTING", w.state)
-    assert.matches("required dependency port is waiting after 1 attempts: refused", chain(w), 1, true)
+    assert.matches("required dependency port is waiting after 1 attempt: refused", chain(w), 1, true)
     assert.matches("the next attempt at dependency port", coming(w), 1, true)
     assert.matches("the wait for dependency port is over", coming(w), 1, true)
     assert.is_true(w.next[1].in_seconds <= w.next[2].in_seconds)
@@ -180,9 +184,52 @@ describe("tend why", function()
       w = why(p)
       return w.state == "FAILED" and chain(w):find("it is held", 1, true)
     end, 10, "the hold")
-    assert.matches("the window of 60 min holds 1 of 1 restarts", chain(w), 1, true)
+    assert.matches("process main is not started again: 1 of 1 restarts within 60 min are used up", chain(w), 1, true)
     p:kill "TERM"
     p:wait()
+  end)
+
+  it("tells of a workload that hangs: who ends it, because of what, and that it does not end", function()
+    local p = start { flows = flow [[return { name = "some", mode = "server",
+      processes = { main = { command = { "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done" }, stop = { timeout = 60 } } },
+      checks = { { name = "alive", role = "liveness", failures = 1, check = function() return false, "it is stuck" end } } }]] }
+    p:wait_event "remediation_started"
+    local text
+    h.wait_for(function()
+      text = chain(why(p))
+      return text:find("process main was sent a stop signal and has not ended yet", 1, true)
+    end, 10, "the stop")
+    assert.matches("remedy restart_alive is running, step restart\ncheck alive: it is stuck", text, 1, true)
+    p:kill "KILL"
+    p:wait()
+  end)
+
+  it("tells that its address for HTTP is taken", function()
+    local p = start { flows = flow [[return { name = "some", mode = "server", processes = { main = { command = { "sleep", "1000" } } } }]],
+      env = { CONTAINER_HTTP_ADDRESS = "127.0.0.1:" .. h.listen().port } }
+    p:wait_event "http_unavailable"
+    assert.matches("nothing is served over HTTP, no probe and no metrics: Address already in use", chain(why(p)), 1, true)
+    p:kill "TERM"
+    p:wait()
+  end)
+
+  it("tells that who reads its output stands still", function()
+    local p = h.spawn { args = { "run", "--flow-name", "one", "--", "sh", "-c", "seq 1 100000; exec sleep 1000" }, held = true }
+    local text
+    h.wait_for(function()
+      local code, out = h.ask(p, "why")
+      text = out
+      return code == 0 and out:find("stands still", 1, true)
+    end, 10, "the word of it")
+    assert.matches("who reads tend's standard output stands still: it takes nothing now, and a process that writes waits", text, 1, true)
+    p:kill "KILL"
+    p:wait()
+  end)
+
+  it("names the folder that could not be entered", function()
+    local p = start { flows = flow [[return { name = "some", processes = { main = { command = { "true" }, cwd = "/nowhere" } } }]] }
+    assert.equal(126, (p:wait()))
+    assert.equal('cannot enter the folder "/nowhere" of process main (cwd): No such file or directory', p:events("failure_detected")[1].message)
   end)
 end)
 
