@@ -95,7 +95,7 @@ int script_compile(lua_State *L, const char *text, size_t n, const char *name, s
     return 0;
   }
   const char *why = lua_tostring(L, -1);
-  bool in_table = strstr(why, "'}' expected"); /* the mistake that is made most */
+  bool in_table = strstr(why, "'}' expected") && !strstr(why, "<eof>"); /* the mistake that is made most */
   int rc = err_set(err, -EINVAL, "%s%s", why, in_table ? "; a comma may be missing before it" : "");
   lua_pop(L, 1);
   return rc;

@@ -76,6 +76,15 @@ return {
     assert.is_false(h.exists(dir .. "/started"))
   end)
 
+  it("says what may be wrong with a table, and nothing of a comma where the file just ends", function()
+    local code, out = flow [[return { name = "x" processes = { main = { "sleep", "1" } } }]]
+    assert.equal(78, code, out)
+    assert.matches("x.lua:1: '}' expected near 'processes'; a comma may be missing before it\n", out, 1, true)
+    code, out = flow "return {\n  name = \"x\",\n"
+    assert.equal(78, code, out)
+    assert.matches("'}' expected (to close '{' at line 1) near <eof>\n", out, 1, true)
+  end)
+
   it("refuses what is no flow, at once", function()
     for _, text in ipairs { "return 3", "return {", "while true do end", ("x"):rep(10 * 1024 * 1024),
       h.sh "head -c 100000 /dev/urandom", "", "error('no')", "return { name = 'x', processes = { main = { 'a', nil, 'c' } } }" } do
