@@ -99,4 +99,4 @@ function application.environment(names, o)
   })
 end
 
-return application
+return check.module("application", application)

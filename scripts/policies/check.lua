@@ -130,6 +130,18 @@ function check.dependency(options, entry)
   return overlay(dependency_keys, options, entry)
 end
 
+--- A policy as it is given to flows: a name that it does not have is a mistake in the flow, told there.
+---@generic T
+---@param name string
+---@param module T
+---@return T
+function check.module(name, module)
+  return setmetatable(module, { __index = function(_, key)
+    local near = type(key) == "string" and nearest(key, module)
+    error(("policies.%s has no %s%s"):format(name, kind_of(key), near and ('; did you mean "%s"?'):format(near) or ""), 2)
+  end })
+end
+
 --- Checks one text argument.
 function check.text(who, value)
   if type(value) ~= "string" or value == "" then

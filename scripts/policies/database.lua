@@ -67,4 +67,4 @@ function database.health(o)
   })
 end
 
-return database
+return check.module("database", database)

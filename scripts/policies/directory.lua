@@ -99,4 +99,4 @@ function directory.rotate_logs(o)
   }, given)
 end
 
-return directory
+return check.module("directory", directory)

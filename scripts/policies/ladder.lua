@@ -180,4 +180,4 @@ function ladder.disk(o)
   end, { temporary = "table", logs = "action", clear = "fn" })
 end
 
-return ladder
+return check.module("ladder", ladder)

@@ -40,4 +40,4 @@ function prefect.server(o)
   return entry
 end
 
-return prefect
+return check.module("prefect", prefect)

@@ -106,4 +106,4 @@ function resources.oom_kills(o)
   return usage("resources.oom_kills", o, "oom_kills", { warn = 1, description = "nothing was killed for want of memory" })
 end
 
-return resources
+return check.module("resources", resources)

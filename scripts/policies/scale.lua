@@ -26,4 +26,4 @@ function scale.by_backlog(o)
   }
 end
 
-return scale
+return check.module("scale", scale)

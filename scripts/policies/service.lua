@@ -53,4 +53,4 @@ function service.name(o)
   return dependency(o, "dns", { host = o.host }, ("the name %s resolves"):format(o.host))
 end
 
-return service
+return check.module("service", service)

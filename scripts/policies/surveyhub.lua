@@ -23,4 +23,4 @@ function surveyhub.host(o)
   })
 end
 
-return surveyhub
+return check.module("surveyhub", surveyhub)

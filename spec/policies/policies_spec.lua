@@ -28,6 +28,21 @@ describe("policies.check", function()
   end)
 end)
 
+describe("a name that a policy does not have", function()
+  it("is a mistake at the flow's line, with the nearest one that it has", function()
+    for name, case in pairs {
+      directory = { "readible", 'policies.directory has no "readible"; did you mean "readable"?' },
+      resources = { "space", 'policies.resources has no "space"' },
+    } do
+      local policy = support.load("policies." .. name)
+      local ok, why = pcall(function() return policy[case[1]] {} end)
+      assert.is_false(ok)
+      assert.matches("^[^:]*policies_spec%.lua:%d+: ", why)
+      assert.equal(case[2], (why:gsub("^.-:%d+: ", "")))
+    end
+  end)
+end)
+
 describe("policies.database", function()
   local database
 
