@@ -14,7 +14,11 @@ const char *check_result_name(enum check_result r) {
 }
 
 const char *check_state_name(enum check_state s) {
-  static const char *const names[] = {"unknown", "healthy", "degraded", "unhealthy"};
+  static const char *const names[] = {
+#define X(id, name, doc, look) name,
+#include "core/check.def"
+#undef X
+  };
   return names[s];
 }
 

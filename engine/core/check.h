@@ -34,7 +34,11 @@ enum check_result { CHECK_OK, CHECK_WARN, CHECK_FAIL, CHECK_CANNOT }; /* in the 
 enum { CHECK_RESULTS = CHECK_CANNOT + 1 };
 const char *check_result_name(enum check_result r); /* "ok", "warn", "fail", "unknown" */
 
-enum check_state { CHECK_UNKNOWN, CHECK_HEALTHY, CHECK_DEGRADED, CHECK_UNHEALTHY };
+enum check_state {
+#define X(id, name, doc, look) CHECK_##id,
+#include "core/check.def"
+#undef X
+};
 const char *check_state_name(enum check_state s); /* "unknown" … */
 
 enum { CHECK_WINDOW_MAX = 64 };

@@ -52,6 +52,12 @@ static const struct row probes[] = {
 #include "core/reason.def"
 };
 
+static const struct row healths[] = {
+#define X(id, name, doc, look) {name, doc, look},
+#include "core/check.def"
+#undef X
+};
+
 static const struct row stages[] = {
 #define X(id, name, doc, look) {name, doc, look},
 #include "base/stage.def"
@@ -68,6 +74,7 @@ static const struct {
     [EXPLAIN_EVENT] = {"event", "event of the log", NULL, EVENT_KINDS},
     [EXPLAIN_STATE] = {"state", "state of the container", states, ARRAY_LEN(states)},
     [EXPLAIN_INSTANCE] = {"process_state", "state of a process", instances, ARRAY_LEN(instances)},
+    [EXPLAIN_HEALTH] = {"health", "health of a check or the container", healths, ARRAY_LEN(healths)},
     [EXPLAIN_CAUSE] = {"cause", "cause of a change of state", causes, ARRAY_LEN(causes)},
     [EXPLAIN_END] = {"end_reason", "reason of an end", ends, ARRAY_LEN(ends)},
     [EXPLAIN_PROBE] = {"probe_reason", "reason of a dependency or check, code of an error in Lua", probes,

@@ -1,4 +1,4 @@
-/* What the words mean that tend speaks: exit codes, signals, events, states, causes, reasons, stages. All of it is read
+/* What the words mean that tend speaks: exit codes, signals, events, states, health, causes, reasons, stages. All of it is read
  * from the tables that the rest of the program uses; settings have theirs in core/settings.h. Texts are literals but
  * for `name`.
  */
@@ -14,6 +14,7 @@ enum explain_kind {
   EXPLAIN_EVENT,
   EXPLAIN_STATE,
   EXPLAIN_INSTANCE,
+  EXPLAIN_HEALTH,
   EXPLAIN_CAUSE,
   EXPLAIN_END,
   EXPLAIN_PROBE,

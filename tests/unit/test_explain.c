@@ -7,6 +7,7 @@
 
 #include "base/exits.h"
 #include "base/str.h"
+#include "core/check.h"
 #include "core/event.h"
 #include "core/explain.h"
 #include "core/machine.h"
@@ -61,11 +62,23 @@ static void signals(void **state) {
   assert_string_equal(e[0].name, "SIGXCPU");
 }
 
+static void health(void **state) {
+  (void)state;
+  struct explain e[2];
+  for (enum check_state s = CHECK_UNKNOWN; s <= CHECK_UNHEALTHY; s++) {
+    size_t n = explain_find(check_state_name(s), e, ARRAY_LEN(e));
+    assert_true(n >= 1);
+    assert_int_equal(e[0].kind, EXPLAIN_HEALTH);
+    assert_string_equal(e[0].name, check_state_name(s));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_row_is_whole_and_found_by_its_name),
       cmocka_unit_test(codes),
       cmocka_unit_test(signals),
+      cmocka_unit_test(health),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
