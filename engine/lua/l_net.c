@@ -88,6 +88,7 @@ static const char *reason_of(int error) {
     case ENOMEM:
       return "memory";
     case ENOBUFS:
+    case EMSGSIZE:
       return "too_large";
     case EAGAIN:
       return "busy";

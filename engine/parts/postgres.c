@@ -43,5 +43,7 @@ const struct tend_part *tend_part(void) {
   static struct tend_probe_kind kinds[2];
   static const struct tend_part part = {.abi = TEND_ABI, .name = "postgres", .kinds = kinds, .ops = &ops};
   kinds[0] = pg_probe_kind;
+  /* a key with a pass phrase: libpq's own way, or OpenSSL asks at the terminal, and waits */
+  PQsetSSLKeyPassHook_OpenSSL(PQdefaultSSLKeyPassHook_OpenSSL);
   return &part;
 }

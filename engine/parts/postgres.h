@@ -26,6 +26,8 @@ struct pg_conninfo {
 int pg_conninfo_parse(struct pg_conninfo *c, const char *text, char *msg, size_t size);
 void pg_conninfo_free(struct pg_conninfo *c);
 const char *pg_conninfo_get(const struct pg_conninfo *c, const char *key); /* NULL: not given */
+/* NULL, or msg: OpenSSL would open this one here and now, and a pipe would keep it for good. */
+const char *pg_conninfo_unfit_file(const struct pg_conninfo *c, char *msg, size_t size);
 /* "db:5432"; a socket's folder; the address where there is no name. Returns buf. */
 const char *pg_target_name(const struct pg_target *t, char *buf, size_t size);
 /* Starts to connect to one numeric address of the target (NULL: as it stands). */

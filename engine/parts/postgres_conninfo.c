@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "parts/postgres.h"
 
@@ -54,6 +55,20 @@ static const char *given(const struct pg_conninfo *c, const char *key, const cha
   const char *value = pg_conninfo_get(c, key);
   if (!value) value = getenv(variable);
   return value && *value ? value : NULL;
+}
+
+const char *pg_conninfo_unfit_file(const struct pg_conninfo *c, char *msg, size_t size) {
+  static const struct {
+    const char *key, *variable;
+  } files[] = {{"sslrootcert", "PGSSLROOTCERT"}, {"sslcert", "PGSSLCERT"}, {"sslcrl", "PGSSLCRL"}};
+  struct stat st;
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    const char *path = given(c, files[i].key, files[i].variable);
+    if (!path || stat(path, &st) || S_ISREG(st.st_mode)) continue;
+    snprintf(msg, size, "%s: %.200s is no file", files[i].key, path);
+    return msg;
+  }
+  return NULL;
 }
 
 int pg_conninfo_parse(struct pg_conninfo *c, const char *text, char *msg, size_t size) {

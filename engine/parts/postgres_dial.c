@@ -136,6 +136,11 @@ static void connect_to(struct pg_dial *d, const char *address) {
   else
     snprintf(d->peer, sizeof d->peer, "%s", name);
   tell(d, "connecting to");
+  struct pg_failure f = {.reason = "tls"};
+  if (*address && pg_conninfo_unfit_file(&d->info, f.message, sizeof f.message)) {
+    failed(d, &f);
+    return;
+  }
   d->attempt_started_ns = d->host->now_ns(d->host->self);
   d->host->timer_at(d->timer, attempt_deadline(d));
   d->conn = pg_conninfo_connect(&d->info, t, *address ? address : NULL);
@@ -145,7 +150,7 @@ static void connect_to(struct pg_dial *d, const char *address) {
     d->watch = d->host->watch_new(d->host->self, PQsocket(d->conn), TEND_WRITE, on_ready, d);
     if (d->watch) return;
   }
-  struct pg_failure f = {.reason = "memory"};
+  f.reason = "memory";
   if (d->conn && PQstatus(d->conn) == CONNECTION_BAD)
     pg_failure_of_connection(&f, PQerrorMessage(d->conn), d->peer);
   else

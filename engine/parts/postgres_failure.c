@@ -26,6 +26,8 @@ static const char *reason_of_text(const char *text) {
   static const struct {
     const char *piece, *reason;
   } known[] = {
+      {"certificate file", "tls"}, /* also one that is not there */
+      {"private key", "tls"},
       {"Connection refused", "refused"},
       {"No such file or directory", "refused"}, /* a Unix socket that is not there */
       {"Connection reset", "closed"},
@@ -46,6 +48,9 @@ static const char *reason_of_text(const char *text) {
       {"Cannot assign requested address", "unreachable"},
       {"out of memory", "memory"},
       {"could not translate host name", "dns"},
+      {"invalid integer value", "config"},
+      {"invalid port number", "config"},
+      {"invalid sslmode value", "config"},
   };
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (strstr(text, known[i].piece)) return known[i].reason;

@@ -148,6 +148,7 @@ while True:
       assert(s:receive() == "")
       assert(s:receive(1) == "end")
       fails("timeout", s:receive(nil, 0.05))
+      fails("too_large", s:send(("x"):rep(70000)))
     ]], port)
   end)
 

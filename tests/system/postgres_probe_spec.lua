@@ -108,6 +108,20 @@ describe("the probe of a PostgreSQL server", function()
     contains("does not match host name", failed("tls", probe { conninfo = ("host=another hostaddr=127.0.0.1 port=%d user=app " ..
       "sslmode=verify-full sslrootcert=%s"):format(db.port, db.certificate) }))
     contains("does not support SSL", failed("tls", probe { conninfo = plain:uri { query = "sslmode=require" } }))
+    -- nobody is asked for a pass phrase, and no pipe is waited for
+    local dir = h.tempdir()
+    local _, code = h.sh(("cd %s && mkfifo pipe && openssl req -new -x509 -days 30 -subj /CN=a -newkey rsa:2048 -passout pass:secret-word " ..
+      "-out a.crt -keyout a.key && chmod 600 a.key"):format(h.quote(dir)))
+    assert.equal(0, code)
+    for _, name in ipairs { "sslrootcert", "sslcert", "sslcrl" } do
+      local query = ("sslmode=require&%s=%s/pipe"):format(name, dir)
+      contains(name .. ": ", failed("tls", probe { conninfo = db:uri { host = "localhost", query = query } }))
+    end
+    local p = start { "postgres", cjson.encode { conninfo = db:uri { host = "localhost",
+      query = ("sslmode=require&sslcert=%s/a.crt&sslkey=%s/a.key"):format(dir, dir) } }, "10000" }
+    assert.equal(0, (p:wait(30)))
+    contains("could not load private key file", failed("tls", lines(p)[1]))
+    assert.equal("", p.err)
   end)
 
   it("tells a database that takes no writes, where it is to be written to", function()
@@ -186,6 +200,12 @@ describe("the probe of a PostgreSQL server", function()
     r = probe({ conninfo = "dbname=postgres" }, 10000,
       { env = { PGHOST = "localhost", PGPORT = tostring(db.port), PGUSER = "app", PGPASSWORD = db.password } })
     assert.equal("ok", r.status, r.detail)
+  end)
+
+  it("tells options that make no sense from a server that is away", function()
+    for _, options in ipairs { "port=99999", "port=x", "sslmode=bogus" } do
+      failed("config", probe { conninfo = "host=127.0.0.1 " .. options })
+    end
   end)
 
   it("refuses a connection string that cannot be read, without showing it", function()
