@@ -11,7 +11,8 @@ SAN ?=# sanitizers and coverage; set by `make asan` and `make coverage`
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 \
   -Wundef -Wwrite-strings -Wno-format-nonliteral
 HARDEN := -fstack-protector-strong $(if $(filter x86_64%,$(shell gcc -dumpmachine)),-fcf-protection) $(if $(SAN),,-D_FORTIFY_SOURCE=2)
-COMMON := -std=gnu11 -D_GNU_SOURCE -Iinclude -include engine/base/banned.h -MMD -MP $(CFLAGS) $(HARDEN) $(WARN) $(SAN)
+# A char has a sign on every machine: else one is what the tests of another have not seen.
+COMMON := -std=gnu11 -fsigned-char -D_GNU_SOURCE -Iinclude -include engine/base/banned.h -MMD -MP $(CFLAGS) $(HARDEN) $(WARN) $(SAN)
 # libev's and Lua's headers are not ours to warn about
 ENGINE := $(COMMON) -fPIE -Iengine -isystem /usr/include/lua5.4
 # Few segments: less to map and to copy at each start. No packed relocations: they would ask for glibc 2.36.
@@ -20,8 +21,8 @@ LINK := $(CFLAGS) $(SAN) -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,-z,noseparate-c
 # the libraries of the libraries too; the loader's look at it is 2 % of a start, so other trees have none.
 BUNDLE ?=
 RPATH := $(if $(BUNDLE),-Wl$(comma)-rpath$(comma)'$$ORIGIN/../lib/tend/lib' -Wl$(comma)--disable-new-dtags)
-# No libm: each shared object more makes each start later (base/late_math.c).
-LIBS := -l:liblua5.4.a -l:libev.a -l:libcares.a -lcjson -ldl
+# No libm: each shared object more makes each start later. Lua asks libtend.a for it (base/late_math.c), which asks Lua.
+LIBS := -Wl,--start-group $(BUILD)/libtend.a -l:liblua5.4.a -Wl,--end-group -l:libev.a -l:libcares.a -lcjson -ldl
 
 # A program without libc.
 NOLIBC := -nostdlib -ffreestanding -fno-stack-protector -fcf-protection=none -fno-tree-loop-distribute-patterns
@@ -81,7 +82,7 @@ $(BUILD)/libtend.a: $(OBJ)
 COPY = cp $@.linked $@.new && mv $@.new $@ && rm $@.linked
 
 $(BUILD)/tend: $(BUILD)/obj/main.o $(BUILD)/libtend.a
-	@echo "  LD      $@"; $(CC) -pie $(LINK) $(RPATH) -o $@.linked $^ $(LIBS) && $(COPY)
+	@echo "  LD      $@"; $(CC) -pie $(LINK) $(RPATH) -o $@.linked $< $(LIBS) && $(COPY)
 
 # What tend's own helpers are. Static: most of a short life would be the loading of libraries.
 $(BUILD)/tend-helper: $(BUILD)/obj/helper/main.o $(BUILD)/libtend.a
@@ -103,7 +104,7 @@ $(BUILD)/parts/%.so:
 
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libtend.a
 	@mkdir -p $(@D)
-	@echo "  CC      $@"; $(CC) $(ENGINE) -Wno-write-strings $(LINK) -pie -o $@ $< $(BUILD)/libtend.a -lcmocka $(LIBS)
+	@echo "  CC      $@"; $(CC) $(ENGINE) -Wno-write-strings $(LINK) -pie -o $@ $< -lcmocka $(LIBS)
 
 # The tests' own Lua module is loaded by the system's Lua, so it has no sanitizer.
 $(BUILD)/tests/native.so: tests/system/native.c tests/system/native_socket.c tests/system/native_socket.h tests/native.h
@@ -114,7 +115,7 @@ $(BUILD)/tests/native.so: tests/system/native.c tests/system/native_socket.c tes
 TOOLS := $(BUILD)/tests/probe
 $(BUILD)/tests/probe: tests/system/probe_tool.c $(BUILD)/libtend.a
 	@mkdir -p $(@D)
-	@echo "  CC      $@"; $(CC) $(ENGINE) $(LINK) -pie -o $@ $< $(BUILD)/libtend.a $(LIBS)
+	@echo "  CC      $@"; $(CC) $(ENGINE) $(LINK) -pie -o $@ $< $(LIBS)
 
 # The bench's: programs without libc, and the clockwork for Lua. The programs are measured, so they take no flags of ours.
 BARE := -std=gnu11 -O2 -Wall -Wextra -Werror -static $(NOLIBC) -fno-pie -no-pie -MMD -MP
@@ -129,7 +130,7 @@ $(BUILD)/bench/%: tests/bench/helpers/%.c
 	@echo "  CC      $@"; $(CC) $(filter-out $(SAN),$(COMMON)) -o $@ $<
 $(BUILD)/bench/%: tests/bench/engine/%.c $(BUILD)/libtend.a
 	@mkdir -p $(@D)
-	@echo "  CC      $@"; $(CC) $(ENGINE) $(LINK) -pie -o $@ $< $(BUILD)/libtend.a $(LIBS)
+	@echo "  CC      $@"; $(CC) $(ENGINE) $(LINK) -pie -o $@ $< $(LIBS)
 $(BUILD)/bench/%: tests/bench/tools/%.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"; gcc $(BARE) -MF $@.d -o $@ $<

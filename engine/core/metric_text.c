@@ -19,7 +19,7 @@ struct page {
 static void add_escaped(struct buf *out, const char *s, bool quotes) {
   for (size_t n = strlen(s); n;) {
     size_t plain = 0;
-    while (plain < n && s[plain] >= ' ' && s[plain] != '\\' && s[plain] != '"') plain++;
+    while (plain < n && s[plain] >= ' ' && s[plain] <= '~' && s[plain] != '\\' && s[plain] != '"') plain++;
     buf_add(out, s, plain);
     s += plain;
     n -= plain;
