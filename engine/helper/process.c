@@ -46,8 +46,9 @@ static int read_number(const char *path, int64_t *pid) {
   ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
   if (n < 0) return errno;
   text[n] = 0;
-  text[strcspn(text, " \t\r\n")] = 0;
-  if (str_int(text, 1, INT32_MAX, pid)) *pid = 0;
+  const char *number = text + strspn(text, " \t"); /* some programs pad it */
+  text[(size_t)(number - text) + strcspn(number, " \t\r\n")] = 0;
+  if (str_int(number, 1, INT32_MAX, pid)) *pid = 0;
   return 0;
 }
 

@@ -66,7 +66,7 @@ local function gather(who, list, any)
     end
     load_kind(kind)
     local params, timeout = split(entry, { [1] = true, name = kind ~= "process" })
-    if type(timeout) ~= "number" or timeout < 0 or timeout > 1e9 then
+    if type(timeout) ~= "number" or not (timeout >= 0 and timeout <= 1e9) then
       error(("%s: [%d]: timeout: expected seconds as a number, got %s"):format(who, i, tostring(timeout)), 3)
     end
     entries[i] = { kind, params, timeout }

@@ -211,6 +211,7 @@ describe("several probes in scripts", function()
       local ok, err = pcall(probe.all, { good, { "tcp", hots = "a" } })
       assert(not ok and tostring(err):find("[2] probe.tcp: hots: unknown parameter", 1, true), tostring(err))
       assert(not pcall(probe.all, {}))
+      assert(not pcall(probe.all, { { "tcp", host = "a", port = 1, timeout = 0 / 0 } }))
       local n = 0
       assert(retry { attempts = 3, delay = 0.01 } (function() n = n + 1 return n == 3 end))
       assert(not pcall(function() return retry.nothing end))

@@ -242,6 +242,7 @@ return {
     for _, text in ipairs { "", "hello", "-1", "0", "99999999999999999999" } do
       failed("content", probing.attempt("process", { pid_file = h.write(dir .. "/pid", text) }))
     end
+    assert.equal(1, ok(probing.attempt("process", { pid_file = h.write(dir .. "/pid", "         1\n") })).pid)
     for _, params in ipairs { {}, { pid_file = "pid" }, { name = "/bin/sh" } } do
       assert.is_nil((probing.attempt("process", params)))
     end
