@@ -80,7 +80,7 @@ return {
     local code, out = flow [[return { name = "x" processes = { main = { "sleep", "1" } } }]]
     assert.equal(78, code, out)
     assert.matches("x.lua:1: '}' expected near 'processes'; a comma may be missing before it\n", out, 1, true)
-    code, out = flow "return {\n  name = \"x\",\n"
+    code, out = flow "return {\n  name = \"x\"\n"
     assert.equal(78, code, out)
     assert.matches("'}' expected (to close '{' at line 1) near <eof>\n", out, 1, true)
   end)
