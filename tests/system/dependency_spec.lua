@@ -184,3 +184,23 @@ describe("dependencies", function()
     end
   end)
 end)
+
+describe("the survey hub", function()
+  it("is there when its name resolves, with a port when that accepts connections, and never keeps the start", function()
+    local listener = h.listen()
+    for _, case in ipairs {
+      { env = {} }, { env = { HOST = "localhost" }, ready = true }, { env = { HOST = "nowhere.invalid" }, reason = "dns" },
+      { env = { HOST = "localhost", PORT = tostring(listener.port) }, ready = true },
+      { env = { HOST = "localhost", PORT = tostring(h.free_port()) }, reason = "refused" },
+    } do
+      local env = {}
+      for name, value in pairs(case.env) do env["CONTAINER_DATABASE_SURVEY_HUB_" .. name] = value end
+      local p = spawn([[require("policies.surveyhub").host { timeout = 0.5, interval = 0.1 }]], { env = env })
+      p:wait_line "main is up"
+      assert.equal(case.ready and 1 or 0, #p:events "dependency_ready")
+      local failed = p:events "dependency_failed"[1]
+      assert.equal(case.reason, failed and failed.details.reason)
+      stop(p)
+    end
+  end)
+end)
