@@ -57,6 +57,17 @@ static const char *given(const struct pg_conninfo *c, const char *key, const cha
   return value && *value ? value : NULL;
 }
 
+/* Of a list such as "5432,5433"; an empty piece stands for the default. */
+static bool ports_good(const char *list) {
+  for (const char *p = list; *p;) {
+    size_t n = strcspn(p, ","), digits = strspn(p, "0123456789");
+    long port = strtol(p, NULL, 10);
+    if (n && (digits != n || n > 5 || port < 1 || port > 65535)) return false;
+    p += n + (p[n] == ',');
+  }
+  return true;
+}
+
 const char *pg_conninfo_unfit_file(const struct pg_conninfo *c, char *msg, size_t size) {
   static const struct {
     const char *key, *variable;
@@ -89,6 +100,8 @@ int pg_conninfo_parse(struct pg_conninfo *c, const char *text, char *msg, size_t
     snprintf(msg, size, "service= is not supported in a connection string of tend: give host, port and dbname");
   else if (n > PG_TARGETS_MAX)
     snprintf(msg, size, "the connection string names %zu hosts; at most %d are supported", n, PG_TARGETS_MAX);
+  else if (port && !ports_good(port))
+    snprintf(msg, size, "the connection string's port is none: expected a number from 1 to 65535");
   else if ((addr && host && count(host) != n) || (port && count(port) != 1 && count(port) != n))
     snprintf(msg, size, "the connection string has lists of host, hostaddr and port of different lengths");
   else
