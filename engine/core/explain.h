@@ -1,6 +1,6 @@
-/* What the words mean that tend speaks: exit codes, signals, events, states, health, causes, reasons, stages. All of it is read
- * from the tables that the rest of the program uses; settings have theirs in core/settings.h. Texts are literals but
- * for `name`.
+/* What the words mean that tend speaks: exit codes, signals, events, states, health, causes, reasons, stages. All of it
+ * is read from the tables that the rest of the program uses; settings have theirs in core/settings.h. Texts are
+ * literals but for `name`.
  */
 #ifndef TEND_CORE_EXPLAIN_H
 #define TEND_CORE_EXPLAIN_H
