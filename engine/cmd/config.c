@@ -71,7 +71,7 @@ static void print_json(const struct load *l) {
     json_str(&j, "origin", v.shown ? v.origin : NULL);
     json_str(&j, "type", type_name(v.def->type));
     json_str(&j, "unit", v.def->unit);
-    json_str(&j, "default", v.def->fallback);
+    json_str(&j, "default", setting_default(v.def));
     json_bool(&j, "secret", v.def->flags & SETTING_SECRET);
     json_bool(&j, "reloadable", v.def->flags & SETTING_RELOADABLE);
     json_bool(&j, "own", i < SET_COUNT);
@@ -95,7 +95,7 @@ static void cell(struct buf *out, const char *text) {
 
 static void docs_row(const struct setting_def *def, const char *prefix, struct buf *out) {
   buf_fmt(out, "| `%s%s` | ", prefix, def->name);
-  if (def->fallback) buf_fmt(out, "`%s`", def->fallback);
+  if (def->fallback) buf_fmt(out, "`%s`", setting_default(def));
   buf_str(out, " | ");
   auto_buf struct buf allowed = {0};
   setting_allowed(def, &allowed);

@@ -84,7 +84,7 @@ static void setting_text(const struct setting_view *v, const cJSON *running) {
   printf("%s  setting\n", def->name);
   put_line("", def->doc ? def->doc : "");
   put_line("takes", buf_cstr(&allowed));
-  put_line("default", def->fallback ? def->fallback : "none");
+  put_line("default", def->fallback ? setting_default(def) : "none");
   if (v->shown)
     put_value("here", v->shown, v->origin);
   else
@@ -111,7 +111,7 @@ static void setting_json(const struct setting_view *v, const cJSON *running, str
   json_str(j, "name", def->name);
   json_str(j, "doc", def->doc ? def->doc : "");
   json_str(j, "takes", buf_cstr(&allowed));
-  json_str(j, "default", def->fallback);
+  json_str(j, "default", setting_default(def));
   json_str(j, "file", buf_cstr(&file));
   json_bool(j, "required", def->flags & SETTING_REQUIRED);
   json_bool(j, "secret", def->flags & SETTING_SECRET);

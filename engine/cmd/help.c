@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "client/client.h"
 #include "cmd/cmd.h"
+#include "cmd/options.h"
 #include "tend/version.h"
 
 /* A command without a summary is not for people. */
@@ -74,8 +75,9 @@ static const struct {
 };
 
 int cmd_version(int argc, char **argv) {
-  (void)argc;
-  (void)argv;
+  struct options o;
+  int rc = options_parse(&o, argc, argv, 0);
+  if (rc) return rc;
   puts("tend " TEND_VERSION);
   return 0;
 }

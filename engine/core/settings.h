@@ -145,7 +145,7 @@ enum { SETTING_NAME_MAX = 128 };
 struct setting_remark {
   const char *name;
   const char *near;              /* the known name that was probably meant: a warning; NULL: nothing alike, for DEBUG */
-  char family[SETTING_NAME_MAX]; /* holds near where it is one of CONTAINER_DATABASE_<NAME>_… */
+  char family[SETTING_NAME_MAX]; /* holds near where it is one of CONTAINER_DATABASE_<NAME>_…, or NAME_FILE */
 };
 bool settings_remark(const struct settings *s, size_t i, struct setting_remark *out);
 
@@ -161,6 +161,8 @@ bool settings_database(const struct settings *s, size_t i, struct setting_databa
 
 /* What a setting takes, in words: "a whole number from 1 to 10"; for errors and docs. */
 void setting_allowed(const struct setting_def *def, struct buf *out);
+/* Its default for people: "***" for a secret's that is more than ${NAME}; NULL: none. */
+const char *setting_default(const struct setting_def *def);
 /* tend's own declarations, and the fields of CONTAINER_DATABASE_<NAME> (names from the '_' on; NULL at the end); for
  * docs and completion. */
 const struct setting_def *setting_table(enum setting_id id);

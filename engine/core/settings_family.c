@@ -1,6 +1,7 @@
 /* Names: the family CONTAINER_DATABASE_<NAME>_…, and what an unknown name may have meant. */
 #include <ctype.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,12 +175,36 @@ static bool near_family(const char *name, char *out, size_t size) {
   return least != INT_MAX;
 }
 
+/* CONTAINER_LOG_LEVL_FILE, CONTAINER_LOG_LEVEL_FIL: the path of a file with the value. Only letters count, since
+ * OUTPUT_FILE is no OUTPUT_FORMAT_FILE whose unit was forgotten. */
+static bool near_file(const struct settings *s, const char *name, char *out, size_t size) {
+  char stem[SETTING_NAME_MAX];
+  if (!str_copy(stem, sizeof stem, name)) return false;
+  char *last = strrchr(stem, '_');
+  if (!last || str_distance(last + 1, "FILE", 1) > 1) return false;
+  *last = 0;
+  const char *given = stem + strlen(SETTING_PREFIX), *best = NULL;
+  size_t n = strlen(given);
+  int limit = n < 6 ? 0 : n < 14 ? 1 : 2;
+  for (size_t i = 0, least = (size_t)limit + 1; i < s->n; i++) {
+    const char *known = s->items[i].def.name + strlen(SETTING_PREFIX);
+    size_t d = (size_t)str_distance(given, known, limit);
+    if (d >= least || (d && same_but_digits(given, known))) continue;
+    least = d;
+    best = s->items[i].def.name;
+  }
+  char family[SETTING_NAME_MAX];
+  if (!best && near_family(stem, family, sizeof family)) best = family;
+  return best && snprintf(out, size, "%s_FILE", best) < (int)size;
+}
+
 bool settings_remark(const struct settings *s, size_t i, struct setting_remark *out) {
   for (size_t k = 0; k < s->unknown_n; k++) {
     const struct setting_unknown *u = &s->unknown[k];
     if (u->layer != LAYER_ENVIRONMENT || !u->name || i-- > 0) continue;
     *out = (struct setting_remark){.name = u->name, .near = settings_near(s, u->name)};
     if (!out->near && near_family(u->name, out->family, sizeof out->family)) out->near = out->family;
+    if (!out->near && near_file(s, u->name, out->family, sizeof out->family)) out->near = out->family;
     return true;
   }
   return false;

@@ -64,7 +64,7 @@ static void tell_value(struct resolve *r, const struct setting_item *it, enum se
     setting_allowed(&it->def, &allowed);
   const char *verb = rc == -ERANGE ? "set it within these bounds" : "correct it";
   if (layer > LAYER_DEFAULT && it->def.fallback)
-    buf_fmt(&fix, "%s, or leave it out (default %s)", verb, it->def.fallback);
+    buf_fmt(&fix, "%s, or leave it out (default %s)", verb, setting_default(&it->def));
   else if (layer > LAYER_DEFAULT)
     buf_fmt(&fix, "%s, or leave it out", verb);
   else

@@ -181,6 +181,12 @@ int setting_parse(const struct setting_def *def, const char *text, int64_t *numb
   return rc;
 }
 
+const char *setting_default(const struct setting_def *def) {
+  const char *text = def->fallback;
+  if (!text || !(def->flags & SETTING_SECRET)) return text;
+  return str_starts(text, "${") && text[strcspn(text, "}")] == '}' && !text[strcspn(text, "}") + 1] ? text : "***";
+}
+
 void setting_allowed(const struct setting_def *def, struct buf *out) {
   char min[32];
   char max[32];

@@ -180,7 +180,7 @@ int helper_journal(int argc, char **argv) {
   setvbuf(stdout, answers, _IOFBF, sizeof answers);
   signal(SIGPIPE, SIG_IGN); /* whoever does not wait for an answer any more still wants its lines */
   auto_buf struct buf in = {.max = LIMIT_EVENT_LINE + CHUNK};
-  for (;;) {
+  for (ssize_t most = 0;;) {
     char *to = buf_room(&in, CHUNK);
     if (!to) { /* no line is that long */
       f.lost++;
@@ -193,9 +193,11 @@ int helper_journal(int argc, char **argv) {
     if (n <= 0) break;
     in.len += (size_t)n;
     take_lines(&f, &in);
-    if (in.len || n < AT_REST) continue;
+    if (n > most) most = n;
+    if (in.len || most < AT_REST) continue;
     buf_free(&in); /* nothing may come for hours: it is not held meanwhile */
     malloc_trim(0);
+    most = 0;
   }
   if (f.fd >= 0 && fdatasync(f.fd) && errno != EINVAL && !f.error) f.error = errno;
   if (f.fd >= 0) close(f.fd);

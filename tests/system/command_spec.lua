@@ -30,6 +30,8 @@ describe("the command line", function()
       ["check --dependancies"] = "did you mean --dependencies",
       ["config --jsno"] = "did you mean --json",
       ["config x"] = 'unexpected argument "x"',
+      ["version --bogus"] = "unknown option",
+      ["version x"] = 'unexpected argument "x"',
       ["status --jsno"] = "did you mean",
       ["status main"] = "unexpected argument main",
       ["logs a b"] = "unexpected argument b",

@@ -83,6 +83,23 @@ describe("tend explain", function()
     assert.truthy(given.origin:find("f.lua", 1, true) or given.origin:find("flow", 1, true), given.origin)
   end)
 
+  it("tells no default of a secret", function()
+    local dir = h.tempdir()
+    h.write(dir .. "/f.lua", [[
+      settings.declare { PIN = { default = "hunter2", secret = true, doc = "A secret." }, TOKEN = { default = "${RPA_DB_CONNECTION_STRING}" } }
+      return { processes = { main = { "true" } } }]])
+    for _, args in ipairs {
+      { "explain", "F_PIN" }, { "explain", "F_PIN", "--json" }, { "config" }, { "config", "--json" }, { "check" }, { "check", "--json" },
+    } do
+      for _, more in ipairs { "--flow-name", "f", "--flows", dir } do args[#args + 1] = more end
+      local code, out, err = h.run { args = args }
+      assert.equal(0, code, err)
+      assert.is_nil((out .. err):find("hunter2", 1, true), out .. err)
+    end
+    assert.equal("***", topics("F_PIN", "--flow-name", "f", "--flows", dir)[1].default)
+    assert.equal("${RPA_DB_CONNECTION_STRING}", topics("F_TOKEN", "--flow-name", "f", "--flows", dir)[1].default)
+  end)
+
   it("tells a setting of the engine that runs, which got it in another way", function()
     local p = h.spawn { args = { "run", "--flow-name", "f", "--log-level", "WARNING", "--", "sleep", "1000" }, env = { CONTAINER_HTTP_TOKEN = "hunter2" } }
     h.wait_for(function() return h.ask(p, "status") == 0 end)
