@@ -49,7 +49,7 @@ return {
         if not peers[name].missing then list[#list + 1] = setmetatable({ pid1 = true }, { __index = peers[name] }) end
       end
     end
-    local outcome = rounds.run(list, bench.n(6), function(c)
+    local outcome = rounds.run(list, bench.n(16), function(c)
       local values = burst(c, most)
       for k, v in pairs(trickle(c, one_by_one)) do values[k] = v end
       return values
