@@ -59,6 +59,9 @@ void http_ready_free(struct http_ready *r); /* NULL is allowed */
 bool http_options_set(CURL *e, const struct http_url *url, const struct tend_http_request *q,
                       struct curl_slist **headers);
 
+/* False, with a message: a file of the request is none, such as a pipe, which would keep who opens it. */
+bool http_files_fit(const struct tend_http_request *q, char *msg, size_t size);
+
 /* The multi handle of a host. Held while a call needs it; connections outlive that. NULL: no memory. */
 struct http_pool;
 struct http_pool *http_pool_hold(const struct tend_host *host);

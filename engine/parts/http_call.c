@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "parts/http.h"
@@ -389,20 +388,6 @@ static bool set_callbacks(struct tend_http_call *c) {
   return !rc;
 }
 
-/* OpenSSL opens these files here and now, and a pipe would keep it, and all of us, for good. */
-static bool files_fit(struct tend_http_call *c, const struct tend_http_request *q) {
-  const struct {
-    const char *name, *path;
-  } files[] = {{"ca_file", q->ca_file}, {"cert_file", q->cert_file}, {"key_file", q->key_file}};
-  struct stat st;
-  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-    if (!files[i].path || stat(files[i].path, &st) || S_ISREG(st.st_mode)) continue;
-    snprintf(c->error, sizeof c->error, "%s: %.200s is no file", files[i].name, files[i].path);
-    return false;
-  }
-  return true;
-}
-
 /* Once for each of the first few peers. */
 static void warn_insecure(const struct tend_host *host, const char *peer) {
   enum { TOLD_MAX = 16 };
@@ -442,7 +427,7 @@ struct tend_http_call *http_call_start(const struct tend_host *host, const struc
     c->started_ns = host->now_ns(host->self);
     c->pool = http_pool_hold(host);
     c->deadline = host->timer_new(host->self, on_deadline, c);
-    c->unfit = !files_fit(c, q);
+    c->unfit = !http_files_fit(q, c->error, sizeof c->error);
     if (c->pool && c->deadline && set_callbacks(c) && (c->unfit || go(c))) {
       host->timer_at(c->deadline, c->unfit ? c->started_ns : deadline_ns);
       if (q->insecure && strcmp(ready->url.scheme, "https") == 0) warn_insecure(host, ready->url.peer);

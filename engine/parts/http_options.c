@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "parts/http.h"
 #include "tend/version.h"
@@ -76,6 +77,20 @@ static bool set_tls(CURL *e, const struct tend_http_request *q) {
     rc |= curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L);
   }
   return !rc;
+}
+
+/* OpenSSL opens these files here and now, and a pipe would keep it, and all of us, for good. */
+bool http_files_fit(const struct tend_http_request *q, char *msg, size_t size) {
+  const struct {
+    const char *name, *path;
+  } files[] = {{"ca_file", q->ca_file}, {"cert_file", q->cert_file}, {"key_file", q->key_file}};
+  struct stat st;
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    if (!files[i].path || stat(files[i].path, &st) || S_ISREG(st.st_mode)) continue;
+    snprintf(msg, size, "%s: %.200s is no file", files[i].name, files[i].path);
+    return false;
+  }
+  return true;
 }
 
 bool http_options_set(CURL *e, const struct http_url *url, const struct tend_http_request *q,
