@@ -181,7 +181,7 @@ static bool near_file(const struct settings *s, const char *name, char *out, siz
   char stem[SETTING_NAME_MAX];
   if (!str_copy(stem, sizeof stem, name)) return false;
   char *last = strrchr(stem, '_');
-  if (!last || str_distance(last + 1, "FILE", 1) > 1) return false;
+  if (!last || last <= stem + strlen(SETTING_PREFIX) || str_distance(last + 1, "FILE", 1) > 1) return false;
   *last = 0;
   const char *given = stem + strlen(SETTING_PREFIX), *best = NULL;
   size_t n = strlen(given);
