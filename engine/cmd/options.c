@@ -1,5 +1,6 @@
 #include "cmd/options.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -7,59 +8,51 @@
 #include "base/str.h"
 #include "cmd/cmd.h"
 
+/* What an option's value goes to. */
 enum option_kind {
-  OPT_SETTING,
-  OPT_FLOW_NAME,
+  OPT_SETTING, /* a setting of tend's */
+  OPT_TEXT,    /* a text of struct options */
+  OPT_FLAG,    /* a bool of struct options; takes no value */
   OPT_MODE,
-  OPT_EXPORT,
-  OPT_TTY,
-  OPT_JSON,
-  OPT_DEPENDENCIES,
-  OPT_DOCS,
-  OPT_SCENARIO,
-  OPT_EVENTS,
-  OPT_CHECK,
-  OPT_PLOT,
-  OPT_TAP,
-  OPT_READ_ONLY,
-  OPT_DRY,
-  OPT_OFFLINE,
-  OPT_CHUNK,
-  OPT_HELP
+  OPT_CHUNK
 };
+
+#define TEXT(field) OPT_TEXT, .at = offsetof(struct options, field)
+#define FLAG(field) OPT_FLAG, .at = offsetof(struct options, field)
+#define SETTING(name) OPT_SETTING, .setting = name
 
 static const struct option_def {
   const char *name;
-  enum option_kind kind;
   unsigned group;
-  const char *setting; /* OPT_SETTING */
-  bool flag;           /* takes no argument */
+  enum option_kind kind;
+  const char *setting;
+  size_t at;
 } defs[] = {
-    {"--flow-name", OPT_FLOW_NAME, OPTIONS_FLOW, NULL, false},
-    {"--log-level", OPT_SETTING, OPTIONS_FLOW, "CONTAINER_LOG_LEVEL", false},
-    {"--log-format", OPT_SETTING, OPTIONS_FLOW, "CONTAINER_LOG_FORMAT", false},
-    {"--container-id", OPT_SETTING, OPTIONS_FLOW, "CONTAINER_WORKER_ID", false},
-    {"--flows", OPT_SETTING, OPTIONS_FLOW, "CONTAINER_FLOWS_DIR", false},
-    {"--scripts", OPT_SETTING, OPTIONS_FLOW, "CONTAINER_SCRIPTS_DIR", false},
-    {"--config", OPT_SETTING, OPTIONS_FLOW, "CONTAINER_CONFIG_FILE", false},
-    {"--state-dir", OPT_SETTING, OPTIONS_FLOW, "CONTAINER_STATE_DIR", false},
-    {"--http", OPT_SETTING, OPTIONS_RUN, "CONTAINER_HTTP_ADDRESS", false},
-    {"--mode", OPT_MODE, OPTIONS_RUN, NULL, false},
-    {"--export-report", OPT_EXPORT, OPTIONS_RUN, NULL, false},
-    {"--tty", OPT_TTY, OPTIONS_RUN, NULL, true},
-    {"--json", OPT_JSON, OPTIONS_JSON, NULL, true},
-    {"--dependencies", OPT_DEPENDENCIES, OPTIONS_DEPENDENCIES, NULL, true},
-    {"--docs", OPT_DOCS, OPTIONS_DOCS, NULL, true},
-    {"--scenario", OPT_SCENARIO, OPTIONS_SIMULATE, NULL, false},
-    {"--events", OPT_EVENTS, OPTIONS_SIMULATE, NULL, false},
-    {"--check", OPT_CHECK, OPTIONS_SIMULATE, NULL, false},
-    {"--plot", OPT_PLOT, OPTIONS_SIMULATE, NULL, true},
-    {"--tap", OPT_TAP, OPTIONS_TEST, NULL, true},
-    {"-e", OPT_CHUNK, OPTIONS_REPL, NULL, false},
-    {"--read-only", OPT_READ_ONLY, OPTIONS_REPL, NULL, true},
-    {"--dry", OPT_DRY, OPTIONS_REPL, NULL, true},
-    {"--offline", OPT_OFFLINE, OPTIONS_REPL, NULL, true},
-    {"--help", OPT_HELP, ~0U, NULL, true},
+    {"--flow-name", OPTIONS_FLOW, TEXT(flow_name)},
+    {"--log-level", OPTIONS_FLOW, SETTING("CONTAINER_LOG_LEVEL")},
+    {"--log-format", OPTIONS_FLOW, SETTING("CONTAINER_LOG_FORMAT")},
+    {"--container-id", OPTIONS_FLOW, SETTING("CONTAINER_WORKER_ID")},
+    {"--flows", OPTIONS_FLOW, SETTING("CONTAINER_FLOWS_DIR")},
+    {"--scripts", OPTIONS_FLOW, SETTING("CONTAINER_SCRIPTS_DIR")},
+    {"--config", OPTIONS_FLOW, SETTING("CONTAINER_CONFIG_FILE")},
+    {"--state-dir", OPTIONS_FLOW, SETTING("CONTAINER_STATE_DIR")},
+    {"--http", OPTIONS_RUN, SETTING("CONTAINER_HTTP_ADDRESS")},
+    {"--mode", OPTIONS_RUN, .kind = OPT_MODE},
+    {"--export-report", OPTIONS_RUN, TEXT(export_report)},
+    {"--tty", OPTIONS_RUN, FLAG(tty)},
+    {"--json", OPTIONS_JSON, FLAG(json)},
+    {"--dependencies", OPTIONS_DEPENDENCIES, FLAG(dependencies)},
+    {"--docs", OPTIONS_DOCS, FLAG(docs)},
+    {"--scenario", OPTIONS_SIMULATE, TEXT(scenario)},
+    {"--events", OPTIONS_SIMULATE, TEXT(events)},
+    {"--check", OPTIONS_SIMULATE, TEXT(expected)},
+    {"--plot", OPTIONS_SIMULATE, FLAG(plot)},
+    {"--tap", OPTIONS_TEST, FLAG(tap)},
+    {"-e", OPTIONS_REPL, .kind = OPT_CHUNK},
+    {"--read-only", OPTIONS_REPL, FLAG(read_only)},
+    {"--dry", OPTIONS_REPL, FLAG(dry)},
+    {"--offline", OPTIONS_REPL, FLAG(offline)},
+    {"--help", ~0U, FLAG(help)},
 };
 
 static int unknown_option(const char *command, const char *arg, size_t len, unsigned takes) {
@@ -98,59 +91,20 @@ static int take(struct options *o, const char *command, const struct option_def 
       o->given[o->n_given].value = value;
       o->given[o->n_given++].option = def->name;
       break;
-    case OPT_FLOW_NAME:
-      o->flow_name = value;
+    case OPT_TEXT:
+      *(const char **)((char *)o + def->at) = value;
+      break;
+    case OPT_FLAG:
+      *(bool *)((char *)o + def->at) = true;
       break;
     case OPT_MODE:
       return take_mode(o, command, value);
-    case OPT_EXPORT:
-      o->export_report = value;
-      break;
-    case OPT_TTY:
-      o->tty = true;
-      break;
-    case OPT_JSON:
-      o->json = true;
-      break;
-    case OPT_DEPENDENCIES:
-      o->dependencies = true;
-      break;
-    case OPT_DOCS:
-      o->docs = true;
-      break;
-    case OPT_SCENARIO:
-      o->scenario = value;
-      break;
-    case OPT_EVENTS:
-      o->events = value;
-      break;
-    case OPT_CHECK:
-      o->expected = value;
-      break;
-    case OPT_READ_ONLY:
-      o->read_only = true;
-      break;
-    case OPT_DRY:
-      o->dry = true;
-      break;
-    case OPT_OFFLINE:
-      o->offline = true;
-      break;
     case OPT_CHUNK:
       if (o->n_chunks == OPTIONS_CHUNKS) {
         fprintf(stderr, "tend %s: more than %d times -e\n", command, OPTIONS_CHUNKS);
         return EXIT_USAGE;
       }
       o->chunks[o->n_chunks++] = value;
-      break;
-    case OPT_PLOT:
-      o->plot = true;
-      break;
-    case OPT_TAP:
-      o->tap = true;
-      break;
-    case OPT_HELP:
-      o->help = true;
       break;
   }
   return 0;
@@ -188,15 +142,16 @@ int options_parse(struct options *o, int argc, char **argv, unsigned takes) {
     if (!def && STR_EQ(arg, "-h")) def = &defs[ARRAY_LEN(defs) - 1];
     if (!def) return unknown_option(command, arg, len, takes);
     const char *value = arg[len] == '=' ? arg + len + 1 : NULL;
-    if (def->flag && value) {
+    bool flag = def->kind == OPT_FLAG;
+    if (flag && value) {
       fprintf(stderr, "tend %s: %s takes no value\n", command, def->name);
       return EXIT_USAGE;
     }
-    if (!def->flag && !value && (i + 1 == argc || STR_EQ(argv[i + 1], "--"))) {
+    if (!flag && !value && (i + 1 == argc || STR_EQ(argv[i + 1], "--"))) {
       fprintf(stderr, "tend %s: %s needs a value\n", command, def->name);
       return EXIT_USAGE;
     }
-    if (!def->flag && !value) value = argv[++i];
+    if (!flag && !value) value = argv[++i];
     int rc = take(o, command, def, value ? value : "");
     if (rc) return rc;
   }

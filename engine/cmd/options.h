@@ -38,9 +38,9 @@ enum {
   OPTIONS_DEPENDENCIES = 8, /* --dependencies */
   OPTIONS_REST = 16,        /* positional arguments; parsing stops at the first one */
   OPTIONS_DOCS = 32,        /* --docs: for the generated page */
-  OPTIONS_REPL = 128,       /* -e, --read-only, --dry, --offline */
   OPTIONS_SIMULATE = 64,    /* --scenario, --events, --check, --plot */
-  OPTIONS_TEST = 128,       /* --tap */
+  OPTIONS_REPL = 128,       /* -e, --read-only, --dry, --offline */
+  OPTIONS_TEST = 256,       /* --tap */
 };
 
 /* Fills *o from argv[1..]. On a mistake prints one line on standard error and returns EXIT_USAGE; 0 else. */

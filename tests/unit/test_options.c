@@ -75,6 +75,27 @@ static void refuses(void **state) {
   }
 }
 
+static void are_of_one_group(void **state) {
+  (void)state;
+  static const struct {
+    char *option;
+    unsigned group;
+  } cases[] = {
+      {S("--flow-name"), OPTIONS_FLOW}, {S("--mode"), OPTIONS_RUN},
+      {S("--json"), OPTIONS_JSON},      {S("--dependencies"), OPTIONS_DEPENDENCIES},
+      {S("--docs"), OPTIONS_DOCS},      {S("--plot"), OPTIONS_SIMULATE},
+      {S("-e"), OPTIONS_REPL},          {S("--read-only"), OPTIONS_REPL},
+      {S("--tap"), OPTIONS_TEST},
+  };
+  for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    struct options o;
+    char *const argv[] = {S("run"), cases[i].option, NULL};
+    assert_int_equal(parse(&o, ~(cases[i].group | OPTIONS_REST), (char **)(uintptr_t)argv), EXIT_USAGE);
+    if (!strstr(said, "unknown option"))
+      fail_msg("%s is taken by a command that has none of its kind", cases[i].option);
+  }
+}
+
 static void leaves_the_rest(void **state) {
   (void)state;
   struct options o;
@@ -87,6 +108,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(takes_all_forms),
       cmocka_unit_test(refuses),
+      cmocka_unit_test(are_of_one_group),
       cmocka_unit_test(leaves_the_rest),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
