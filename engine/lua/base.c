@@ -1,5 +1,6 @@
 /* The globals that scripts see: the harmless part of Lua's own, strict about names, with a require of our own. One
  * place lists what is opened. A guard rail for people who make mistakes, not a wall. */
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <lualib.h>
@@ -97,6 +98,29 @@ static bool l_search(lua_State *L, struct vm *vm, const char *dirs, const char *
   return false;
 }
 
+/* The name nearest to one that is not there, of the scripts of its directory. near: "" or one of another list. */
+static void find_near(const char *dirs, const char *name, char *near, size_t size) {
+  const char *dot = strrchr(name, '.');
+  int above = dot ? (int)(dot - name) : 0;
+  while (dirs && *dirs) {
+    size_t len = strcspn(dirs, ":");
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%.*s/%.*s", (int)len, dirs, above, name);
+    for (char *p = path + len; *p; p++)
+      if (*p == '.') *p = '/';
+    DIR *d = opendir(path);
+    for (const struct dirent *e; d && (e = readdir(d));) {
+      if (!str_ends(e->d_name, ".lua")) continue;
+      char found[512];
+      snprintf(found, sizeof found, "%.*s%s%.*s", above, name, dot ? "." : "", (int)strlen(e->d_name) - 4, e->d_name);
+      const char *const names[] = {found, near};
+      if (str_nearest(name, names, *near ? 2 : 1) == found) str_copy(near, size, found);
+    }
+    if (d) closedir(d);
+    dirs += len + (dirs[len] == ':');
+  }
+}
+
 /* Leaves the compiled chunk on the stack; raises. The buffer is freed before anything raises. */
 static void l_compile_module(lua_State *L, const char *name, char *path, size_t size) {
   struct vm *vm = vm_of(L);
@@ -115,8 +139,12 @@ static void l_compile_module(lua_State *L, const char *name, char *path, size_t 
     if (!rc) rc = script_compile(L, buf_cstr(&b), b.len, path, &err);
     buf_free(&b);
   } else {
-    luaL_error(L, "require: there is no script \"%s\" in %s%s%s", name, vm->host.scripts ? vm->host.scripts : "(none)",
-               vm->host.flows ? " or " : "", vm->host.flows ? vm->host.flows : "");
+    char near[256] = "";
+    find_near(vm->host.scripts, name, near, sizeof near);
+    find_near(vm->host.flows, name, near, sizeof near);
+    luaL_error(L, "require: there is no script \"%s\" in %s%s%s%s%s%s", name,
+               vm->host.scripts ? vm->host.scripts : "(none)", vm->host.flows ? " or " : "",
+               vm->host.flows ? vm->host.flows : "", *near ? "; did you mean \"" : "", near, *near ? "\"?" : "");
     return;
   }
   if (rc) luaL_error(L, "%s", err.msg);

@@ -170,6 +170,8 @@ static void required_scripts(void **state) {
   put(path, "return { v = ... }", 18);
   loads(f, "return { a = require('policies.a').v, same = require 'policies.a' == require 'policies.a' }",
         "{\"a\":\"policies.a\",\"same\":true}");
+  refused(f, "require 'policies.aa'", "; did you mean \"policies.a\"?");
+  refused(f, "require 'policy.a'", "there is no script \"policy.a\" in ");
   put(path, "return require 'policies.a'", 27);
   refused(f, "require 'policies.a'", "requires itself in a circle");
   put(path, "\nlocal x = = 1", 14);
