@@ -121,6 +121,16 @@ struct metric *metrics_find(const struct metrics *ms, const char *name) {
   return NULL;
 }
 
+/* OpenMetrics names a counter's family without its _total, and a family has one type. */
+static size_t family_len(const char *name) { return strlen(name) - (str_ends(name, "_total") ? strlen("_total") : 0); }
+
+static const struct metric *find_clash(const struct metrics *ms, const char *name) {
+  size_t len = family_len(name);
+  for (size_t i = 0; i < ms->n; i++)
+    if (family_len(ms->families[i]->name) == len && !memcmp(ms->families[i]->name, name, len)) return ms->families[i];
+  return NULL;
+}
+
 static struct metric *family_new(const struct metric_spec *spec, const double *buckets, size_t n_buckets) {
   struct metric *m = calloc(1, sizeof *m);
   if (!m) return NULL;
@@ -152,6 +162,12 @@ struct metric *metrics_declare(struct metrics *ms, const struct metric_spec *spe
     if (same(m, spec, buckets, n_buckets)) return m;
     err_set(err, -EEXIST, "metric \"%s\": declared before as a %s with other labels, buckets or type", spec->name,
             type_names[m->type]);
+    return NULL;
+  }
+  const struct metric *clash = find_clash(ms, spec->name);
+  if (clash) {
+    err_set(err, -EEXIST, "metric \"%s\": there is a %s \"%s\", and in OpenMetrics both are one name", spec->name,
+            type_names[clash->type], clash->name);
     return NULL;
   }
   if (ms->n == LIMIT_METRICS) {

@@ -1,4 +1,6 @@
 /* log: lines of a script's own, event `message`, component `script`. */
+#include <string.h>
+
 #include "lua/conv.h"
 #include "lua/effect.h"
 #include "lua/l.h"
@@ -8,10 +10,26 @@ static void emit(struct vm *vm, enum level level, const char *message, const cha
   sink_emit(vm->host.sink, EVENT_MESSAGE, &(struct sink_event){.level = level, .message = message, .details = details});
 }
 
+/* The message as a text of C, which a NUL would end: told like other bytes that are no text. Stays on the stack. */
+static const char *message_of(lua_State *L) {
+  size_t n;
+  const char *message = luaL_tolstring(L, 1, &n);
+  if (!memchr(message, 0, n)) return message;
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (size_t i = 0; i < n; i++)
+    if (message[i])
+      luaL_addchar(&b, message[i]);
+    else
+      luaL_addstring(&b, "\xef\xbf\xbd");
+  luaL_pushresult(&b);
+  return lua_tostring(L, -1);
+}
+
 /* The line is told in any case; then what is wrong with its fields is an error. */
 static int say(lua_State *L, enum level level) {
   lua_settop(L, 2);
-  const char *message = luaL_tolstring(L, 1, NULL);
+  const char *message = message_of(L);
   struct vm *vm = vm_of(L);
   auto_buf struct buf details = {0};
   struct err err = ERR_INIT;

@@ -35,12 +35,16 @@ static int l_declare(lua_State *L) {
   spec.labels = labels;
   spec.n_labels = l_names(L, 4, labels, ARRAY_LEN(labels), who);
   if (!lua_isnoneornil(L, 5)) {
-    luaL_checktype(L, 5, LUA_TTABLE);
+    if (lua_type(L, 5) != LUA_TTABLE)
+      return l_raise(L, "%s: %s: buckets: expected a list of numbers, got %s", who, spec.name, luaL_typename(L, 5));
     spec.n_buckets = lua_rawlen(L, 5);
     if (spec.n_buckets > ARRAY_LEN(buckets)) return l_raise(L, "%s: at most %d buckets", who, LIMIT_METRIC_BUCKETS);
     for (size_t i = 0; i < spec.n_buckets; i++) {
       lua_rawgeti(L, 5, (lua_Integer)i + 1);
-      buckets[i] = luaL_checknumber(L, -1);
+      if (lua_type(L, -1) != LUA_TNUMBER)
+        return l_raise(L, "%s: %s: buckets[%d]: expected a number, got %s", who, spec.name, (int)i + 1,
+                       luaL_typename(L, -1));
+      buckets[i] = lua_tonumber(L, -1);
       lua_pop(L, 1);
     }
     spec.buckets = buckets;

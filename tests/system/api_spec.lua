@@ -374,13 +374,25 @@ describe("what scripts say and ask", function()
   it("is a line of its level", function()
     local file = h.write(h.tempdir() .. "/job.lua", [[
       log.debug("d", { n = 1 }) log.info "i" log.warning "w" log.error "e" log.critical("c", { why = "x" })
+      log.info "all\0of\0"
       local ok, err = pcall(log.info, "told in any case", { odd = 0 / 0 })
       assert(not ok and err:find("fields", 1, true), err)]])
     local p = h.spawn { args = { "script", file }, env = { CONTAINER_LOG_LEVEL = "DEBUG" } }
     assert.equal(0, (p:wait()))
     local levels = {}
     for _, e in ipairs(p:events "message") do levels[#levels + 1] = e.level .. " " .. e.message end
-    assert.equal("DEBUG d, INFO i, WARNING w, ERROR e, CRITICAL c, INFO told in any case", table.concat(levels, ", "))
+    assert.equal("DEBUG d, INFO i, WARNING w, ERROR e, CRITICAL c, INFO all\u{FFFD}of\u{FFFD}, INFO told in any case", table.concat(levels, ", "))
+  end)
+
+  it("is refused as a metric with the bucket that is wrong", function()
+    local file = h.write(h.tempdir() .. "/job.lua", [[
+      local function refused(buckets) return select(2, pcall(metrics.histogram, "h", "H.", nil, buckets)) end
+      log.info(refused { 1, "x" }) log.info(refused(3))]])
+    local p = h.spawn { args = { "script", file } }
+    assert.equal(0, (p:wait()))
+    local said = p:events "message"
+    assert.matches("h: buckets%[2%]: expected a number, got string", said[1].message)
+    assert.matches("h: buckets: expected a list of numbers, got number", said[2].message)
   end)
 
   it("is known of the engine in a flow, with probes of what runs in it", function()

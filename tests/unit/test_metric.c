@@ -102,6 +102,23 @@ static void test_refused_specs(void **state) {
   metrics_free(ms);
 }
 
+/* A counter's name without _total is its family's in OpenMetrics, and of no other metric. */
+static void test_one_family_in_openmetrics(void **state) {
+  (void)state;
+  struct metrics *ms = metrics_new();
+  declare(ms, METRIC_COUNTER, "rows_total", 0);
+  struct err err = ERR_INIT;
+  assert_null(metrics_declare(ms, &(struct metric_spec){.type = METRIC_GAUGE, .name = "rows", .help = "h"}, &err));
+  assert_int_equal(err.code, -EEXIST);
+  assert_non_null(strstr(err.msg, "counter \"rows_total\""));
+  declare(ms, METRIC_HISTOGRAM, "lag", 0);
+  assert_null(
+      metrics_declare(ms, &(struct metric_spec){.type = METRIC_COUNTER, .name = "lag_total", .help = "h"}, &err));
+  declare(ms, METRIC_GAUGE, "row", 0);
+  declare(ms, METRIC_COUNTER, "rows_seen_total", 0);
+  metrics_free(ms);
+}
+
 static void test_bounds(void **state) {
   (void)state;
   struct metrics *ms = metrics_new();
@@ -268,9 +285,11 @@ static void test_vitals_publish(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_values),      cmocka_unit_test(test_declare_again),  cmocka_unit_test(test_refused_specs),
-      cmocka_unit_test(test_bounds),      cmocka_unit_test(test_text),           cmocka_unit_test(test_zero_is_shown),
-      cmocka_unit_test(test_vitals_json), cmocka_unit_test(test_vitals_publish),
+      cmocka_unit_test(test_values),         cmocka_unit_test(test_declare_again),
+      cmocka_unit_test(test_refused_specs),  cmocka_unit_test(test_one_family_in_openmetrics),
+      cmocka_unit_test(test_bounds),         cmocka_unit_test(test_text),
+      cmocka_unit_test(test_zero_is_shown),  cmocka_unit_test(test_vitals_json),
+      cmocka_unit_test(test_vitals_publish),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

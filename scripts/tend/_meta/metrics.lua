@@ -1,7 +1,8 @@
 ---@meta
 
 ---Metrics of a flow's own, exported with the engine's. Declaring the same one again gives the one that is there, with its
----values: they outlive a reload. Names: `[a-z_][a-z0-9_]*`, not beginning with `tend_`; a counter's ends in `_total`.
+---values: they outlive a reload. Names: `[a-z_][a-z0-9_]*`, not beginning with `tend_`; a counter's ends in `_total`,
+---and no other metric has its name without that (in OpenMetrics it is the counter's).
 ---@class metrics
 metrics = {}
 
