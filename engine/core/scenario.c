@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "core/plan_read.h"
+#include "core/shutdown.h"
 
 #define DAY_NS (24 * 3600 * NS_PER_S)
 #define LASTS_MAX_NS (3660 * DAY_NS)
@@ -345,6 +346,13 @@ static void read_remediate(struct reading *x, const struct at *at, const cJSON *
   unknown_name(x, at, cJSON_IsString(v) ? v->valuestring : "", "a remedy", names, n);
 }
 
+/* The others do not reach the policy. */
+static void read_stop_signal(struct reading *x, const struct at *at, const cJSON *v, struct scenario_order *o) {
+  if (read_signal(&x->r, at->up, v, at->key, &o->signal) && o->signal != SIGNAL_TERM && o->signal != SIGNAL_INT &&
+      o->signal != SIGNAL_QUIT)
+    plan_problem(&x->r, at, read_get(v, at->key), "\"TERM\", \"INT\" or \"QUIT\"", "%s", "");
+}
+
 static void read_order(struct reading *x, const struct at *at, const cJSON *v, struct scenario_order *o) {
   static const char *const keys[] = {"signal",   "start",       "stop",      "restart",
                                      "shutdown", "maintenance", "remediate", "at"};
@@ -362,7 +370,7 @@ static void read_order(struct reading *x, const struct at *at, const cJSON *v, s
     found++;
     o->kind = (enum scenario_order_kind)i;
     if (o->kind == ORDER_SIGNAL)
-      read_signal(&x->r, at, v, keys[i], &o->signal);
+      read_stop_signal(x, &here, v, o);
     else if (o->kind == ORDER_START || o->kind == ORDER_STOP || o->kind == ORDER_RESTART)
       read_target(x, &here, what, o);
     else if (o->kind == ORDER_REMEDIATE)

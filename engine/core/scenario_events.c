@@ -114,8 +114,8 @@ static void process_exited(struct recorded *r, const cJSON *details, double at) 
 static void stopping(struct recorded *r, const cJSON *details, double at) {
   const char *signal = text_of(details, "signal"), *cause = text_of(details, "cause");
   cJSON *order = cJSON_CreateObject();
-  if (signal)
-    cJSON_AddStringToObject(order, "signal", signal);
+  if (signal) /* HUP stops where the terminal is gone, as TERM does */
+    cJSON_AddStringToObject(order, "signal", STR_EQ(signal, "HUP") ? "TERM" : signal);
   else if (cause && STR_EQ(cause, "shutdown"))
     cJSON_AddBoolToObject(order, "shutdown", true);
   if (order->child) {

@@ -15,7 +15,7 @@
 #include "base/stopreq.h"
 
 /* Numbers that POSIX fixes: core does without <signal.h>. */
-enum { SIGNAL_KILL = 9, SIGNAL_TERM = 15 };
+enum { SIGNAL_INT = 2, SIGNAL_QUIT = 3, SIGNAL_KILL = 9, SIGNAL_TERM = 15 };
 
 struct shutdown {
   int64_t begin_ns, kill_at_ns, end_at_ns, reserve_ns;

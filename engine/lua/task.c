@@ -367,14 +367,13 @@ uint64_t task_stale(const struct sched *s) { return s->stale; }
 void task_may_wait(lua_State *L) {
   struct task *t = lua_owner(L)->sched->current;
   if (!t || t->immediate) {
-    luaL_error(L, "cannot wait here: only in a task (a check, a handler, a timer), not while a file loads");
+    l_raise(L, "cannot wait here: only in a task (a check, a handler, a timer), not while a file loads");
     return;
   }
-  if (L != t->co) luaL_error(L, "wait only in a task, not inside a coroutine of your own");
+  if (L != t->co) l_raise(L, "wait only in a task, not inside a coroutine of your own");
   if (t->ending) guard_raise_end(L, t);
   if (!lua_isyieldable(L))
-    luaL_error(L,
-               "cannot wait inside a metamethod that a function of the library has called (tostring, table.concat, …)");
+    l_raise(L, "cannot wait inside a metamethod that a function of the library has called (tostring, table.concat, …)");
 }
 
 uint64_t task_wait(lua_State *L) {

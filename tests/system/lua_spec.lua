@@ -34,6 +34,7 @@ describe("a flow file", function()
       ["local t = {} for i = 1, 1e10 do t[i] = {} end"] = "x.lua:1: not enough memory",
       [("x"):rep(10 * 1024 * 1024)] = "a script has at most",
       ["\ntimer.sleep(1)"] = "x.lua:2: cannot wait here",
+      ["\n\nprobe.tcp '127.0.0.1:1'"] = "x.lua:3: cannot wait here",
       ["return { " .. MAIN .. ",\n checks = { { name = 'a', chek = print } } }"] = "x.lua:2",
       ["return { " .. MAIN .. ", checks = {\n { name = 'a', check = io.open } } }"] = "variable \\\"io\\\" is not defined",
     } do

@@ -230,6 +230,8 @@ static void test_wrong(void **state) {
   wrong("{'remedies': {'tidy': 'bad'}}", "one of ok, failed");
   wrong("{'orders': [{'at': 3}]}", "one of signal");
   wrong("{'orders': [{'signal': 'TERM', 'stop': true}]}", "one of signal");
+  wrong("{'orders': [{'signal': 'KILL'}]}", "\"TERM\", \"INT\" or \"QUIT\"");
+  wrong("{'orders': [{'signal': 'NOPE'}]}", "a signal by name");
   wrong("{'orders': [{'restart': 'wrker'}]}", "did you mean \"worker\"");
   wrong("{'orders': [{'remediate': 'spce'}]}", "did you mean \"space\"");
   unload();
@@ -269,7 +271,7 @@ static void test_events(void **state) {
       "\"disk\", \"reason\": \"full\"}}\n"
       "{\"timestamp\": \"2026-03-02T00:03:00.000Z\", \"event\": \"shutdown_initiated\", \"details\": {\"cause\": "
       "\"signal\", \"signal\": "
-      "\"TERM\"}}\n"
+      "\"HUP\"}}\n"
       "{\"timestamp\": \"2026-03-0";
   struct err err = ERR_INIT;
   cJSON *json = NULL;
@@ -281,6 +283,7 @@ static void test_events(void **state) {
   assert_int_equal(s->lasts_ns, S(191));
   assert_int_equal(s->processes[0].runs[0].runs_ns, 60250 * NS_PER_MS);
   assert_int_equal(s->orders[0].at_ns, S(190));
+  assert_int_equal(s->orders[0].signal, 15); /* HUP of a terminal that is gone */
   play(s);
   told("reason=refused");
   told("exit_code=5");
