@@ -153,7 +153,10 @@ static void flow_problem(struct load *l, const char *value, const char *allowed,
 
 static void missing_flow(struct load *l) {
   auto_buf struct buf fix = {0};
-  if (l->near[0]) buf_fmt(&fix, "did you mean flow \"%s\"? else ", l->near);
+  if (STR_EQ(l->near, l->flow))
+    buf_fmt(&fix, "%s.lua is a link to nothing: mend it; else ", l->flow);
+  else if (l->near[0])
+    buf_fmt(&fix, "did you mean flow \"%s\"? else ", l->near);
   buf_fmt(&fix, "put %s.lua there, give --flows DIR, or a command after --", l->flow);
   auto_buf struct buf allowed = {0};
   buf_fmt(&allowed, "a file %s.lua in one of these directories", l->flow);

@@ -101,6 +101,10 @@ return {
     local code, out = h.run { args = { "check", "--flow-name", "order", "--flows", dir } }
     assert.equal(78, code)
     assert.matches('did you mean flow "orders"', out, 1, true)
+    assert.is_true(os.execute("ln -s nowhere.lua " .. dir .. "/order.lua"))
+    code, out = h.run { args = { "check", "--flow-name", "order", "--flows", dir } }
+    assert.equal(78, code)
+    assert.matches("order.lua is a link to nothing", out, 1, true)
   end)
 
   it("is good with the flows that come along", function()
