@@ -105,7 +105,7 @@ static void find_near(const char *dirs, const char *name, char *near, size_t siz
   while (dirs && *dirs) {
     size_t len = strcspn(dirs, ":");
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%.*s/%.*s", (int)len, dirs, above, name);
+    if ((size_t)snprintf(path, sizeof path, "%.*s/%.*s", (int)len, dirs, above, name) >= sizeof path) return;
     for (char *p = path + len; *p; p++)
       if (*p == '.') *p = '/';
     DIR *d = opendir(path);
@@ -114,7 +114,7 @@ static void find_near(const char *dirs, const char *name, char *near, size_t siz
       char found[512];
       snprintf(found, sizeof found, "%.*s%s%.*s", above, name, dot ? "." : "", (int)strlen(e->d_name) - 4, e->d_name);
       const char *const names[] = {found, near};
-      if (str_nearest(name, names, *near ? 2 : 1) == found) str_copy(near, size, found);
+      if (str_nearest(name, names, *near ? 2 : 1) == found && strlen(found) < size) str_copy(near, size, found);
     }
     if (d) closedir(d);
     dirs += len + (dirs[len] == ':');
