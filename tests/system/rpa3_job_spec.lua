@@ -175,12 +175,12 @@ describe("the jobs of rpa3", function()
     put(1, 5000)
     local w = worker { CONTAINER_RPA3_BATCH_SIZE = "5" }
     h.wait_for(function() return number "select count(*) from rpa3_results" > 5 end)
-    db:sql "drop table rpa3_results, rpa3_queue"
+    db:sql "drop table rpa3_queue, rpa3_results"
     assert.equal(1, (w:wait(20)), w.err)
     assert.matches('rpa3_%a+." does not exist', w.err)
     db:sql "create table rpa3_queue (id text); create table rpa3_results (id text)" -- somebody else's
     assert.matches('column .* does not exist %(table rpa3_queue%)', coordinate({}, 1).err)
-    db:sql "drop table rpa3_results, rpa3_queue"
+    db:sql "drop table rpa3_queue, rpa3_results"
     coordinate()
     put(1, 50)
     w = worker()
