@@ -246,15 +246,26 @@ void guard_close_thread(struct sched *s, struct task *t) {
   s->current = outer;
 }
 
-/* The message of an error value, without running anything of the script's. */
+/* "FILE:LINE: " of the innermost Lua function; a thread that has failed still has its stack. Empty where there is none.
+ */
+static void find_place(lua_State *co, char *out, size_t size) {
+  lua_Debug ar;
+  out[0] = 0;
+  for (int level = 0; lua_getstack(co, level, &ar); level++) {
+    if (!lua_getinfo(co, "Sl", &ar) || ar.currentline <= 0) continue;
+    snprintf(out, size, "%s:%d: ", ar.short_src, ar.currentline);
+    return;
+  }
+}
+
+/* The message of an error value, without running anything of the script's; with its place, which a text has by itself.
+ */
 const char *guard_message(lua_State *co, int status, char *out, size_t size) {
-  if (status == LUA_ERRMEM) { /* the one error without a place */
-    lua_Debug ar;
-    for (int level = 0; lua_getstack(co, level, &ar); level++) {
-      if (!lua_getinfo(co, "Sl", &ar) || ar.currentline <= 0) continue;
-      snprintf(out, size, "%s:%d: not enough memory", ar.short_src, ar.currentline);
-      return out;
-    }
+  char place[LUA_IDSIZE + 16];
+  find_place(co, place, sizeof place);
+  if (status == LUA_ERRMEM && place[0]) {
+    snprintf(out, size, "%snot enough memory", place);
+    return out;
   }
   int type = lua_type(co, -1);
   const char *text = NULL;
@@ -269,7 +280,7 @@ const char *guard_message(lua_State *co, int status, char *out, size_t size) {
     }
   }
   if (!text)
-    snprintf(out, size, "error value is a %s, not a text", lua_typename(co, type));
+    snprintf(out, size, "%serror value is a %s, not a text", place, lua_typename(co, type));
   else
     str_copy(out, size, text);
   return out;

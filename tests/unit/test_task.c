@@ -8,9 +8,9 @@ static void results(void **state) {
   expect_error(f, "return function() return print end", "returned value 1: a function cannot be converted");
   expect_error(f, "return function()\n  error('bad') end", "test.lua:2: bad");
   expect_error(f, "return function() error({ message = 'own' }) end", "own");
-  expect_error(f, "return function() error() end", "error value is a nil");
+  expect_error(f, "return function()\n  error() end", "test.lua:2: error value is a nil");
   expect_error(f, "return function() error(setmetatable({}, { __tostring = function() while true do end end })) end",
-               "error value is a table");
+               "test.lua:1: error value is a table");
   expect_error(f, "return function() return nothing_there end",
                "test.lua:1: variable \"nothing_there\" is not defined");
   expect_error(f, "return function() return tmer end", "did you mean \"timer\"?");
