@@ -136,7 +136,7 @@ const char *str_nearest(const char *s, const char *const *names, size_t n) {
   int least = limit + 1;
   for (size_t i = 0; i < n; i++) {
     int d = str_distance(s, names[i], limit);
-    if (d < least) {
+    if (d < least || (best && d == least && strcmp(names[i], best) < 0)) {
       least = d;
       best = names[i];
     }

@@ -27,7 +27,8 @@ const char *str_format_duration(int64_t ns, char *buf, size_t size);
 /* Edit distance with transpositions (Damerau 1964, in the form of the optimal string alignment), case-insensitive;
  * above `limit` it returns limit + 1. Strings over 64 bytes count as far apart. */
 int str_distance(const char *a, const char *b, int limit);
-/* The nearest of n names within a third of its length (at least 1), or NULL. */
+/* The nearest of n names within a third of its length (at least 1), or NULL; of equally near ones the first by its
+ * bytes, whatever order they come in. */
 const char *str_nearest(const char *s, const char *const *names, size_t n);
 
 /* Length in bytes of the valid UTF-8 sequence at p (1 to 4), 0 when it is not valid (n bytes are there). */

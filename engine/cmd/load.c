@@ -62,7 +62,6 @@ static bool next_dir(const char **list, char *dir, size_t size) {
 static void find_flow(struct load *l) {
   const char *list = buf_cstr(&l->flows);
   char dir[PATH_MAX - LIMIT_NAME - 8];
-  int least = 3;
   while (next_dir(&list, dir, sizeof dir)) {
     snprintf(l->file, sizeof l->file, "%s/%s.lua", dir, l->flow);
     if (access(l->file, F_OK) == 0) return;
@@ -72,8 +71,8 @@ static void find_flow(struct load *l) {
       char name[256];
       if (!str_ends(e->d_name, ".lua") || str_ends(e->d_name, "_spec.lua")) continue;
       snprintf(name, sizeof name, "%.*s", (int)strlen(e->d_name) - 4, e->d_name);
-      int far = str_distance(l->flow, name, 2);
-      if (far < least && str_copy(l->near, sizeof l->near, name)) least = far;
+      const char *const names[] = {name, l->near};
+      if (str_nearest(l->flow, names, l->near[0] ? 2 : 1) == name) str_copy(l->near, sizeof l->near, name);
     }
     if (d) closedir(d);
   }

@@ -79,6 +79,9 @@ static void remarks(const struct engine *e) {
     sink_say(e->ground.sink, EVENT_SETTING, LEVEL_WARNING,
              "no flow is named: flow default, environment %s; name one with --flow-name or CONTAINER_FLOW_NAME",
              settings_str(l->settings, SET_ENVIRONMENT));
+  else if (l->command_only && STR_EQ(l->near, l->flow))
+    sink_say(e->ground.sink, EVENT_SETTING, LEVEL_WARNING,
+             "the flow file %s.lua is a link to nothing, the command runs under the built-in policy", l->flow);
   else if (l->command_only && l->near[0])
     sink_say(e->ground.sink, EVENT_SETTING, LEVEL_WARNING,
              "there is no flow file %s.lua, the command runs under the built-in policy; did you mean flow %s?", l->flow,

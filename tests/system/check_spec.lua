@@ -105,6 +105,11 @@ return {
     code, out = h.run { args = { "check", "--flow-name", "order", "--flows", dir } }
     assert.equal(78, code)
     assert.matches("order.lua is a link to nothing", out, 1, true)
+    code, out = h.run { args = { "run", "--flow-name", "order", "--flows", dir, "--state-dir", dir .. "/state", "--", "true" },
+      env = { CONTAINER_LOG_STREAM = "stdout" } }
+    assert.equal(0, code)
+    assert.matches("order.lua is a link to nothing", out, 1, true)
+    assert.not_matches("did you mean", out, 1, true)
   end)
 
   it("is good with the flows that come along", function()

@@ -51,6 +51,8 @@ static void test_nearest(void **state) {
   assert_string_equal(str_nearest("statsu", names, 4), "status");
   assert_string_equal(str_nearest("STOP", names, 4), "stop");
   assert_null(str_nearest("banana", names, 4));
+  const char *const tie[] = {"rpa3", "rpa1", "rpa2"};
+  assert_string_equal(str_nearest("rpa9", tie, 3), "rpa1");
   assert_int_equal(str_distance("ab", "ba", 3), 1);
   assert_int_equal(str_distance("kitten", "sitting", 2), 3);
 }
