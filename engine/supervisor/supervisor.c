@@ -22,6 +22,12 @@ static void count_state(struct supervisor *s, const struct machine_action *a) {
   s->plan_stale = true;
 }
 
+static void remember_stop(struct supervisor *s, bool on) {
+  struct err err = ERR_INIT;
+  if (s->state.fd >= 0 && state_mark_stopped(&s->state, on, &err))
+    sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "the stop is not remembered: %s", err.msg);
+}
+
 void supervisor_carry_out(struct supervisor *s, const struct machine_action *a) {
   switch (a->kind) {
     case ACT_STATE:
@@ -71,12 +77,9 @@ void supervisor_carry_out(struct supervisor *s, const struct machine_action *a) 
       supervisor_note_end(s, a);
       supervisor_report(s, a->deadline_ns);
       break;
-    case ACT_REMEMBER_STOP: {
-      struct err err = ERR_INIT;
-      if (s->state.fd >= 0 && state_mark_stopped(&s->state, a->on, &err))
-        sink_say(s->o.sink, EVENT_NOTICE, LEVEL_WARNING, "the stop is not remembered: %s", err.msg);
+    case ACT_REMEMBER_STOP:
+      remember_stop(s, a->on);
       break;
-    }
     case ACT_EXIT:
       supervisor_exit(s, a);
       break;
