@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "probes/kinds.h"
 #include "probes/resolve.h"
 #include "lua/effect.h"
 #include "lua/l.h"
@@ -72,16 +73,9 @@ static void call_cancel(void *arg) {
   call_free(c);
 }
 
+/* Of what is not the same as for a check that connects. */
 static const char *reason_of(int error) {
   switch (error) {
-    case ECONNREFUSED:
-    case ENOENT:
-      return "refused";
-    case ETIMEDOUT:
-      return "timeout";
-    case EACCES:
-    case EPERM:
-      return "permission";
     case ECONNRESET:
     case EPIPE:
       return "closed";
@@ -93,7 +87,7 @@ static const char *reason_of(int error) {
     case EAGAIN:
       return "busy";
     default:
-      return "unreachable";
+      return probe_connect_reason(error);
   }
 }
 
