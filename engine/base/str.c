@@ -135,6 +135,7 @@ const char *str_nearest(const char *s, const char *const *names, size_t n) {
   if (limit < 1) limit = 1;
   int least = limit + 1;
   for (size_t i = 0; i < n; i++) {
+    if (STR_EQ(names[i], s)) return names[i]; /* another one may differ in case only */
     int d = str_distance(s, names[i], limit);
     if (d < least || (best && d == least && strcmp(names[i], best) < 0)) {
       least = d;

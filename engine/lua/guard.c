@@ -246,8 +246,7 @@ void guard_close_thread(struct sched *s, struct task *t) {
   s->current = outer;
 }
 
-/* "FILE:LINE: " of the innermost Lua function; a thread that has failed still has its stack. Empty where there is none.
- */
+/* "FILE:LINE: " of the innermost Lua function, of which a failed thread still knows; else "". */
 static void find_place(lua_State *co, char *out, size_t size) {
   lua_Debug ar;
   out[0] = 0;
@@ -258,8 +257,7 @@ static void find_place(lua_State *co, char *out, size_t size) {
   }
 }
 
-/* The message of an error value, without running anything of the script's; with its place, which a text has by itself.
- */
+/* The message of an error value, without running anything of the script's. A text names its place by itself. */
 const char *guard_message(lua_State *co, int status, char *out, size_t size) {
   char place[LUA_IDSIZE + 16];
   find_place(co, place, sizeof place);

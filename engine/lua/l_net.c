@@ -73,7 +73,7 @@ static void call_cancel(void *arg) {
   call_free(c);
 }
 
-/* Of what is not the same as for a check that connects. */
+/* A connection that is there can fail in more ways than one that a check only opens. */
 static const char *reason_of(int error) {
   switch (error) {
     case ECONNRESET:

@@ -53,6 +53,8 @@ static void test_nearest(void **state) {
   assert_null(str_nearest("banana", names, 4));
   const char *const tie[] = {"rpa3", "rpa1", "rpa2"};
   assert_string_equal(str_nearest("rpa9", tie, 3), "rpa1");
+  const char *const cases[] = {"Orders", "orders"};
+  assert_string_equal(str_nearest("orders", cases, 2), "orders");
   assert_int_equal(str_distance("ab", "ba", 3), 1);
   assert_int_equal(str_distance("kitten", "sitting", 2), 3);
 }
