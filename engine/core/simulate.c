@@ -250,7 +250,8 @@ static int64_t order_due(const struct sim *s) {
   return s->order < x->orders_n ? x->orders[s->order].at_ns + SIM_BEGIN_NS : TIME_NEVER;
 }
 
-/* The first of those that are due, in this order: what comes from outside, ends of processes, the rest. */
+/* The first of those that are due, in this order: ends of processes, what follows, and what comes from outside last. A
+ * recorded run tells whole milliseconds: what tend was told in the same one as an end, it was told after it. */
 static int64_t turn(struct sim *s, bool act) {
   uint32_t ending = UINT32_MAX;
   int64_t end = TIME_NEVER;
@@ -260,23 +261,23 @@ static int64_t turn(struct sim *s, bool act) {
       ending = i;
     }
   const int64_t due[] = {
-      order_due(s), end, sim_dependencies_due(s), sim_health_due(s), sim_remedies_due(s), machine_due_ns(s->machine)};
+      end, sim_dependencies_due(s), sim_health_due(s), sim_remedies_due(s), machine_due_ns(s->machine), order_due(s)};
   unsigned first = 0;
   for (unsigned i = 1; i < ARRAY_LEN(due); i++)
     if (due[i] < due[first]) first = i;
   if (!act) return due[first];
   if (first == 0)
-    give_order(s, &s->in->scenario->orders[s->order++]);
-  else if (first == 1)
     end_process(s, ending);
-  else if (first == 2)
+  else if (first == 1)
     sim_dependencies_turn(s);
-  else if (first == 3)
+  else if (first == 2)
     sim_health_turn(s);
-  else if (first == 4)
+  else if (first == 3)
     sim_remedies_turn(s);
-  else
+  else if (first == 4)
     sim_feed(s, &(struct machine_input){.kind = IN_TICK});
+  else
+    give_order(s, &s->in->scenario->orders[s->order++]);
   return 0;
 }
 

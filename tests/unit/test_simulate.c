@@ -143,6 +143,15 @@ static void test_processes(void **state) {
   unload();
 }
 
+static void test_same_instant(void **state) {
+  (void)state;
+  load("{'name': 'x', 'mode': 'server', 'processes': {'main': {'command': ['a']}}}");
+  run("{'processes': {'main': [{'runs': 100, 'exit': 3}]}, 'orders': [{'at': 100, 'signal': 'TERM'}]}");
+  told("process_exited process=main exit_code=3 reason=exit ran_seconds=100");
+  told("shutdown_initiated cause=signal");
+  unload();
+}
+
 static void test_remedies(void **state) {
   (void)state;
   load(FLOW);
@@ -391,7 +400,7 @@ int main(void) {
       cmocka_unit_test(test_all_is_well), cmocka_unit_test(test_dependency),     cmocka_unit_test(test_processes),
       cmocka_unit_test(test_remedies),    cmocka_unit_test(test_same_again),     cmocka_unit_test(test_too_much),
       cmocka_unit_test(test_wrong),       cmocka_unit_test(test_events),         cmocka_unit_test(test_differences),
-      cmocka_unit_test(test_plot),        cmocka_unit_test(test_whatever_comes),
+      cmocka_unit_test(test_plot),        cmocka_unit_test(test_whatever_comes), cmocka_unit_test(test_same_instant),
   };
   return cmocka_run_group_tests(tests, NULL, done);
 }
