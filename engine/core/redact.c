@@ -321,6 +321,8 @@ static bool may_hold_secret(const struct redact *r, const char *text, size_t n) 
   return false;
 }
 
+bool redact_would(const struct redact *r, const char *text) { return may_hold_secret(r, text, strlen(text)); }
+
 void redact_apply(const struct redact *r, struct buf *text) {
   size_t n = text->len;
   if (n == 0 || !may_hold_secret(r, text->data, n)) return;

@@ -31,6 +31,8 @@ void redact_add(struct redact *r, const char *secret);
 void redact_learn(struct redact *r, const struct redact *other, size_t most);
 /* In place. When memory runs out the whole text becomes ***. r may be NULL: shapes and keys only. */
 void redact_apply(const struct redact *r, struct buf *text);
+/* Whether that text may hold what redact_apply takes out; false: it surely holds nothing. */
+bool redact_would(const struct redact *r, const char *text);
 void redact_free(struct redact *r);
 
 /* Whether a name (of a setting, a key) says that its value is secret: contains PASSWORD, SECRET, TOKEN …, or has PASS,

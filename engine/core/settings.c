@@ -251,7 +251,7 @@ static void view(const struct setting_item *it, struct setting_view *out) {
   *out = (struct setting_view){
       .def = &it->def,
       .text = it->text,
-      .shown = it->shown,
+      .shown = setting_shown(it),
       .origin = origin ? origin : "default",
       .layer = it->layer,
       .number = it->number,

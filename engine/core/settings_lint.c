@@ -15,7 +15,7 @@ static void warn(const struct settings *s, struct problems *problems, size_t id,
                                            .warning = true,
                                            .check = "configuration",
                                            .name = it->def.name,
-                                           .value = it->shown,
+                                           .value = setting_shown(it),
                                            .source = origin ? origin : "default",
                                            .allowed = allowed,
                                            .fix = fix});

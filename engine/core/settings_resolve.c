@@ -197,8 +197,11 @@ static bool resolve_item(struct resolve *r, struct setting_item *it) {
   const char *given = rc < 0 && it->given[top].value ? it->given[top].value : NULL;
   if (rc < 0 && top > LAYER_DEFAULT) take_layer(r, it, LAYER_DEFAULT);
   if (rc < 0) it->layer = top;
-  if (given || it->text) it->shown = presentable(r->s, it, given ? given : it->text, LIMIT_SETTING_VALUE);
-  if ((given || it->text) && !it->shown) r->s->failed = true;
+  const char *seen = given ? given : it->text;
+  if (seen && (given || it->secret || redact_would(&r->s->redact, seen))) {
+    it->shown = presentable(r->s, it, seen, LIMIT_SETTING_VALUE);
+    if (!it->shown) r->s->failed = true;
+  }
   if (r->s->in_force && rc >= 0) settings_keep_item(r->s, it);
   if (it->secret && it->text) redact_add(&r->s->redact, it->text);
   r->depth--;

@@ -27,7 +27,7 @@ struct setting_item {
   /* after resolve */
   enum { ITEM_FRESH, ITEM_BUSY, ITEM_DONE } state;
   char *text;  /* what readers get */
-  char *shown; /* what people see */
+  char *shown; /* what people see, where that is not text; NULL: text itself */
   enum setting_layer layer;
   int64_t number;
   bool secret; /* by declaration, or because a secret went into it */
@@ -54,6 +54,9 @@ struct settings {
   size_t files_n;
   bool failed; /* memory was short */
 };
+
+/* What people see of an item; NULL: it has no value. */
+static inline const char *setting_shown(const struct setting_item *it) { return it->shown ? it->shown : it->text; }
 
 struct setting_item *settings_item(const struct settings *s, const char *name);
 /* Appends an item with copies of the strings of *def. NULL: no memory. */
